@@ -1,0 +1,22 @@
+# The few commands of the project. `.ci/run` calls the same ones.
+GO    ?= go
+TOOL  := $(GO) tool -modfile=scripts/tools.mod
+FUZZTIME ?= 60s
+
+.PHONY: test check fuzz proto clean
+
+test: ## every test; prints how many were skipped
+	bash scripts/test.sh
+
+check: ## format, vet, staticcheck, generated code, rules of the tree, race detector
+	bash scripts/check.sh
+
+fuzz: ## every fuzz target for FUZZTIME (default 60s) each
+	bash scripts/fuzz.sh $(FUZZTIME)
+
+proto: ## regenerate proto/**/*.pb.go in place
+	$(TOOL) buf lint proto
+	cd proto && $(GO) tool -modfile=../scripts/tools.mod buf generate
+
+clean: ## remove what the targets made
+	rm -rf bin
