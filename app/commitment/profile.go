@@ -131,18 +131,16 @@ func paragraphLen(content []byte) int {
 	for pos := 0; pos < len(window); {
 		newline := bytes.IndexByte(window[pos:], '\n')
 		if newline < 0 {
-			if blank && !cutsBlankLine(content[pos:]) {
+			if line, _, _ := bytes.Cut(content[pos:], []byte{'\n'}); blank && !isBlankLine(line) {
 				return pos
 			}
 			break
 		}
-		line := window[pos : pos+newline]
-		isBlank := len(bytes.Trim(line, " \t\r")) == 0
+		isBlank := isBlankLine(window[pos : pos+newline])
 		if blank && !isBlank {
 			return pos
 		}
-		// Blank lines before the first word belong to the first paragraph.
-		blank = isBlank && (blank || pos > 0)
+		blank = isBlank
 		pos += newline + 1
 	}
 	if len(window) == len(content) {
@@ -157,11 +155,8 @@ func paragraphLen(content []byte) int {
 	return wholeRunes(content, len(window))
 }
 
-// cutsBlankLine reports whether rest begins with a blank line.
-func cutsBlankLine(rest []byte) bool {
-	line, _, _ := bytes.Cut(rest, []byte{'\n'})
-	return len(bytes.Trim(line, " \t\r")) == 0
-}
+// isBlankLine reports whether line, without its newline, shows nothing.
+func isBlankLine(line []byte) bool { return len(bytes.Trim(line, " \t\r")) == 0 }
 
 // wholeRunes returns the largest length up to n that does not cut a UTF-8
 // sequence; bytes that are no UTF-8 are cut at n.

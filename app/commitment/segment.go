@@ -10,6 +10,8 @@ const (
 	MaxContent = 4 << 30 // bytes of one record
 )
 
+const maxDepth = 24 // of the tree over MaxLeaves
+
 // Kind says what a leaf holds. The number is part of the leaf's bytes.
 type Kind uint8
 
