@@ -1,0 +1,171 @@
+package ledger
+
+import (
+	"bytes"
+
+	"github.com/muniment/muniment/app/record"
+)
+
+// change gives what stating a fact in entry at sets, or why it may not be stated.
+func change(v View, f record.Fact, at record.Index, height int64) ([]Value, Code, error) {
+	var values []Value
+	var code Code
+	var err error
+	switch f := f.(type) {
+	case *record.Office:
+		values, code, err = changeOffice(v, f, at)
+	case *record.Key:
+		values, code, err = changeKey(v, f, at, height)
+	default:
+		return nil, CodeUnsupportedChange, nil
+	}
+	if err != nil || code != OK {
+		return nil, code, err
+	}
+	if code, err = lockout(v, values); err != nil || code != OK {
+		return nil, code, err
+	}
+	return values, OK, nil
+}
+
+func changeOffice(v View, f *record.Office, at record.Index) ([]Value, Code, error) {
+	now, known, err := OfficeOf(v, f.Code)
+	if err != nil {
+		return nil, 0, err
+	}
+	fact, err := record.MarshalFact(f)
+	if err != nil {
+		return nil, 0, err
+	}
+	if known {
+		before, err := record.MarshalFact(&now)
+		if err != nil {
+			return nil, 0, err
+		}
+		if bytes.Equal(before, fact) {
+			return nil, CodeNoChange, nil
+		}
+	}
+	return []Value{{StateKeyOffice(f.Code), factValue(at, fact)}}, OK, nil
+}
+
+// changeKey registers a key, or suspends one that is registered. Nothing else
+// about a key ever changes.
+func changeKey(v View, f *record.Key, at record.Index, height int64) ([]Value, Code, error) {
+	_, known, err := OfficeOf(v, f.Office)
+	if err != nil {
+		return nil, 0, err
+	}
+	if !known {
+		return nil, CodeUnknownOffice, nil
+	}
+	now, registered, err := KeyOf(v, f.ID())
+	if err != nil {
+		return nil, 0, err
+	}
+	if registered {
+		suspended := now.Key
+		suspended.Status = record.StatusSuspended
+		switch {
+		case now.Key == *f:
+			return nil, CodeNoChange, nil
+		case suspended != *f:
+			return nil, CodeKeyRegistered, nil
+		}
+		values, err := keyValues(KeyState{Key: *f, Index: at, Suspended: height})
+		return values, OK, err
+	}
+	if f.Status != record.StatusActive {
+		return nil, CodeBadFact, nil
+	}
+	taken, err := isNodeKey(v, f.ID())
+	if err != nil {
+		return nil, 0, err
+	}
+	if taken {
+		return nil, CodeKeyRegistered, nil
+	}
+	values, err := keyValues(KeyState{Key: *f, Index: at})
+	if err != nil || f.Use != record.UseSigning {
+		return values, OK, err
+	}
+	ids, err := SigningKeysOf(v, f.Office)
+	if err != nil {
+		return nil, 0, err
+	}
+	return append(values, Value{StateKeySigning(f.Office), keyIDsValue(withKeyID(ids, f.ID()))}), OK, nil
+}
+
+func keyValues(k KeyState) ([]Value, error) {
+	value, err := keyValue(k)
+	if err != nil {
+		return nil, err
+	}
+	return []Value{{StateKeyKey(k.ID()), value}}, nil
+}
+
+// isNodeKey tells whether a node holds the key for one of its own uses.
+func isNodeKey(v View, id record.KeyID) (bool, error) {
+	nodes, err := Nodes(v)
+	if err != nil {
+		return false, err
+	}
+	for i := range nodes {
+		for _, public := range nodeKeys(&nodes[i]) {
+			if record.KeyIDOf(public[:]) == id {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
+// nodeKeys lists the public keys that a node has.
+func nodeKeys(n *record.Node) [][32]byte {
+	keys := [][32]byte{n.NodeKey, n.ValidatorKey, n.CosignerKey, n.LogKey}
+	if n.CustodianKey != ([32]byte{}) {
+		keys = append(keys, n.CustodianKey)
+	}
+	return keys
+}
+
+// faultOf says what makes a fact of sound shape unfit to be stated, whatever
+// the state is; it is empty for a fit one.
+func faultOf(f record.Fact) string {
+	var codes []record.Code
+	switch f := f.(type) {
+	case *record.Office:
+		codes = []record.Code{f.Code}
+	case *record.Key:
+		codes = []record.Code{f.Office}
+	case *record.CustodianSet:
+		codes = []record.Code{f.Code}
+	case *record.Series:
+		codes = []record.Code{f.Code}
+	}
+	for _, c := range codes {
+		if looksPersonal(c) {
+			return "code " + string(c) + " has no letter, or seven digits in a row like a telephone or insurance number"
+		}
+	}
+	return ""
+}
+
+// looksPersonal tells whether a code could be a number that names a person:
+// without a letter, or with seven digits in a row when points and hyphens are
+// left out. A registered code is for ever, so this is refused at the door.
+func looksPersonal(c record.Code) bool {
+	letters, digits := 0, 0
+	for i := range len(c) {
+		switch b := c[i]; {
+		case b >= 'A' && b <= 'Z':
+			letters++
+			digits = 0
+		case b >= '0' && b <= '9':
+			if digits++; digits == 7 {
+				return true
+			}
+		}
+	}
+	return letters == 0
+}

@@ -1,0 +1,113 @@
+package ledger
+
+import "fmt"
+
+// Code is the outcome of a transaction. The numbers are part of consensus and
+// never change; docs/spec/ledger.md says what to do about each.
+type Code uint32
+
+// The codes.
+const (
+	OK                  Code = 0
+	CodeInternal        Code = 1 // this node cannot answer; never the outcome of a block
+	CodeMalformed       Code = 2
+	CodeTooLarge        Code = 3
+	CodeWrongNetwork    Code = 4
+	CodeExpired         Code = 5
+	CodeTooFarAhead     Code = 6
+	CodeUnknownKey      Code = 7
+	CodeWrongKeyUse     Code = 8
+	CodeKeySuspended    Code = 9
+	CodeOfficeSuspended Code = 10
+	CodeBadSignature    Code = 11
+	CodeNonceReused     Code = 12
+
+	CodeWrongRole         Code = 20
+	CodeWrongOffice       Code = 21
+	CodeUnknownSeries     Code = 22
+	CodeSeriesInactive    Code = 23
+	CodeUnknownCustody    Code = 24
+	CodeBadDay            Code = 25
+	CodeDuplicateInBatch  Code = 26
+	CodeAlreadyAnchored   Code = 27
+	CodeUnknownRecord     Code = 28
+	CodeAlreadySuperseded Code = 29
+
+	CodeNotGoverning      Code = 40
+	CodeUnsupportedChange Code = 41
+	CodeBadFact           Code = 42
+	CodeUnknownOffice     Code = 43
+	CodeKeyRegistered     Code = 44
+	CodeNoChange          Code = 45
+	CodeLockout           Code = 46
+	CodeUnknownProposal   Code = 47
+	CodeWrongFact         Code = 48
+	CodeProposalExecuted  Code = 49
+	CodeProposalExpired   Code = 50
+	CodeAlreadyApproved   Code = 51
+	CodeUnknownTarget     Code = 52
+	CodeAlreadySuspended  Code = 53
+	CodeBadHeight         Code = 54
+)
+
+var codeNames = map[Code]string{
+	OK:                  "OK",
+	CodeInternal:        "INTERNAL",
+	CodeMalformed:       "MALFORMED",
+	CodeTooLarge:        "TOO_LARGE",
+	CodeWrongNetwork:    "WRONG_NETWORK",
+	CodeExpired:         "EXPIRED",
+	CodeTooFarAhead:     "TOO_FAR_AHEAD",
+	CodeUnknownKey:      "UNKNOWN_KEY",
+	CodeWrongKeyUse:     "WRONG_KEY_USE",
+	CodeKeySuspended:    "KEY_SUSPENDED",
+	CodeOfficeSuspended: "OFFICE_SUSPENDED",
+	CodeBadSignature:    "BAD_SIGNATURE",
+	CodeNonceReused:     "NONCE_REUSED",
+
+	CodeWrongRole:         "WRONG_ROLE",
+	CodeWrongOffice:       "WRONG_OFFICE",
+	CodeUnknownSeries:     "UNKNOWN_SERIES",
+	CodeSeriesInactive:    "SERIES_INACTIVE",
+	CodeUnknownCustody:    "UNKNOWN_CUSTODY",
+	CodeBadDay:            "BAD_DAY",
+	CodeDuplicateInBatch:  "DUPLICATE_IN_BATCH",
+	CodeAlreadyAnchored:   "ALREADY_ANCHORED",
+	CodeUnknownRecord:     "UNKNOWN_RECORD",
+	CodeAlreadySuperseded: "ALREADY_SUPERSEDED",
+
+	CodeNotGoverning:      "NOT_GOVERNING",
+	CodeUnsupportedChange: "UNSUPPORTED_CHANGE",
+	CodeBadFact:           "BAD_FACT",
+	CodeUnknownOffice:     "UNKNOWN_OFFICE",
+	CodeKeyRegistered:     "KEY_REGISTERED",
+	CodeNoChange:          "NO_CHANGE",
+	CodeLockout:           "LOCKOUT",
+	CodeUnknownProposal:   "UNKNOWN_PROPOSAL",
+	CodeWrongFact:         "WRONG_FACT",
+	CodeProposalExecuted:  "PROPOSAL_EXECUTED",
+	CodeProposalExpired:   "PROPOSAL_EXPIRED",
+	CodeAlreadyApproved:   "ALREADY_APPROVED",
+	CodeUnknownTarget:     "UNKNOWN_TARGET",
+	CodeAlreadySuspended:  "ALREADY_SUSPENDED",
+	CodeBadHeight:         "BAD_HEIGHT",
+}
+
+// String gives the stable reason, as "ALREADY_ANCHORED".
+func (c Code) String() string {
+	if name, ok := codeNames[c]; ok {
+		return name
+	}
+	return fmt.Sprintf("CODE_%d", uint32(c))
+}
+
+// Codes lists every code, ascending.
+func Codes() []Code {
+	var codes []Code
+	for c := OK; c <= CodeBadHeight; c++ {
+		if _, ok := codeNames[c]; ok {
+			codes = append(codes, c)
+		}
+	}
+	return codes
+}
