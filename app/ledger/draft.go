@@ -3,6 +3,7 @@ package ledger
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/muniment/muniment/app/record"
@@ -166,9 +167,8 @@ func (d *draft) seal(c *Changes) error {
 // sorted gives the values that were set, ascending by key.
 func (d *draft) sorted() []Value {
 	values := make([]Value, 0, len(d.values))
-	for key, value := range d.values { // the order of a map ends here
-		values = append(values, Value{Key: []byte(key), Value: value})
+	for _, key := range slices.Sorted(maps.Keys(d.values)) {
+		values = append(values, Value{Key: []byte(key), Value: d.values[key]})
 	}
-	slices.SortFunc(values, func(a, b Value) int { return bytes.Compare(a.Key, b.Key) })
 	return values
 }
