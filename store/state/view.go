@@ -1,0 +1,109 @@
+package state
+
+import (
+	"encoding/binary"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/muniment/muniment/app/ledger"
+	"github.com/muniment/muniment/app/record"
+	"github.com/muniment/muniment/app/statetree"
+)
+
+// view is the state after one block, for ever. It implements ledger.View.
+//
+// Entries, tiles and lines of the record index are only ever added, so a view reads them from Pebble and ignores what lies
+// beyond its size. State values and nodes are overwritten: before a commit touches Pebble, it hangs what it is about to
+// overwrite on the current view. So the views form a chain from old to new, and a reader finds the value of its own block
+// at the first view from its own on that had to give the key up, or else in Pebble. Whoever holds an old view holds the
+// chain from there on; the rest is garbage, and there is nothing to close.
+type view struct {
+	state *State
+	tip   tip
+	later atomic.Pointer[superseded]
+}
+
+// superseded is what one commit overwrites, and the view after that commit.
+type superseded struct {
+	values map[string][]byte // by key of the store; nil: there was none
+	by     *view
+}
+
+func newView(s *State, t tip) *view { return &view{state: s, tip: t} }
+
+func (v *view) Head() ledger.Head { return v.tip.head }
+
+func (v *view) StateRoot() statetree.Hash { return v.tip.stateRoot }
+
+func (v *view) Frontier() []record.Hash { return v.tip.frontier }
+
+func (v *view) Value(key []byte) ([]byte, bool, error) { return v.read(stateKey(key)) }
+
+func (v *view) Node(path statetree.Path) ([]byte, bool, error) { return v.read(nodeKey(path)) }
+
+// read gives the value that a key had after the block of v.
+func (v *view) read(key []byte) ([]byte, bool, error) {
+	for {
+		last, value, kept := v.kept(key)
+		if kept {
+			return value, value != nil, nil
+		}
+		value, found, err := v.state.get(key)
+		if err != nil {
+			return nil, false, err
+		}
+		// Pebble may have been overwritten since last was reached; then the chain is longer, and the next round starts there.
+		if last.later.Load() == nil {
+			return value, found, nil
+		}
+		v = last
+	}
+}
+
+// kept looks for a key in the chain from v on. Without success it returns the view at the end of the chain.
+func (v *view) kept(key []byte) (last *view, value []byte, ok bool) {
+	for {
+		later := v.later.Load()
+		if later == nil {
+			return v, nil, false
+		}
+		if value, ok := later.values[string(key)]; ok {
+			return nil, value, true
+		}
+		v = later.by
+	}
+}
+
+func (v *view) Entry(i record.Index) ([]byte, error) {
+	if i < 0 || int64(i) >= v.tip.head.Size {
+		return nil, fmt.Errorf("entry %d of %d: %w", i, v.tip.head.Size, ErrNotThere)
+	}
+	entry, found, err := v.state.get(entryKey(i))
+	if err == nil && !found {
+		err = fmt.Errorf("entry %d is missing: %w", i, ErrDamaged)
+	}
+	return entry, err
+}
+
+func (v *view) AnchorIndex(office record.Code, c record.Commitment) (record.Index, bool, error) {
+	if len(office) > record.MaxCodeBytes {
+		return 0, false, nil
+	}
+	var buffer [maxAnchorKey]byte
+	key := appendAnchorKey(buffer[:0], office, c)
+	if !v.state.filter.has(key) {
+		return 0, false, nil
+	}
+	raw, found, err := v.state.get(key)
+	if err != nil || !found {
+		return 0, false, err
+	}
+	i, n := binary.Uvarint(raw)
+	if n != len(raw) || i > 1<<62 {
+		return 0, false, fmt.Errorf("record index of %s %x is malformed: %w", office, c, ErrDamaged)
+	}
+	if int64(i) >= v.tip.head.Size {
+		return 0, false, nil // anchored after the block of this view
+	}
+	return record.Index(i), true, nil
+}
