@@ -65,28 +65,36 @@ func (o Opened) Fields() ([]Field, error) {
 // chain, or returns ErrCopy with the reason and nothing opened. Payloads share
 // the memory of the copy where they can.
 func (c Copy) Verify(want Commitment) (Opened, error) {
-	if got := c.manifest.Commitment(); got != want {
-		return Opened{}, fmt.Errorf("%w: of %s, not of %s", ErrCopy, got, want)
+	v, err := c.verify(want)
+	if err != nil {
+		return Opened{}, err
 	}
-	v := verifier{
+	return v.opened, nil
+}
+
+func (c Copy) verify(want Commitment) (*verifier, error) {
+	if got := c.manifest.Commitment(); got != want {
+		return nil, fmt.Errorf("%w: of %s, not of %s", ErrCopy, got, want)
+	}
+	v := &verifier{
 		n: c.manifest.N, hid: c.hid, opn: c.opn, hasher: newLeafHasher(),
 		lens: pieces{chunks: c.lens}, data: pieces{chunks: c.data},
 		opened: Opened{N: c.manifest.N, Profile: c.manifest.Profile, Hidden: c.Hidden()},
 	}
 	root, _, err := v.subtree(node{level: depth(v.n)})
 	if err != nil {
-		return Opened{}, fmt.Errorf("%w: %w", ErrCopy, err)
+		return nil, fmt.Errorf("%w: %w", ErrCopy, err)
 	}
 	if len(v.hid) != 0 || len(v.opn) != 0 || !v.lens.done() || !v.data.done() {
-		return Opened{}, fmt.Errorf("%w: holds more than its leaves need", ErrCopy)
+		return nil, fmt.Errorf("%w: holds more than its leaves need", ErrCopy)
 	}
 	if root != c.manifest.Root {
-		return Opened{}, fmt.Errorf("%w: leaves do not have the manifest's root", ErrCopy)
+		return nil, fmt.Errorf("%w: leaves do not have the manifest's root", ErrCopy)
 	}
 	if err := v.opened.checkDigest(); err != nil {
-		return Opened{}, fmt.Errorf("%w: %w", ErrCopy, err)
+		return nil, fmt.Errorf("%w: %w", ErrCopy, err)
 	}
-	return v.opened, nil
+	return v, nil
 }
 
 // checkDigest compares a disclosed digest with the disclosed content. A digest
@@ -108,6 +116,8 @@ type verifier struct {
 	lens, data pieces
 	hasher     *leafHasher
 	opened     Opened
+	salts      [][32]byte  // of opened.Leaves
+	top        [2][32]byte // children of the root
 }
 
 // cover says what lies below a node.
@@ -154,7 +164,7 @@ func (v *verifier) subtree(at node) ([32]byte, cover, error) {
 	if kind != mixed && kind == rightKind {
 		return [32]byte{}, mixed, fmt.Errorf("node %d.%d is part of a larger one", right.level, right.index)
 	}
-	return nodeHash(left, rightHash), mixed, nil
+	return v.join(at, left, rightHash), mixed, nil
 }
 
 // open derives the leaves below a seed, takes their bytes, and returns the hash
@@ -172,7 +182,15 @@ func (v *verifier) open(d node) ([32]byte, error) {
 	if err != nil {
 		return [32]byte{}, err
 	}
-	return nodeHash(leftHash, rightHash), nil
+	return v.join(d, leftHash, rightHash), nil
+}
+
+// join hashes the children of a node, and remembers those of the root.
+func (v *verifier) join(at node, left, right [32]byte) [32]byte {
+	if at.level == depth(v.n) {
+		v.top = [2][32]byte{left, right}
+	}
+	return nodeHash(left, right)
 }
 
 func (v *verifier) leaf(d node) ([32]byte, error) {
@@ -189,8 +207,10 @@ func (v *verifier) leaf(d node) ([32]byte, error) {
 	if err := (Segment{Kind: leaf.Kind, Payload: leaf.Payload}).check(); err != nil {
 		return [32]byte{}, fmt.Errorf("leaf %d: %w", d.index, err)
 	}
+	salt := leafSecret(d.value).Salt
 	v.opened.Leaves = append(v.opened.Leaves, leaf)
-	return v.hasher.leaf(leaf.Index, leaf.Kind, leafSecret(d.value).Salt, leaf.Payload), nil
+	v.salts = append(v.salts, salt)
+	return v.hasher.leaf(leaf.Index, leaf.Kind, salt, leaf.Payload), nil
 }
 
 // pieces reads chunks as one run of bytes: the rest of the current one, then
