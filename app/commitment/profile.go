@@ -61,9 +61,9 @@ func Split(p Profile, content []byte) ([]Segment, error) {
 	return segments, nil
 }
 
-// split dispatches on the profile's name, the part before its parameters.
+// split dispatches on the profile's name, the part before its parameters; a
+// profile without any is only its name.
 func split(p Profile, content []byte) ([]Segment, error) {
-	name, _, parameters := strings.Cut(string(p), ";")
 	switch {
 	case p == Raw:
 		return splitRaw(content), nil
@@ -72,8 +72,14 @@ func split(p Profile, content []byte) ([]Segment, error) {
 			return nil, errors.New("content is not UTF-8")
 		}
 		return splitText(content), nil
-	case parameters:
-		return nil, fmt.Errorf("unknown profile %q", name)
+	case p == JSON:
+		return splitJSON(content)
+	case p == EML:
+		return splitEML(content)
+	case strings.HasPrefix(string(p), "csv/1;"):
+		return splitCSV(content, p)
+	case strings.HasPrefix(string(p), "csv-cells/1;"):
+		return splitCSVCells(content, p)
 	}
 	return nil, errors.New("unknown profile")
 }
