@@ -1,0 +1,147 @@
+package abci
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"math/bits"
+
+	"github.com/cometbft/cometbft/abci/types"
+
+	"github.com/muniment/muniment/app/ledger"
+	"github.com/muniment/muniment/app/record"
+)
+
+// CodeBusy is CheckTx's answer where the mempool has room for governance
+// alone. It is no outcome of a block; ledger codes are far below it.
+const CodeBusy uint32 = 1 << 16
+
+// CheckTx decides whether a transaction enters the mempool.
+func (a *App) CheckTx(_ context.Context, r *types.RequestCheckTx) (*types.ResponseCheckTx, error) {
+	defer a.guard("check transaction")
+	if a.options.Crowded() && !governs(r.Tx) {
+		return &types.ResponseCheckTx{Code: CodeBusy, Codespace: "node", Log: "BUSY"}, nil
+	}
+	code := a.check(r.Tx)
+	if code == ledger.OK {
+		return &types.ResponseCheckTx{}, nil
+	}
+	return &types.ResponseCheckTx{Code: uint32(code), Codespace: "ledger", Log: code.String()}, nil
+}
+
+// check judges a transaction by the committed state, once per block that was
+// committed since.
+func (a *App) check(raw []byte) ledger.Code {
+	view := a.View()
+	head := view.Head()
+	key := sha256.Sum256(raw)
+	if height, ok := a.judged.value(key); ok && height == head.Height {
+		return ledger.OK
+	}
+	code := a.machine.Check(view, ledger.Header{Height: head.Height + 1, Time: head.Time}, raw)
+	if code == ledger.OK {
+		a.judged.add(key, head.Height)
+	}
+	return code
+}
+
+// governs says whether a transaction is one of those that a full mempool admits.
+func governs(raw []byte) bool {
+	tx, err := record.ParseTx(raw)
+	if err != nil {
+		return false
+	}
+	switch tx.Message.(type) {
+	case *record.ProposeChange, *record.ApproveChange, *record.SuspendKey:
+		return true
+	}
+	return false
+}
+
+// decodable says whether a transaction may stand in a block at all. What was
+// judged OK once is.
+func (a *App) decodable(raw []byte) bool {
+	if _, ok := a.judged.value(sha256.Sum256(raw)); ok {
+		return true
+	}
+	_, err := record.ParseTx(raw)
+	return err == nil
+}
+
+// PrepareProposal takes the mempool's transactions in their order, up to the
+// size of the block. Those that have become stale stay in, see the package doc.
+func (a *App) PrepareProposal(_ context.Context, r *types.RequestPrepareProposal) (*types.ResponsePrepareProposal, error) {
+	defer a.guard("prepare proposal")
+	txs := make([][]byte, 0, len(r.Txs))
+	var size int64
+	for _, raw := range r.Txs {
+		if !a.decodable(raw) {
+			continue
+		}
+		if size += sizeInBlock(raw); size > r.MaxTxBytes {
+			break
+		}
+		txs = append(txs, raw)
+	}
+	return &types.ResponsePrepareProposal{Txs: txs}, nil
+}
+
+// sizeInBlock is what a transaction adds to a block: its bytes with tag and length.
+func sizeInBlock(raw []byte) int64 {
+	return 1 + int64(bits.Len64(uint64(len(raw))|1)+6)/7 + int64(len(raw))
+}
+
+// ProcessProposal accepts any block of transactions that can be decoded. What
+// they are worth is decided when the block is carried out.
+func (a *App) ProcessProposal(_ context.Context, r *types.RequestProcessProposal) (*types.ResponseProcessProposal, error) {
+	defer a.guard("process proposal")
+	var size int64
+	for _, raw := range r.Txs {
+		if size += sizeInBlock(raw); size > a.options.MaxBlockBytes || !a.decodable(raw) {
+			return &types.ResponseProcessProposal{Status: types.ResponseProcessProposal_REJECT}, nil
+		}
+	}
+	return &types.ResponseProcessProposal{Status: types.ResponseProcessProposal_ACCEPT}, nil
+}
+
+// FinalizeBlock carries a decided block out in memory. It may be called again
+// for the same height after a crash: all it builds on is the committed state.
+func (a *App) FinalizeBlock(_ context.Context, r *types.RequestFinalizeBlock) (*types.ResponseFinalizeBlock, error) {
+	defer a.guard("finalize block")
+	view := a.View()
+	a.options.Final(view.Head())
+	changes, results, err := a.machine.Apply(view, ledger.Block{Height: r.Height, Time: r.Time.UnixNano(), Txs: r.Txs})
+	if err == nil && len(results) != len(r.Txs) {
+		err = fmt.Errorf("%d results for %d transactions", len(results), len(r.Txs))
+	}
+	if err != nil {
+		return nil, a.fail(fmt.Sprintf("finalize block %d", r.Height), err)
+	}
+	p := &pending{size: view.Head().Size, changes: changes, results: results, txs: make([][32]byte, len(r.Txs))}
+	answer := &types.ResponseFinalizeBlock{AppHash: changes.AppHash[:], TxResults: make([]*types.ExecTxResult, len(results))}
+	for i, result := range results {
+		p.txs[i] = sha256.Sum256(r.Txs[i])
+		answer.TxResults[i] = &types.ExecTxResult{Code: uint32(result.Code)}
+	}
+	a.pending = p
+	return answer, nil
+}
+
+// Commit writes the block that FinalizeBlock carried out, makes it visible,
+// and tells those who wait for its transactions.
+func (a *App) Commit(context.Context, *types.RequestCommit) (*types.ResponseCommit, error) {
+	defer a.guard("commit")
+	p := a.pending
+	if p == nil {
+		return nil, a.fail("commit", fmt.Errorf("no block was finalized"))
+	}
+	if err := a.options.Write(append(a.genesis, p.changes)...); err != nil {
+		return nil, a.fail(fmt.Sprintf("commit block %d", p.changes.Height), err)
+	}
+	a.genesis, a.pending = nil, nil
+	view := a.options.View()
+	a.setView(view)
+	a.tell(p)
+	a.options.Committed(view.Head(), p.results)
+	return &types.ResponseCommit{}, nil
+}

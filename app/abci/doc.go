@@ -1,0 +1,31 @@
+// Package abci turns the calls of CometBFT (ABCI 2.0) into calls of the ledger.
+//
+// Contract:
+//   - The App is safe for concurrent use: every call works on an immutable view
+//     of the state after the last committed block. Only FinalizeBlock and Commit
+//     hand something over, and both run on the consensus connection, one after
+//     the other.
+//   - InitChain is a pure function of the genesis facts. It keeps its result in
+//     memory and may run again; genesis reaches the disk together with block 1.
+//   - FinalizeBlock never writes. Commit writes everything of a block at once,
+//     and is the only call that writes.
+//   - PrepareProposal and ProcessProposal never fail and never look at a clock.
+//     A proposal is rejected only for a transaction that cannot be decoded, or
+//     for its size. A transaction that has become stale in the mempool is
+//     proposed all the same, so that it is refused in a block: the mempool drops
+//     what a block holds and nothing else, and a chain whose mempool is never
+//     empty never rests.
+//   - A refusal of a transaction is a ledger.Code. An error of the ledger or the
+//     store, and any panic, goes to Options.Fatal, which must end the process.
+//   - AppHash is SHA-256 of the checkpoint body. A block without entries leaves
+//     it as it was.
+//   - An Ed25519 signature is verified once: what CheckTx or Submit has verified
+//     is remembered for FinalizeBlock, in bounded memory.
+//
+// Submit is how the services of a node hand in a transaction: it returns when
+// the block that holds the transaction is on disk, and gives a transaction that
+// was committed before its first answer again.
+//
+// The requirements of CometBFT's specification ("Requirements for the
+// Application", 1 to 13) have a test each.
+package abci

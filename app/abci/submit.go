@@ -1,0 +1,278 @@
+package abci
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/muniment/muniment/app/ledger"
+	"github.com/muniment/muniment/app/record"
+)
+
+var (
+	// ErrBusy is returned where the mempool has no room for the transaction.
+	// The caller may try again later.
+	ErrBusy = errors.New("node is busy")
+	// ErrKnown is what the mempool's function returns for a transaction that it
+	// has seen before and may hold or have seen committed.
+	ErrKnown = errors.New("transaction is known to the mempool")
+	// ErrStopping is returned to those who wait while the node stops. Their
+	// transactions may still be committed.
+	ErrStopping = errors.New("node is stopping")
+	// ErrOutcomeUnknown wraps the context's error where a caller stops waiting.
+	// The transaction may still be committed; submitting it again is safe.
+	ErrOutcomeUnknown = errors.New("outcome of the transaction is not known yet")
+	// ErrInternal is returned where the state could not be read.
+	ErrInternal = errors.New("state of the ledger could not be read")
+)
+
+// pushAgain is how long a caller waits before it makes sure that its
+// transaction is still in the mempool, which may have dropped it silently
+// when it was full.
+const pushAgain = 2 * time.Second
+
+// outcome is what a waiter is told.
+type outcome struct {
+	result ledger.Result
+	height int64
+}
+
+// SetMempool gives the App the function that puts a transaction into the
+// engine's mempool, once there is one. It calls checked with CheckTx's code,
+// before or after it returns, unless it returns an error; ErrKnown and ErrBusy
+// have their meaning here.
+func (a *App) SetMempool(push func(raw []byte, checked func(code uint32)) error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.push = push
+}
+
+// Stop ends every wait with ErrStopping, now and later.
+func (a *App) Stop() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.stopped {
+		a.stopped = true
+		close(a.stopping)
+	}
+}
+
+// Next gives a channel that is closed when the next block is written.
+func (a *App) Next() <-chan struct{} {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.next
+}
+
+// Submit hands in a transaction and waits until its block is on disk. It
+// returns the result and the height of that block. A transaction that is
+// refused before it enters a block has height 0. One that was committed before
+// gets its first answer again, with its first height. The caller must not
+// change raw afterwards.
+func (a *App) Submit(ctx context.Context, raw []byte) (ledger.Result, int64, error) {
+	// The signature is verified here, on the caller's goroutine, and remembered
+	// for CheckTx, which the mempool calls one at a time.
+	if code := a.check(raw); code != ledger.OK {
+		return a.refusal(raw, code)
+	}
+	key := sha256.Sum256(raw)
+	// Whoever waits before looking into the committed state misses nothing:
+	// Commit shows the new state before it tells the waiters.
+	wait := a.wait(key)
+	defer a.forget(key, wait)
+	seen, err := a.seen(raw)
+	if err != nil {
+		return ledger.Result{}, 0, err
+	}
+	if seen {
+		if o, done, err := a.answered(raw); err != nil || done {
+			return o.result, o.height, err
+		}
+	}
+	for {
+		done, o, err := a.try(raw)
+		if err != nil || done {
+			return o.result, o.height, err
+		}
+		timer := time.NewTimer(pushAgain)
+		select {
+		case o := <-wait:
+			timer.Stop()
+			return o.result, o.height, nil
+		case <-a.stopping:
+			timer.Stop()
+			return ledger.Result{}, 0, fmt.Errorf("submit: %w: %w", ErrOutcomeUnknown, ErrStopping)
+		case <-ctx.Done():
+			timer.Stop()
+			return ledger.Result{}, 0, fmt.Errorf("submit: %w: %w", ErrOutcomeUnknown, ctx.Err())
+		case <-timer.C:
+		}
+	}
+}
+
+// try puts a transaction into the mempool, unless it is there. Done means that
+// no block needs to be waited for.
+func (a *App) try(raw []byte) (done bool, o outcome, err error) {
+	a.mu.Lock()
+	push, stopped := a.push, a.stopped
+	a.mu.Unlock()
+	if push == nil || stopped {
+		return false, outcome{}, fmt.Errorf("submit: %w", ErrStopping)
+	}
+	answered := make(chan uint32, 1)
+	err = push(raw, func(code uint32) { answered <- code })
+	if errors.Is(err, ErrKnown) {
+		o, known, err := a.answered(raw)
+		return known, o, err
+	}
+	if err != nil {
+		return false, outcome{}, fmt.Errorf("submit: %w", err)
+	}
+	switch code := <-answered; code {
+	case 0:
+		return false, outcome{}, nil
+	case CodeBusy:
+		return false, outcome{}, fmt.Errorf("submit: %w", ErrBusy)
+	default: // the state has moved on since Submit looked
+		result, _, err := a.refusal(raw, ledger.Code(code))
+		return true, outcome{result: result}, err
+	}
+}
+
+// judge carries a transaction out alone on the committed state and throws the
+// changes away.
+func (a *App) judge(view ledger.View, raw []byte) (ledger.Result, error) {
+	head := view.Head()
+	_, results, err := a.machine.Apply(view, ledger.Block{Height: head.Height + 1, Time: head.Time, Txs: [][]byte{raw}})
+	if err != nil {
+		return ledger.Result{}, fmt.Errorf("submit: %w: %w", ErrInternal, err)
+	}
+	return results[0], nil
+}
+
+// refusal completes a refusal by what the code alone does not say: the bad
+// item, and the entry that stands in the way.
+func (a *App) refusal(raw []byte, code ledger.Code) (ledger.Result, int64, error) {
+	if code == ledger.CodeInternal {
+		return ledger.Result{}, 0, fmt.Errorf("submit: %w", ErrInternal)
+	}
+	result, err := a.judge(a.View(), raw)
+	if err != nil {
+		return ledger.Result{}, 0, err
+	}
+	if result.Code == ledger.OK {
+		// The state has moved on in between, in favour of the transaction.
+		result = ledger.Result{Code: code, Bad: -1}
+	}
+	return result, 0, nil
+}
+
+// seen says whether the committed state holds what a transaction that passed
+// check would bring, so that answered is worth its price.
+func (a *App) seen(raw []byte) (bool, error) {
+	tx, err := record.ParseTx(raw)
+	if err != nil {
+		return false, fmt.Errorf("submit: %w", err)
+	}
+	view := a.View()
+	anchors, ok := tx.Message.(*record.AnchorRecords)
+	if !ok {
+		_, used, err := view.Value(ledger.StateKeyNonce(tx.KeyID, tx.Nonce))
+		return used, err
+	}
+	key, known, err := ledger.KeyOf(view, tx.KeyID)
+	if err != nil || !known {
+		return false, err
+	}
+	_, anchored, err := view.AnchorIndex(key.Office, anchors.Items[0].Commitment)
+	return anchored, err
+}
+
+// answered looks for a transaction in the committed state.
+func (a *App) answered(raw []byte) (outcome, bool, error) {
+	view := a.View()
+	result, err := a.judge(view, raw)
+	if err != nil {
+		return outcome{}, false, err
+	}
+	if result.Code != ledger.OK || int64(result.TxIndex) >= view.Head().Size {
+		return outcome{}, false, nil
+	}
+	height, err := heightOf(view, result.TxIndex)
+	return outcome{result: result, height: height}, err == nil, err
+}
+
+// heightOf finds the block of a transaction entry: the next block entry closes it.
+func heightOf(view ledger.View, i record.Index) (int64, error) {
+	for {
+		raw, err := view.Entry(i)
+		if err != nil {
+			return 0, fmt.Errorf("submit: %w: %w", ErrInternal, err)
+		}
+		e, err := record.ParseEntry(raw)
+		if err != nil {
+			return 0, fmt.Errorf("submit: %w: entry %d: %w", ErrInternal, i, err)
+		}
+		switch e := e.(type) {
+		case record.BlockEntry:
+			return e.Height, nil
+		case record.TxEntry:
+			i += record.Index(e.Count) + 1
+		default:
+			i++
+		}
+	}
+}
+
+// wait registers for the outcome of a transaction.
+func (a *App) wait(key [32]byte) chan outcome {
+	ch := make(chan outcome, 1)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.waiters[key] = append(a.waiters[key], ch)
+	return ch
+}
+
+// forget undoes wait.
+func (a *App) forget(key [32]byte, ch chan outcome) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i, c := range a.waiters[key] {
+		if c == ch {
+			a.waiters[key] = append(a.waiters[key][:i], a.waiters[key][i+1:]...)
+			break
+		}
+	}
+	if len(a.waiters[key]) == 0 {
+		delete(a.waiters, key)
+	}
+}
+
+// outcome gives the outcome of the i-th transaction of a block. One that was
+// committed before got its first answer, and has its first height.
+func (p *pending) outcome(i int, view ledger.View) outcome {
+	o := outcome{result: p.results[i], height: p.changes.Height}
+	if o.result.Code == ledger.OK && int64(o.result.TxIndex) < p.size {
+		if first, err := heightOf(view, o.result.TxIndex); err == nil {
+			o.height = first
+		}
+	}
+	return o
+}
+
+// tell gives every waiter of a block's transactions its outcome. No waiter is
+// told twice, so no send blocks.
+func (a *App) tell(p *pending) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i, key := range p.txs {
+		for _, ch := range a.waiters[key] {
+			ch <- p.outcome(i, a.View())
+		}
+		delete(a.waiters, key)
+	}
+	close(a.next)
+	a.next = make(chan struct{})
+}
