@@ -145,21 +145,21 @@ func faultOf(f record.Fact) string {
 	}
 	for _, c := range codes {
 		if looksPersonal(c) {
-			return "code " + string(c) + " has no letter, or seven digits in a row like a telephone or insurance number"
+			return "code " + string(c) + " has seven digits in a row, like a telephone or insurance number"
 		}
 	}
 	return ""
 }
 
-// looksPersonal tells whether a code could be a number that names a person:
-// without a letter, or with seven digits in a row when points and hyphens are
-// left out. A registered code is for ever, so this is refused at the door.
+// looksPersonal tells whether a code holds a number that could name a person:
+// seven digits in a row when points and hyphens are left out, as in a telephone
+// or an insurance number. A registered code is for ever, so this is refused at
+// the door.
 func looksPersonal(c record.Code) bool {
-	letters, digits := 0, 0
+	digits := 0
 	for i := range len(c) {
 		switch b := c[i]; {
 		case b >= 'A' && b <= 'Z':
-			letters++
 			digits = 0
 		case b >= '0' && b <= '9':
 			if digits++; digits == 7 {
@@ -167,5 +167,5 @@ func looksPersonal(c record.Code) bool {
 			}
 		}
 	}
-	return letters == 0
+	return false
 }
