@@ -21,11 +21,11 @@
 //	5   app/node
 //	4   app/abci                                    app/rpc
 //	3   store/state          store/cometdb          app/custody
-//	2   app/ledger           app/receipt            store/vault      store/keyring
+//	2   app/ledger           app/receipt            app/identity     store/vault      store/keyring
 //	1   app/record
 //	0   app/commitment       app/retention          app/statetree    app/keyfile    proto/muniment/...
 //
-// Floors 0 to 2 under app are pure: bytes in, bytes out. They know no clock, no
+// Floors 0 to 2 under app, identity aside, are pure: bytes in, bytes out. They know no clock, no
 // disk, no network, no goroutine and no variable that changes; time and chance
 // are arguments. So each can be read, tested and reimplemented on its own.
 //
@@ -36,6 +36,7 @@
 //	why should I believe this receipt    app/receipt: Verify
 //	what is on disk                      store/state, store/vault, store/keyring
 //	what can a client call               proto/muniment/api/v1, app/rpc
+//	who is calling                       app/identity
 //	in what order does a node start      app/node
 //
 // A place named here and not in the tree is not built; docs/design.md says what

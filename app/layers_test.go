@@ -17,6 +17,7 @@ var floors = map[string]int{
 
 	"app/ledger":    2,
 	"app/receipt":   2,
+	"app/identity":  2,
 	"store/vault":   2,
 	"store/keyring": 2,
 
@@ -84,6 +85,7 @@ var outside = map[string][]string{
 	"app/retention":  {},
 	"app/statetree":  {},
 	"app/keyfile":    {},
+	"app/identity":   {},
 	"app/custody":    {},
 	"app/commitment": {"github.com/ipfs/go-cid", "github.com/multiformats/go-multihash", "github.com/fxamacker/cbor/v2"},
 	"app/record": {

@@ -5,6 +5,7 @@ import (
 	"go/ast"
 	"go/token"
 	"go/types"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -21,6 +22,9 @@ var pure = []string{
 var impure = []string{
 	"expvar", "io/ioutil", "log", "math/rand", "net", "os", "runtime", "sync", "syscall",
 }
+
+// harmless are packages below an impure one that only read and write text.
+var harmless = []string{"net/netip", "net/url"}
 
 // chance lists the pure packages that may import crypto/rand, with the reason.
 // Elsewhere randomness is an argument.
@@ -41,9 +45,13 @@ func checkPurity(t *tree) (violations []string) {
 		for _, s := range p.product() {
 			if r.isPure {
 				r.imports(s)
+				r.walks(s)
 				ast.Inspect(s.ast, r.syntax)
 			}
 			ast.Inspect(s.ast, r.writes)
+		}
+		if r.isPure {
+			r.unneeded()
 		}
 		violations = append(violations, r.violations...)
 	}
@@ -56,6 +64,7 @@ type purityReport struct {
 	isPure     bool
 	scope      *types.Scope // of the package
 	info       *types.Info
+	walked     []string // functions that range over a map
 	violations []string
 }
 
@@ -89,7 +98,7 @@ func (r *purityReport) imports(s *source) {
 	for _, spec := range s.ast.Imports {
 		imported := strings.Trim(spec.Path.Value, "\"`")
 		switch {
-		case under(imported, impure...):
+		case under(imported, impure...) && !slices.Contains(harmless, imported):
 			r.add(spec.Pos(), "a pure package imports %s", imported)
 		case imported == "crypto/rand" && !allowed:
 			r.add(spec.Pos(), "a pure package imports crypto/rand without a reason in app/purity_test.go")
@@ -97,8 +106,36 @@ func (r *purityReport) imports(s *source) {
 	}
 }
 
-// syntax finds goroutines, clocks, init functions and walks over maps, whose
-// order is chance.
+// walks finds ranges over maps, whose order is chance.
+func (r *purityReport) walks(s *source) {
+	for _, decl := range s.ast.Decls {
+		f, ok := decl.(*ast.FuncDecl)
+		if !ok {
+			continue
+		}
+		name := functionName(r.pkg, f)
+		ast.Inspect(f, func(n ast.Node) bool {
+			if n, ok := n.(*ast.RangeStmt); ok && isMap(r.info.TypeOf(n.X)) {
+				r.walked = append(r.walked, name)
+				if r.tree.budget.walks[name] == "" {
+					r.add(n.Pos(), "a pure package ranges over a map in %s: range over its sorted keys", name)
+				}
+			}
+			return true
+		})
+	}
+}
+
+// unneeded finds exceptions for functions of the package that walk no map.
+func (r *purityReport) unneeded() {
+	for _, name := range slices.Sorted(maps.Keys(r.tree.budget.walks)) {
+		if strings.HasPrefix(name, r.pkg.dir+".") && !slices.Contains(r.walked, name) {
+			r.violations = append(r.violations, fmt.Sprintf("app/budget_test.go: %s needs no exception", name))
+		}
+	}
+}
+
+// syntax finds goroutines, clocks and init functions.
 func (r *purityReport) syntax(n ast.Node) bool {
 	switch n := n.(type) {
 	case *ast.GoStmt:
@@ -110,10 +147,6 @@ func (r *purityReport) syntax(n ast.Node) bool {
 	case *ast.SelectorExpr:
 		if id, ok := n.X.(*ast.Ident); ok && r.importPath(id) == "time" && slices.Contains(clocks, n.Sel.Name) {
 			r.add(n.Pos(), "a pure package uses time.%s", n.Sel.Name)
-		}
-	case *ast.RangeStmt:
-		if isMap(r.info.TypeOf(n.X)) {
-			r.add(n.Pos(), "a pure package ranges over a map: range over its sorted keys")
 		}
 	}
 	return true
