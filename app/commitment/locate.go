@@ -216,6 +216,15 @@ func locateText(segs []Segment, positions []int, quoted string) ([]int, error) {
 	if err != nil || quoted[0] != '"' || text == "" {
 		return nil, fmt.Errorf("%w is not of the form text \"some words\"", ErrSelector)
 	}
+	found := occurrences(segs, positions, text)
+	if len(found) == 0 {
+		return nil, ErrNoMatch
+	}
+	return found, nil
+}
+
+// occurrences returns those of positions whose segments hold a byte of text.
+func occurrences(segs []Segment, positions []int, text string) []int {
 	failure := failureTable(text)
 	var found []int
 	matched := 0 // bytes of text that end at the current byte
@@ -254,10 +263,7 @@ func locateText(segs []Segment, positions []int, quoted string) ([]int, error) {
 			found = append(found, positions[lowest])
 		}
 	}
-	if len(found) == 0 {
-		return nil, ErrNoMatch
-	}
-	return found, nil
+	return found
 }
 
 // failureTable returns, for each prefix of text, the length of its longest proper
