@@ -1,0 +1,318 @@
+package keyring
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/muniment/muniment/app/record"
+)
+
+var (
+	// ErrJournal: a rotation was begun and not finished, and this version cannot
+	// finish it.
+	ErrJournal = errors.New("unfinished ring rotation")
+	// ErrRing: the ring's name or the state is not of a form that can be kept.
+	ErrRing = errors.New("not a ring or state")
+)
+
+// RID names a record within its custodian: 16 random bytes, drawn per deposit.
+type RID = [16]byte
+
+// MaxState is the size of the largest state in bytes.
+const MaxState = 64 << 20
+
+// Keyring is all rings of a custodian.
+type Keyring struct {
+	options Options
+	fs      vfs.FS
+	dir     string
+	root    Root
+
+	mu      sync.RWMutex
+	rings   map[RingID]*ring
+	offices map[record.Code][32]byte // fingerprint keys read or made so far
+}
+
+// Open opens the rings below dir, which it makes if need be. Every ring key is
+// unwrapped at once, so that a wrong root shows here. Rings that were being made
+// when the process died are cleared away: no state was ever in them.
+func Open(dir string, root Root, o Options) (*Keyring, error) {
+	k := &Keyring{
+		options: o, fs: o.fs(), dir: dir, root: root,
+		rings: map[RingID]*ring{}, offices: map[record.Code][32]byte{},
+	}
+	if err := k.open(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open keyring: %w", err), k.Close())
+	}
+	return k, nil
+}
+
+func (k *Keyring) open() error {
+	if err := k.fs.MkdirAll(k.dir, 0o700); err != nil {
+		return err
+	}
+	if err := syncDir(k.fs, k.fs.PathDir(k.dir)); err != nil {
+		return err
+	}
+	names, err := k.fs.List(k.dir)
+	if err != nil {
+		return err
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if strings.HasSuffix(name, journalSuffix) {
+			return fmt.Errorf("%s: %w", name, ErrJournal)
+		}
+	}
+	for _, name := range names {
+		id, ok := markedRing(name)
+		if !ok {
+			continue
+		}
+		if err := k.openMarked(id, names); err != nil {
+			return fmt.Errorf("ring %s: %w", id, err)
+		}
+	}
+	return k.clear(names)
+}
+
+// markedRing tells which ring a marker file belongs to.
+func markedRing(name string) (RingID, bool) {
+	middle, isMarker := strings.CutSuffix(name, markerSuffix)
+	middle, isRing := strings.CutPrefix(middle, ringPrefix)
+	id, ok := parseRingID(middle)
+	return id, isMarker && isRing && ok
+}
+
+func (k *Keyring) openMarked(id RingID, names []string) error {
+	text, err := readFile(k.fs, k.dir, id.marker())
+	if err != nil {
+		return err
+	}
+	epoch, err := parseMarker(text)
+	if err != nil {
+		return err
+	}
+	name := id.directory(epoch)
+	if !slices.Contains(names, name) {
+		return fmt.Errorf("%w: no %s", ErrMarker, name)
+	}
+	k.rings[id], err = openRing(k.options, k.root, k.fs.PathJoin(k.dir, name), id, epoch)
+	if err != nil {
+		delete(k.rings, id)
+	}
+	return err
+}
+
+// clear removes what a crash left of a ring that was being made: a directory of
+// the first epoch without a marker. Any other directory that no marker names
+// stands for states that somebody may still need: it is refused, not removed.
+func (k *Keyring) clear(names []string) error {
+	for _, name := range names {
+		path := k.fs.PathJoin(k.dir, name)
+		if strings.HasSuffix(name, newSuffix) {
+			if err := k.fs.Remove(path); err != nil {
+				return err
+			}
+		}
+		id, epoch, ok := parseDirectory(name)
+		if !ok || k.rings[id] != nil && k.rings[id].epoch == epoch {
+			continue
+		}
+		if k.rings[id] != nil || epoch != 1 {
+			return fmt.Errorf("%w: %s is not the current epoch", ErrMarker, name)
+		}
+		if err := k.clearUnborn(path, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// clearUnborn removes a directory of a first epoch, having seen that it holds no
+// state: a marker that was lost must not cost a ring.
+func (k *Keyring) clearUnborn(path string, id RingID) error {
+	if names, err := k.fs.List(path); err != nil {
+		return err
+	} else if slices.ContainsFunc(names, isPebbleFile) {
+		empty, err := isStateless(k.options, path)
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		if !empty {
+			return fmt.Errorf("%w: ring %s holds states and has no marker", ErrMarker, id)
+		}
+	}
+	return k.fs.RemoveAll(path)
+}
+
+// Close closes all rings.
+func (k *Keyring) Close() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var all error
+	for id, r := range k.rings {
+		if err := r.db.Close(); err != nil {
+			all = errors.Join(all, fmt.Errorf("close ring %s: %w", id, err))
+		}
+	}
+	clear(k.rings)
+	return all
+}
+
+// Rings lists the rings, sorted by name.
+func (k *Keyring) Rings() []RingID {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return slices.SortedFunc(maps.Keys(k.rings), func(a, b RingID) int { return strings.Compare(a.String(), b.String()) })
+}
+
+// Epoch gives the current epoch of a ring; ok is false while it has none.
+func (k *Keyring) Epoch(id RingID) (epoch uint64, ok bool) {
+	if r := k.ring(id); r != nil {
+		return r.epoch, true
+	}
+	return 0, false
+}
+
+func (k *Keyring) ring(id RingID) *ring {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.rings[id]
+}
+
+// Put keeps the state of a record, 1 byte to MaxState, durably. It refuses a
+// record that has a state (ErrExists) or had one (ErrDestroyed). The first state
+// of a ring makes the ring.
+func (k *Keyring) Put(id RingID, rid RID, state []byte) error {
+	if !id.Department.Valid() || !id.Class.Valid() || len(state) == 0 || len(state) > MaxState {
+		return fmt.Errorf("put state of %d bytes into ring %.40q: %w", len(state), id, ErrRing)
+	}
+	r, err := k.makeRing(id)
+	if err == nil {
+		err = r.put(rid, state)
+	}
+	return k.outcome("put state into", id, err)
+}
+
+// State gives the state of a record. ok is false when there never was one; the
+// error is ErrDestroyed when there was.
+func (k *Keyring) State(id RingID, rid RID) (state []byte, ok bool, err error) {
+	r := k.ring(id)
+	if r == nil {
+		return nil, false, nil
+	}
+	state, ok, err = r.get(rid)
+	if err != nil {
+		return nil, false, fmt.Errorf("read state of ring %s: %w", id, err)
+	}
+	return state, ok, nil
+}
+
+// Destroy puts a tombstone in the place of a record's state, durably. For readers
+// the record is gone; it is gone for good when the epoch ends.
+func (k *Keyring) Destroy(id RingID, rid RID) error {
+	r, err := k.makeRing(id)
+	if err == nil {
+		err = r.destroy(rid)
+	}
+	return k.outcome("destroy state in", id, err)
+}
+
+// Forget removes the state of a deposit that never became a record, durably and
+// without a tombstone. It is gone for good when the epoch ends. A state that is
+// not there is no error; a tombstone stays and is ErrDestroyed.
+func (k *Keyring) Forget(id RingID, rid RID) error {
+	r := k.ring(id)
+	if r == nil {
+		return nil
+	}
+	return k.outcome("forget state in", id, r.forget(rid))
+}
+
+// outcome words an error. A write that may be half on disk ends the process.
+func (k *Keyring) outcome(verb string, id RingID, err error) error {
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("%s ring %s: %w", verb, id, err)
+	if _, ok := errors.AsType[failed](err); ok {
+		k.options.fatal(err)
+	}
+	return err
+}
+
+// makeRing gives a ring, which it makes when there is none. The durable steps:
+//  1. the directory of epoch 1, its store with META inside
+//  2. the directory's name
+//  3. the marker, by rename
+//
+// After a crash before 3 the directory is cleared away when the keyring is opened.
+func (k *Keyring) makeRing(id RingID) (*ring, error) {
+	if r := k.ring(id); r != nil {
+		return r, nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if r := k.rings[id]; r != nil {
+		return r, nil
+	}
+	const epoch = 1
+	r, err := createRing(k.options, k.root, k.fs.PathJoin(k.dir, id.directory(epoch)), id, epoch)
+	if err != nil {
+		return nil, failed{fmt.Errorf("make ring: %w", err)}
+	}
+	if err := syncDir(k.fs, k.dir); err != nil {
+		return nil, failed{fmt.Errorf("make ring: %w", err)}
+	}
+	if err := replaceFile(k.fs, k.dir, id.marker(), markerText(epoch)); err != nil {
+		return nil, failed{fmt.Errorf("mark ring: %w", err)}
+	}
+	k.rings[id] = r
+	return r, nil
+}
+
+// OfficeKey gives the key under which fingerprints of an office's contents are
+// made, 32 bytes. It is drawn at the first call and stays.
+func (k *Keyring) OfficeKey(office record.Code) ([32]byte, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if key, ok := k.offices[office]; ok {
+		return key, nil
+	}
+	key, err := k.officeKey(office)
+	if err != nil {
+		return [32]byte{}, fmt.Errorf("key of office %.40q: %w", office, err)
+	}
+	k.offices[office] = key
+	return key, nil
+}
+
+func (k *Keyring) officeKey(office record.Code) (key [32]byte, err error) {
+	if !office.Valid() {
+		return key, ErrRing
+	}
+	name, use := "office-"+string(office)+".key", "office key "+string(office)
+	wrapped, err := readFile(k.fs, k.dir, name)
+	if err == nil {
+		return unwrapFor(k.root, use, wrapped)
+	}
+	if !isNotExist(err) {
+		return key, err
+	}
+	rand.Read(key[:])
+	if wrapped, err = wrapFor(k.root, use, key); err != nil {
+		return [32]byte{}, err
+	}
+	if err := replaceFile(k.fs, k.dir, name, wrapped); err != nil {
+		return [32]byte{}, err
+	}
+	return key, nil
+}
