@@ -127,11 +127,11 @@ func FuzzClaim(f *testing.F) {
 
 // TestS0_4_OnlyPinnedServersAndTLS13 makes real connections.
 func TestS0_4_OnlyPinnedServersAndTLS13(t *testing.T) {
-	serverDER, err := ServerCertificate(rand.Reader, server, noon)
+	serverDER, err := ServerCertificate(rand.Reader, server, "node-1", noon)
 	if err != nil {
 		t.Fatal(err)
 	}
-	otherDER, err := ServerCertificate(rand.Reader, access, noon)
+	otherDER, err := ServerCertificate(rand.Reader, access, "node-1", noon)
 	if err != nil {
 		t.Fatal(err)
 	}
