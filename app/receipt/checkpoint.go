@@ -53,6 +53,11 @@ func ParseCheckpoint(signed []byte) (Checkpoint, error) {
 	if !bytes.Equal(c.Marshal(), signed) {
 		return Checkpoint{}, fmt.Errorf("checkpoint is not canonical: %w", ErrMalformed)
 	}
+	for _, line := range c.Lines() { // note.Open accepts any trailing bits of base64
+		if _, err := parseSignatureLine(line); err != nil {
+			return Checkpoint{}, err
+		}
+	}
 	return c, nil
 }
 

@@ -146,7 +146,26 @@ func TestDuplicateCosigner(t *testing.T) {
 	}
 }
 
-func TestMissingLinks(t *testing.T) {
+// sample is a receipt and what is to be said of it.
+type sample struct {
+	name    string
+	network Network
+	text    []byte
+	want    string
+}
+
+func check(t *testing.T, samples []sample) {
+	t.Helper()
+	for _, s := range samples {
+		if v := verdictOf(t, s.network, s.text); reasonOf(v) != s.want {
+			t.Errorf("%s: got %s, want %s (%s)", s.name, reasonOf(v), s.want, v.Detail)
+		}
+	}
+}
+
+func TestMissingLinks(t *testing.T) { check(t, missingLinks(t)) }
+
+func missingLinks(t testing.TB) (samples []sample) {
 	w := newWorld(t, testNetwork(1, 0, 0))
 	const size = atLast + 1
 	for _, c := range []struct {
@@ -189,10 +208,9 @@ func TestMissingLinks(t *testing.T) {
 		if c.change != nil {
 			c.change(&r)
 		}
-		if got := verdictOf(t, w.network, r.text()); reasonOf(got) != c.want {
-			t.Errorf("%s: got %s, want %s (%s)", c.name, reasonOf(got), c.want, got.Detail)
-		}
+		samples = append(samples, sample{c.name, w.network, r.text(), c.want})
 	}
+	return samples
 }
 
 // TestLaterBlock: the block entry of a later block proves less, and the
@@ -209,7 +227,9 @@ func TestLaterBlock(t *testing.T) {
 
 // TestDishonestLog has logs that their validators cosigned although an entry
 // contradicts its transaction.
-func TestDishonestLog(t *testing.T) {
+func TestDishonestLog(t *testing.T) { check(t, dishonestLogs(t)) }
+
+func dishonestLogs(t testing.TB) (samples []sample) {
 	hr := func(m record.Message, items ...record.Entry) func(w *world) int64 {
 		return func(w *world) int64 { return w.tx("HR", m, items...) + int64(len(items)) }
 	}
@@ -261,10 +281,9 @@ func TestDishonestLog(t *testing.T) {
 		w := newWorld(t, testNetwork(1, 0, 0))
 		index := c.add(w)
 		w.endBlock()
-		if v := verdictOf(t, w.network, w.receipt(int64(len(w.entries)), index)); reasonOf(v) != c.want {
-			t.Errorf("%s: got %s, want %s (%s)", c.name, reasonOf(v), c.want, v.Detail)
-		}
+		samples = append(samples, sample{c.name, w.network, w.receipt(int64(len(w.entries)), index), c.want})
 	}
+	return samples
 }
 
 // tamper changes the transaction entry at an index and rebuilds the tree. It
