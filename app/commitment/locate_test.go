@@ -7,38 +7,60 @@ import (
 	"testing"
 )
 
-func TestLocate(t *testing.T) {
-	const (
-		rows  Profile = "csv/1;d=,"
-		cells Profile = "csv-cells/1;d=,;c=2"
-		table         = "a,b\n1,2\n3,4\n"
-		text          = "first\n\nsecond\n\nthird\n"
-		// leaves:   0       1   2     3    4    5   6      7   8
-		tree = `{"a":{"b":1,"c":[2,3]},"a":4,"~/":{}}`
-	)
-	for _, c := range []struct {
-		name     string
-		profile  Profile
-		content  string
-		selector string
-		want     []int
-		err      error
-	}{
-		{"rows", rows, table, "rows 2-3", []int{1, 2}, nil},
-		{"one row", rows, table, "rows 1", []int{0}, nil},
-		{"rows beyond the last", rows, table, "rows 3-4", nil, ErrNoMatch},
-		{"columns need cells", rows, table, "columns 1", nil, ErrSelector},
-		{"rows of cells", cells, table, "rows 2-3", []int{2, 3, 4, 5}, nil},
-		{"columns", cells, table, "columns 2", []int{1, 3, 5}, nil},
-		{"columns beyond the last", cells, table, "columns 2-3", nil, ErrNoMatch},
-		{"rows and columns", cells, table, "rows 2-3 columns 1", []int{2, 4}, nil},
-		{"columns before rows", cells, table, "columns 1 rows 2", nil, ErrSelector},
-		{"rows twice", cells, table, "rows 1 rows 2", nil, ErrSelector},
-		{"rows of a text", Text, text, "rows 1", nil, ErrSelector},
+// A locateCase says which content segments a selector finds, or why it does not.
+type locateCase struct {
+	name     string
+	profile  Profile
+	content  string
+	selector string
+	want     []int
+	err      error
+}
 
-		{"paragraphs", Text, text, "paragraphs 2-3", []int{1, 2}, nil},
+const (
+	rows  Profile = "csv/1;d=,"
+	cells Profile = "csv-cells/1;d=,;c=2"
+
+	feeTable  = "a,b\n1,2\n3,4\n"
+	threeText = "first\n\nsecond\n\nthird\n"
+
+	// tree is cut into glue at the even and values at the odd positions: 1, 2, 3, 4.
+	tree = `{"a":{"b":1,"c":[2,3]},"a":4,"~/":{}}`
+)
+
+func testLocate(t *testing.T, cases []locateCase) {
+	t.Helper()
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			segments, err := Split(c.profile, []byte(c.content))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := Locate(c.profile, segments, c.selector)
+			if !errors.Is(err, c.err) || !slices.Equal(got, c.want) {
+				t.Fatalf("got %d, %v\nwant %d, %v", got, err, c.want, c.err)
+			}
+		})
+	}
+}
+
+func TestLocateByNumberAndName(t *testing.T) {
+	testLocate(t, []locateCase{
+		{"rows", rows, feeTable, "rows 2-3", []int{1, 2}, nil},
+		{"one row", rows, feeTable, "rows 1", []int{0}, nil},
+		{"rows beyond the last", rows, feeTable, "rows 3-4", nil, ErrNoMatch},
+		{"columns need cells", rows, feeTable, "columns 1", nil, ErrSelector},
+		{"rows of cells", cells, feeTable, "rows 2-3", []int{2, 3, 4, 5}, nil},
+		{"columns", cells, feeTable, "columns 2", []int{1, 3, 5}, nil},
+		{"columns beyond the last", cells, feeTable, "columns 2-3", nil, ErrNoMatch},
+		{"rows and columns", cells, feeTable, "rows 2-3 columns 1", []int{2, 4}, nil},
+		{"columns before rows", cells, feeTable, "columns 1 rows 2", nil, ErrSelector},
+		{"rows twice", cells, feeTable, "rows 1 rows 2", nil, ErrSelector},
+		{"rows of a text", Text, threeText, "rows 1", nil, ErrSelector},
+
+		{"paragraphs", Text, threeText, "paragraphs 2-3", []int{1, 2}, nil},
 		{"paragraph in pieces", Text, strings.Repeat("word ", 1000) + "\n\nb", "paragraphs 1", []int{0, 1}, nil},
-		{"paragraphs of a table", rows, table, "paragraphs 1", nil, ErrSelector},
+		{"paragraphs of a table", rows, feeTable, "paragraphs 1", nil, ErrSelector},
 		{"paragraphs of a mail count through all parts", EML, noticeMail, "paragraphs 3-4", []int{13, 25}, nil},
 
 		{"header", EML, noticeMail, "header From", []int{2}, nil},
@@ -47,8 +69,12 @@ func TestLocate(t *testing.T) {
 		{"header without a name", EML, noticeMail, "header ", nil, ErrSelector},
 		{"header with a colon", EML, noticeMail, "header From:", nil, ErrSelector},
 		{"header with a space", EML, noticeMail, "header From To", nil, ErrSelector},
-		{"header of a text", Text, text, "header From", nil, ErrSelector},
+		{"header of a text", Text, threeText, "header From", nil, ErrSelector},
+	})
+}
 
+func TestLocateByPointerAndText(t *testing.T) {
+	testLocate(t, []locateCase{
 		{"pointer to a value", JSON, tree, "/a/b", []int{1}, nil},
 		{"pointer into an array", JSON, tree, "/a/c/1", []int{5}, nil},
 		{"pointer to an array: with the glue around it", JSON, tree, "/a/c", []int{2, 3, 4, 5, 6}, nil},
@@ -64,21 +90,21 @@ func TestLocate(t *testing.T) {
 		{"name with escapes in the content", JSON, `{"\u0061\/":7}`, "/a~1", []int{1}, nil},
 		{"one text per line: in each", JSON, "{\"a\":1}\n{\"a\":2,\"b\":3}\n", "/a", []int{1, 3}, nil},
 		{"array at the top", JSON, `[[1],[2]]`, "/1/0", []int{3}, nil},
-		{"pointer into a text", Text, text, "/a", nil, ErrSelector},
+		{"pointer into a text", Text, threeText, "/a", nil, ErrSelector},
 
-		{"text", Text, text, `text "second"`, []int{1}, nil},
-		{"text in several segments", Text, text, `text "ir"`, []int{0, 2}, nil},
-		{"text across segments", Text, text, `text "\n\nsecond\n\nt"`, []int{0, 1, 2}, nil},
+		{"text", Text, threeText, `text "second"`, []int{1}, nil},
+		{"text in several segments", Text, threeText, `text "ir"`, []int{0, 2}, nil},
+		{"text across segments", Text, threeText, `text "\n\nsecond\n\nt"`, []int{0, 1, 2}, nil},
 		{"text across segments that begins anew within itself", rows, "aab\naac\n", `text "aac"`, []int{1}, nil},
 		{"occurrences that overlap", rows, "aXa\n,aX\na\n", `text "aX"`, []int{0, 1}, nil},
-		{"text with quotes", rows, table, `text "\"1\""`, nil, ErrNoMatch},
-		{"text that is not there", Text, text, `text "fourth"`, nil, ErrNoMatch},
-		{"text in another case", Text, text, `text "First"`, nil, ErrNoMatch},
-		{"empty text", Text, text, `text ""`, nil, ErrSelector},
-		{"text without quotes", Text, text, `text second`, nil, ErrSelector},
-		{"text in back quotes", Text, text, "text `second`", nil, ErrSelector},
-		{"text in single quotes", Text, text, "text 's'", nil, ErrSelector},
-		{"text with a tail", Text, text, `text "a" `, nil, ErrSelector},
+		{"text with quotes", rows, feeTable, `text "\"1\""`, nil, ErrNoMatch},
+		{"text that is not there", Text, threeText, `text "fourth"`, nil, ErrNoMatch},
+		{"text in another case", Text, threeText, `text "First"`, nil, ErrNoMatch},
+		{"empty text", Text, threeText, `text ""`, nil, ErrSelector},
+		{"text without quotes", Text, threeText, `text second`, nil, ErrSelector},
+		{"text in back quotes", Text, threeText, "text `second`", nil, ErrSelector},
+		{"text in single quotes", Text, threeText, "text 's'", nil, ErrSelector},
+		{"text with a tail", Text, threeText, `text "a" `, nil, ErrSelector},
 
 		{"segments", Raw, "x", "segments 1", []int{0}, nil},
 		{"segments of any profile", JSON, tree, "segments 2-3", []int{1, 2}, nil},
@@ -86,27 +112,16 @@ func TestLocate(t *testing.T) {
 
 		{"nothing", Raw, "x", "", nil, ErrSelector},
 		{"unknown word", Raw, "x", "lines 1", nil, ErrSelector},
-		{"range backwards", rows, table, "rows 3-2", nil, ErrSelector},
-		{"zero", rows, table, "rows 0", nil, ErrSelector},
-		{"leading zero", rows, table, "rows 01", nil, ErrSelector},
-		{"sign", rows, table, "rows +1", nil, ErrSelector},
-		{"open range", rows, table, "rows 1-", nil, ErrSelector},
-		{"two spaces", rows, table, "rows  1", nil, ErrSelector},
-		{"no number", rows, table, "rows", nil, ErrSelector},
-		{"number beyond any record", rows, table, "rows 99999999999999999999", nil, ErrSelector},
+		{"range backwards", rows, feeTable, "rows 3-2", nil, ErrSelector},
+		{"zero", rows, feeTable, "rows 0", nil, ErrSelector},
+		{"leading zero", rows, feeTable, "rows 01", nil, ErrSelector},
+		{"sign", rows, feeTable, "rows +1", nil, ErrSelector},
+		{"open range", rows, feeTable, "rows 1-", nil, ErrSelector},
+		{"two spaces", rows, feeTable, "rows  1", nil, ErrSelector},
+		{"no number", rows, feeTable, "rows", nil, ErrSelector},
+		{"number beyond any record", rows, feeTable, "rows 99999999999999999999", nil, ErrSelector},
 		{"selector too long", Raw, "x", "text \"" + strings.Repeat("x", maxSelector) + "\"", nil, ErrSelector},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			segments, err := Split(c.profile, []byte(c.content))
-			if err != nil {
-				t.Fatal(err)
-			}
-			got, err := Locate(c.profile, segments, c.selector)
-			if !errors.Is(err, c.err) || !slices.Equal(got, c.want) {
-				t.Fatalf("got %d, %v\nwant %d, %v", got, err, c.want, c.err)
-			}
-		})
-	}
+	})
 }
 
 func TestLocateAmongAllLeaves(t *testing.T) {
