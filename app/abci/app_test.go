@@ -276,12 +276,12 @@ func TestPeersMustBeRegistered(t *testing.T) {
 	c := newChain(t, func(o *Options) { o.Allowed = func(id string) bool { return id == strings.Repeat("ab", 20) } })
 	c.init()
 	for path, want := range map[string]bool{
-		"/p2p/filter/id/" + NodeID(publicOf("node-1")):                  true,
-		"/p2p/filter/id/" + NodeID(publicOf("node-2")):                  true,
+		"/p2p/filter/id/" + nodeID(publicOf("node-1")):                  true,
+		"/p2p/filter/id/" + nodeID(publicOf("node-2")):                  true,
 		"/p2p/filter/id/" + strings.Repeat("ab", 20):                    true,
-		"/p2p/filter/id/" + NodeID(publicOf("stranger")):                false,
-		"/p2p/filter/id/" + NodeID(publicOf("node-1/validator")):        false,
-		"/p2p/filter/id/" + strings.ToUpper(NodeID(publicOf("node-1"))): false,
+		"/p2p/filter/id/" + nodeID(publicOf("stranger")):                false,
+		"/p2p/filter/id/" + nodeID(publicOf("node-1/validator")):        false,
+		"/p2p/filter/id/" + strings.ToUpper(nodeID(publicOf("node-1"))): false,
 		"/p2p/filter/id/":                    false,
 		"/p2p/filter/addr/203.0.113.7:26656": true,
 		"/store/key":                         false,

@@ -12,6 +12,7 @@ import (
 	"github.com/cometbft/cometbft/proto/tendermint/crypto"
 
 	"github.com/muniment/muniment/app/ledger"
+	"github.com/muniment/muniment/app/receipt"
 	"github.com/muniment/muniment/app/record"
 )
 
@@ -237,3 +238,5 @@ func codes(r *types.ResponseFinalizeBlock) string {
 	}
 	return s
 }
+
+func nodeID(public [32]byte) string { return receipt.NodeID(public[:]) }

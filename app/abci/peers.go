@@ -2,14 +2,13 @@ package abci
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"strings"
 
 	"github.com/cometbft/cometbft/abci/types"
 
 	"github.com/muniment/muniment/app/ledger"
+	"github.com/muniment/muniment/app/receipt"
 )
 
 // Codes of Query.
@@ -25,13 +24,6 @@ const (
 	pathPeerAddress = "/p2p/filter/addr/"
 	pathPeerID      = "/p2p/filter/id/"
 )
-
-// NodeID gives the id under which the engine knows a node key (32 bytes): the
-// first 20 bytes of its SHA-256, in hex.
-func NodeID(nodeKey [32]byte) string {
-	sum := sha256.Sum256(nodeKey[:])
-	return hex.EncodeToString(sum[:20])
-}
 
 // Query answers whether a peer may connect, and nothing else: a node that the
 // ledger lists, or one that this node's operator allows, so that a node that
@@ -64,7 +56,7 @@ func (a *App) Members() (map[string]bool, error) {
 	}
 	ids := make(map[string]bool, len(nodes))
 	for _, n := range nodes {
-		ids[NodeID(n.NodeKey)] = true
+		ids[receipt.NodeID(n.NodeKey[:])] = true
 	}
 	return ids, nil
 }

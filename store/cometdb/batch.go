@@ -13,6 +13,7 @@ type batch struct {
 
 // NewBatch returns an empty batch. The caller must close it.
 func (v *View) NewBatch() dbm.Batch {
+	defer v.gate.Enter()()
 	return &batch{view: v, writes: v.db.NewBatch()}
 }
 
@@ -51,6 +52,7 @@ func (b *batch) commit(o *pebble.WriteOptions) error {
 	if b.writes == nil {
 		return ErrBatchClosed
 	}
+	defer b.view.gate.Enter()()
 	if b.writes.Empty() {
 		// Pebble returns at once from an empty commit, so the promise about
 		// earlier writes is kept by a record in the log that changes nothing.

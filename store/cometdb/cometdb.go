@@ -14,7 +14,7 @@
 //   - Keys and values given out are copies and stay valid.
 //   - A value that is present is never nil, an absent one always is.
 //   - An iterator sees the store as it was when the iterator was made, and the
-//     store cannot be closed before every iterator is.
+//     store cannot be closed before every iterator is; a Gate sees to that.
 //
 // The prefixes of the three databases are 0xC1 to 0xC3; no other part of the
 // store may use them.
@@ -52,17 +52,16 @@ var (
 // Provider returns the function by which CometBFT opens its databases inside
 // db. It knows "blockstore", "state" and "evidence"; a transaction index has no
 // place here.
-func Provider(db *pebble.DB) config.DBProvider {
+func Provider(db *pebble.DB) config.DBProvider { return provider(db, nil) }
+
+func provider(db *pebble.DB, gate *Gate) config.DBProvider {
+	prefixes := map[string]byte{"blockstore": PrefixBlockStore, "state": PrefixState, "evidence": PrefixEvidence}
 	return func(c *config.DBContext) (dbm.DB, error) {
-		switch c.ID {
-		case "blockstore":
-			return New(db, PrefixBlockStore), nil
-		case "state":
-			return New(db, PrefixState), nil
-		case "evidence":
-			return New(db, PrefixEvidence), nil
+		prefix, ok := prefixes[c.ID]
+		if !ok {
+			return nil, fmt.Errorf("open database %q: %w", c.ID, ErrUnknownDatabase)
 		}
-		return nil, fmt.Errorf("open database %q: %w", c.ID, ErrUnknownDatabase)
+		return &View{db: db, prefix: prefix, gate: gate}, nil
 	}
 }
 
@@ -71,6 +70,7 @@ func Provider(db *pebble.DB) config.DBProvider {
 type View struct {
 	db     *pebble.DB
 	prefix byte
+	gate   *Gate
 }
 
 var _ dbm.DB = (*View)(nil)
@@ -103,6 +103,7 @@ func (v *View) Get(key []byte) ([]byte, error) {
 	if len(key) == 0 {
 		return nil, ErrKeyEmpty
 	}
+	defer v.gate.Enter()()
 	value, closer, err := v.db.Get(v.key(key))
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, nil
@@ -132,6 +133,7 @@ func (v *View) set(key, value []byte, o *pebble.WriteOptions) error {
 	if value == nil {
 		return ErrValueNil
 	}
+	defer v.gate.Enter()()
 	return v.db.Set(v.key(key), value, o)
 }
 
@@ -145,6 +147,7 @@ func (v *View) remove(key []byte, o *pebble.WriteOptions) error {
 	if len(key) == 0 {
 		return ErrKeyEmpty
 	}
+	defer v.gate.Enter()()
 	return v.db.Delete(v.key(key), o)
 }
 
@@ -180,6 +183,7 @@ func (v *View) Compact(start, end []byte) error {
 	if string(lower) == string(upper) {
 		return nil
 	}
+	defer v.gate.Enter()()
 	return v.db.Compact(context.Background(), lower, upper, false)
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -294,5 +295,45 @@ func TestValuesAreCopies(t *testing.T) {
 			}()
 			call()
 		}()
+	}
+}
+
+// TestTheGateOutlastsLateCalls closes a gate while an iterator is open, and
+// calls afterwards.
+func TestTheGateOutlastsLateCalls(t *testing.T) {
+	store := openStore(t, vfs.NewMem())
+	var gate Gate
+	db, err := gate.Provider(store)(&config.DBContext{ID: "state"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Set([]byte("k"), []byte("v")); err != nil {
+		t.Fatal(err)
+	}
+	it, err := db.Iterator(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if gate.Close(0) {
+		t.Error("the gate closed while an iterator was open")
+	}
+	if string(it.Key()) != "k" {
+		t.Error("the open iterator was disturbed")
+	}
+	if err := it.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if !gate.Close(time.Minute) || !gate.Close(0) {
+		t.Error("the gate did not close after the iterator was")
+	}
+	never := make(chan struct{})
+	go func() {
+		_, _ = db.Has([]byte("k"))
+		close(never)
+	}()
+	select {
+	case <-never:
+		t.Error("a call came through the closed gate")
+	case <-time.After(20 * time.Millisecond):
 	}
 }

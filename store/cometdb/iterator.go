@@ -17,6 +17,7 @@ type iterator struct {
 	reverse    bool
 	pairs      *pebble.Iterator // nil once closed
 	closeErr   error
+	leave      func() // the gate
 }
 
 func (v *View) iterate(start, end []byte, reverse bool) (dbm.Iterator, error) {
@@ -24,8 +25,10 @@ func (v *View) iterate(start, end []byte, reverse bool) (dbm.Iterator, error) {
 		return nil, ErrKeyEmpty
 	}
 	lower, upper := v.bounds(start, end)
+	leave := v.gate.Enter()
 	pairs, err := v.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
+		leave()
 		return nil, err
 	}
 	if reverse {
@@ -33,7 +36,7 @@ func (v *View) iterate(start, end []byte, reverse bool) (dbm.Iterator, error) {
 	} else {
 		pairs.First()
 	}
-	return &iterator{start: start, end: end, reverse: reverse, pairs: pairs}, nil
+	return &iterator{start: start, end: end, reverse: reverse, pairs: pairs, leave: leave}, nil
 }
 
 // Domain returns the bounds as they were given.
@@ -85,6 +88,7 @@ func (i *iterator) Close() error {
 	}
 	i.closeErr = i.pairs.Close()
 	i.pairs = nil
+	i.leave()
 	return i.closeErr
 }
 
