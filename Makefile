@@ -1,6 +1,4 @@
 # The few commands of the project. `.ci/run` calls the same ones.
-GO    ?= go
-TOOL  := $(GO) tool -modfile=scripts/tools.mod
 FUZZTIME ?= 60s
 
 .PHONY: test check fuzz proto clean
@@ -15,8 +13,8 @@ fuzz: ## every fuzz target for FUZZTIME (default 60s) each
 	bash scripts/fuzz.sh $(FUZZTIME)
 
 proto: ## regenerate proto/**/*.pb.go in place
-	$(TOOL) buf lint proto
-	cd proto && $(GO) tool -modfile=../scripts/tools.mod buf generate
+	cd proto && go tool -modfile=../scripts/tools.mod buf lint
+	cd proto && go tool -modfile=../scripts/tools.mod buf generate
 
 clean: ## remove what the targets made
 	rm -rf bin

@@ -108,6 +108,7 @@ var outside = map[string][]string{
 		"google.golang.org/grpc",
 		"google.golang.org/protobuf",
 		"google.golang.org/genproto/googleapis/rpc", // error details
+		"golang.org/x/mod/sumdb/tlog",               // the proofs that auditors ask for
 	},
 	"app/node": {
 		"github.com/cometbft/cometbft",
