@@ -118,7 +118,7 @@ func (s *State) storedTile(level int, index int64, width int) ([]byte, error) {
 func (s *State) Tile(level int, index int64, width int) ([]byte, error) {
 	size := s.current.Load().tip.head.Size
 	if level < 0 || level > maxLevel || index < 0 || width < 1 || width > tileWidth ||
-		index > size>>(tileHeight*level)/tileWidth || index*tileWidth+int64(width) > size>>(tileHeight*level) {
+		index > size/tileWidth || index*tileWidth+int64(width) > size>>(tileHeight*level) {
 		return nil, fmt.Errorf("tile %d/%d of width %d in a log of %d: %w", level, index, width, size, ErrNotThere)
 	}
 	return s.storedTile(level, index, width)
@@ -132,24 +132,22 @@ func (s *State) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 	}
 	tiles := map[place][]byte{}
 	size := s.current.Load().tip.head.Size
+	count := tlog.StoredHashCount(size)
 	hashes := make([]tlog.Hash, len(indexes))
 	for i, stored := range indexes {
-		if stored < 0 {
-			return nil, fmt.Errorf("hash %d: %w", stored, ErrNotThere)
+		if stored < 0 || stored >= count {
+			return nil, fmt.Errorf("hash %d of %d: %w", stored, count, ErrNotThere)
 		}
 		t := tlog.TileForIndex(tileHeight, stored)
+		t.W = int(min(tileWidth, size>>(tileHeight*t.L)-t.N*tileWidth))
 		at := place{t.L, t.N}
 		tile, ok := tiles[at]
 		if !ok {
-			t.W = int(min(tileWidth, size>>(tileHeight*t.L)-t.N*tileWidth))
 			var err error
-			if tile, err = s.Tile(t.L, t.N, t.W); err != nil {
+			if tile, err = s.storedTile(t.L, t.N, t.W); err != nil {
 				return nil, err
 			}
 			tiles[at] = tile
-		}
-		if t.W = len(tile) / hashSize; t.W < tlog.TileForIndex(tileHeight, stored).W {
-			return nil, fmt.Errorf("hash %d in a log of %d: %w", stored, size, ErrNotThere)
 		}
 		var err error
 		if hashes[i], err = tlog.HashFromTile(t, tile, stored); err != nil {
