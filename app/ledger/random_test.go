@@ -16,6 +16,7 @@ import (
 
 	"github.com/muniment/muniment/app/ledger"
 	"github.com/muniment/muniment/app/record"
+	"github.com/muniment/muniment/app/statetree"
 )
 
 var seedFlag = flag.Uint64("seed", 0, "seed of one more random chain for TestModel; 0 draws one")
@@ -42,7 +43,9 @@ func TestModel(t *testing.T) {
 	playRandom(t, seed, 40, seen)
 }
 
-func playRandom(t *testing.T, seed uint64, blocks int, seen map[string]int) {
+// playRandom plays a chain of random blocks and gives the city and the
+// generator at its end.
+func playRandom(t *testing.T, seed uint64, blocks int, seen map[string]int) (*city, *generator) {
 	t.Helper()
 	facts := randomCity(seed)
 	c := found(t, facts)
@@ -74,6 +77,56 @@ func playRandom(t *testing.T, seed uint64, blocks int, seen map[string]int) {
 			seen[got.code]++
 		}
 		compare(t, seed, m, changes)
+	}
+	compareView(t, m, c.view)
+	return c, g
+}
+
+// randomChain gives a city after random blocks, and all transactions that were sent.
+func randomChain(t *testing.T, seed uint64, blocks int) (*city, [][]byte) {
+	t.Helper()
+	c, g := playRandom(t, seed, blocks, map[string]int{})
+	return c, g.sent
+}
+
+// compareView reads a view from end to end.
+func compareView(t *testing.T, m *model, v ledger.View) {
+	t.Helper()
+	anchors := 0
+	for i, e := range m.log {
+		raw, err := v.Entry(record.Index(i))
+		if err != nil || !bytes.Equal(raw, m.raw[i]) {
+			t.Fatalf("entry %d = %x, %v, want %x", i, raw, err, m.raw[i])
+		}
+		if a, ok := e.(record.AnchorEntry); ok {
+			anchors++
+			if at, ok, err := v.AnchorIndex(a.Office, a.Commitment); !ok || err != nil || int64(at) != int64(i) {
+				t.Fatalf("anchor of entry %d is found at %d, %t, %v", i, at, ok, err)
+			}
+		}
+	}
+	root := v.StateRoot()
+	for key, want := range m.values() {
+		value, ok, err := v.Value([]byte(key))
+		if err != nil || !ok || !bytes.Equal(value, want) {
+			t.Fatalf("value of %q = %x, %t, %v, want %x", key, value, ok, err, want)
+		}
+		place := statetree.KeyOf([]byte(key))
+		proof, err := statetree.Prove(v, root, place)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := statetree.Verify(root, place, value, true, proof); err != nil {
+			t.Fatalf("value of %q: %v", key, err)
+		}
+	}
+	for _, i := range []record.Index{-1, record.Index(len(m.log))} {
+		if _, err := v.Entry(i); err == nil {
+			t.Errorf("entry %d of %d is there", i, len(m.log))
+		}
+	}
+	if anchors == 0 {
+		t.Error("the chain has no anchors")
 	}
 }
 
