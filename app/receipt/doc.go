@@ -27,7 +27,6 @@ const (
 	MaxTreeSize     = 1<<53 - 1 // entries of a log; exact in any language
 
 	maxCheckpointBytes = 24 << 10 // 100 signatures of the longest names fit twice over
-	maxSignatures      = 100
 	maxProofHashes     = 63
 	maxLeaves          = 8
 )

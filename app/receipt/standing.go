@@ -82,9 +82,13 @@ func (n Network) checkSignatures(c Checkpoint) (Standing, error) {
 }
 
 func names(sigs []note.Signature) string {
-	list := make([]string, len(sigs))
-	for i, s := range sigs {
-		list[i] = fmt.Sprintf("%s (%08x)", s.Name, s.Hash)
+	const most = 8
+	var list []string
+	for _, s := range sigs[:min(len(sigs), most)] {
+		list = append(list, fmt.Sprintf("%s (%08x)", s.Name, s.Hash))
+	}
+	if len(sigs) > most {
+		list = append(list, fmt.Sprintf("and %d more", len(sigs)-most))
 	}
 	return strings.Join(list, ", ")
 }

@@ -68,15 +68,12 @@ func (v *Verdict) receipt(n Network, text []byte, toPin tlog.TreeProof) error {
 	if err != nil {
 		return err
 	}
-	ownBlock := p.ownBlock(r.Index)
-	if ownBlock {
-		if err := checkClocks(p.block.Time, standing); err != nil {
-			return err
-		}
+	if err := checkClocks(p.block.Time, standing); err != nil {
+		return err
 	}
 	v.tree(standing)
 	v.entry(entry, r.Index, r.Entry)
-	v.block(*p.block, p.blockIndex, ownBlock)
+	v.block(*p.block, p.blockIndex, p.ownBlock(r.Index))
 	v.act(entry, p, bodyKnown)
 	return nil
 }
