@@ -28,6 +28,18 @@ const (
 	KindSuspension Kind = 50
 )
 
+// KindOf reads the kind of a well-formed entry without parsing it; 0 for bytes
+// that are too short.
+func KindOf(entry []byte) Kind {
+	switch {
+	case len(entry) > 3 && entry[2] == 24: // a kind above 23 takes a byte more
+		return Kind(entry[3])
+	case len(entry) > 2:
+		return Kind(entry[2])
+	}
+	return 0
+}
+
 // Entry is one line of the log.
 type Entry interface {
 	Kind() Kind

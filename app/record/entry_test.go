@@ -53,6 +53,9 @@ func TestEntriesRoundTrip(t *testing.T) {
 		if err != nil || !bytes.Equal(again, b) || got.Kind() != e.Kind() {
 			t.Errorf("%T: got %x, want %x (%v)", e, again, b, err)
 		}
+		if KindOf(b) != e.Kind() {
+			t.Errorf("%T: kind of the bytes is %d", e, KindOf(b))
+		}
 	}
 }
 

@@ -100,7 +100,11 @@ func (b *builder) add(c ledger.Changes) error {
 	b.tip = tip{head: c.Head, stateRoot: c.StateRoot, frontier: slices.Clone(c.Frontier), anchors: b.tip.anchors + int64(len(c.Anchors))}
 	b.leaves = append(b.leaves, c.LeafHashes...)
 	for i, entry := range c.Entries {
-		if err := b.entry(record.Index(c.FirstIndex+int64(i)), entry); err != nil {
+		at := record.Index(c.FirstIndex + int64(i))
+		if err := b.entry(at, entry); err != nil {
+			return err
+		}
+		if err := b.landmark(at, entry); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,113 @@
+package state
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/muniment/muniment/app/ledger"
+	"github.com/muniment/muniment/app/record"
+)
+
+// A landmark is the place of a transaction or block entry. With it a receipt
+// finds what its entry belongs to without reading the entries between.
+
+// landmark notes the place of an entry that others belong to.
+func (b *builder) landmark(i record.Index, entry []byte) error {
+	kind := record.KindOf(entry)
+	if kind != record.KindTx && kind != record.KindBlock {
+		return nil
+	}
+	return b.batch.Set(landmarkKey(i), []byte{byte(kind)}, nil)
+}
+
+// BlockEntryAfter gives the block entry that ends the block of entry i: the
+// first block entry at or after it.
+func (s *State) BlockEntryAfter(i record.Index) (at record.Index, err error) {
+	size := record.Index(s.current.Load().tip.head.Size)
+	if i < 0 || i >= size {
+		return 0, fmt.Errorf("entry %d of %d: %w", i, size, ErrNotThere)
+	}
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: landmarkKey(i), UpperBound: landmarkKey(size)})
+	if err != nil {
+		return 0, fmt.Errorf("find block of entry %d: %w", i, err)
+	}
+	found := false
+	for valid := it.First(); valid && !found; valid = it.Next() {
+		at, found = landmarkIndex(it.Key()), record.Kind(it.Value()[0]) == record.KindBlock
+	}
+	if err := errors.Join(it.Error(), it.Close()); err != nil {
+		return 0, fmt.Errorf("find block of entry %d: %w", i, err)
+	}
+	if !found {
+		return 0, fmt.Errorf("no block entry after entry %d: %w", i, ErrDamaged)
+	}
+	return at, nil
+}
+
+// TxEntryOf gives the transaction entry that entry i is an item of; ok is false
+// for an entry that no transaction caused.
+func (s *State) TxEntryOf(i record.Index) (at record.Index, ok bool, err error) {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: landmarkKey(0), UpperBound: landmarkKey(i)})
+	if err != nil {
+		return 0, false, fmt.Errorf("find transaction of entry %d: %w", i, err)
+	}
+	if it.Last() && record.Kind(it.Value()[0]) == record.KindTx {
+		at, ok = landmarkIndex(it.Key()), true
+	}
+	if err := errors.Join(it.Error(), it.Close()); err != nil {
+		return 0, false, fmt.Errorf("find transaction of entry %d: %w", i, err)
+	}
+	if !ok {
+		return 0, false, nil
+	}
+	raw, err := s.View().Entry(at)
+	if err != nil {
+		return 0, false, err
+	}
+	entry, err := record.ParseEntry(raw)
+	if err != nil {
+		return 0, false, fmt.Errorf("entry %d: %w: %w", at, err, ErrDamaged)
+	}
+	tx := entry.(record.TxEntry)
+	return at, int64(i-at) <= tx.Count, nil
+}
+
+func landmarkKey(i record.Index) []byte {
+	return binary.BigEndian.AppendUint64([]byte{prefixLandmark}, uint64(i))
+}
+
+func landmarkIndex(key []byte) record.Index { return record.Index(binary.BigEndian.Uint64(key[1:])) }
+
+// Values gives the state values whose state keys start with prefix, ascending,
+// as they are now. It is for listings: the state machine reads through views.
+func (s *State) Values(prefix []byte) iter.Seq2[ledger.Value, error] {
+	return func(yield func(ledger.Value, error) bool) {
+		lower := stateKey(prefix)
+		it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: after(lower)})
+		if err != nil {
+			yield(ledger.Value{}, fmt.Errorf("list state values: %w", err))
+			return
+		}
+		for valid := it.First(); valid; valid = it.Next() {
+			v := ledger.Value{Key: append([]byte{}, it.Key()[1:]...), Value: append([]byte{}, it.Value()...)}
+			if !yield(v, nil) {
+				break
+			}
+		}
+		if err := errors.Join(it.Error(), it.Close()); err != nil {
+			yield(ledger.Value{}, fmt.Errorf("list state values: %w", err))
+		}
+	}
+}
+
+// after gives the first key that does not start with prefix. A state key is
+// ASCII at its start, so the last byte can always be raised.
+func after(prefix []byte) []byte {
+	end := append([]byte{}, prefix...)
+	end[len(end)-1]++
+	return end
+}
