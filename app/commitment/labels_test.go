@@ -98,6 +98,7 @@ func TestLabelsOfOtherCuts(t *testing.T) {
 	}{
 		{JSON, []string{`{"a":`, `1}`}},
 		{JSON, []string{`{"a":`, `1`, `,`, `}`}},
+		{JSON, []string{`[1`, `,`, `2`, `]`, "\n"}}, // as many as the lexer makes
 		{JSON, []string{`[`, `1]`, ``}},
 		{EML, []string{"To: a\nSubject: b\n", "\n"}},
 		{EML, []string{"no mail"}},

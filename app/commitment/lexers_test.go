@@ -155,6 +155,8 @@ func TestLongTokensInEveryLexer(t *testing.T) {
 			"glue before value 1", "value 1", "value 1 piece 2", "value 1 piece 3", "value 1 piece 4", "glue after value 1"}},
 		{"csv/1;d=,", csvBy("csv/1;d=,"), "a,\"" + long + "\"\nb,c\n", []string{
 			"row 1", "row 1 piece 2", "row 1 piece 3", "row 1 piece 4", "row 2"}},
+		{"csv/1;d=,", csvBy("csv/1;d=,"), "\"" + strings.Repeat("harbour\n", MaxPayload/8)[1:] + "x\"\nb\n", []string{
+			"row 1", "row 1 piece 2", "row 2"}}, // the first piece ends with a line end within quotes
 		{EML, splitEML, "Subject: " + long + "\nTo: harbour@example.org\n\n", []string{
 			"header Subject", "header Subject piece 2", "header Subject piece 3", "header Subject piece 4", "header To", "blank line"}},
 	}

@@ -143,6 +143,8 @@ func TestSplitEML(t *testing.T) {
 				"Content-Type: multipart/mixed; boundary=i\n", "\n", "--i\n", "\n", "a\n", "--o--\n", "--i--\n"}},
 		{"parts of a digest are messages", lfMail("Content-Type: multipart/digest; boundary=o", "", "--o", "", "To: a", "", "b", "--o--"),
 			[]string{"Content-Type: multipart/digest; boundary=o\n", "\n", "--o\n", "\n", "To: a\n", "\n", "b\n", "--o--\n"}},
+		{"enclosed message in base64", "Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\nTo: a\n\nb",
+			[]string{"Content-Type: message/rfc822\n", "Content-Transfer-Encoding: base64\n", "\n", "To: a\n\nb"}},
 		{"enclosed message that is none", "Content-Type: message/rfc822\n\nno field\n\na\n",
 			[]string{"Content-Type: message/rfc822\n", "\n", "no field\n\n", "a\n"}},
 
