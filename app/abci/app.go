@@ -50,9 +50,9 @@ type Options struct {
 	// Allowed says whether a peer that the ledger does not list may connect, by
 	// its node id (40 hex digits). Nil means none.
 	Allowed func(nodeID string) bool
-	// Final is told the head of block h when the engine holds the commit of
-	// header h+1, which carries the AppHash of that head. It must not block.
-	Final func(ledger.Head)
+	// Final is told the state after block h when the engine holds the commit of
+	// header h+1, which carries the AppHash of that state. It must not block.
+	Final func(ledger.View)
 	// Committed is told each block that was written. It must not block.
 	Committed func(ledger.Head, []ledger.Result)
 }
@@ -101,7 +101,7 @@ func New(o Options) *App {
 		o.Allowed = func(string) bool { return false }
 	}
 	if o.Final == nil {
-		o.Final = func(ledger.Head) {}
+		o.Final = func(ledger.View) {}
 	}
 	if o.Committed == nil {
 		o.Committed = func(ledger.Head, []ledger.Result) {}

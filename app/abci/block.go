@@ -109,7 +109,7 @@ func (a *App) ProcessProposal(_ context.Context, r *types.RequestProcessProposal
 func (a *App) FinalizeBlock(_ context.Context, r *types.RequestFinalizeBlock) (*types.ResponseFinalizeBlock, error) {
 	defer a.guard("finalize block")
 	view := a.View()
-	a.options.Final(view.Head())
+	a.options.Final(view)
 	changes, results, err := a.machine.Apply(view, ledger.Block{Height: r.Height, Time: r.Time.UnixNano(), Txs: r.Txs})
 	if err == nil && len(results) != len(r.Txs) {
 		err = fmt.Errorf("%d results for %d transactions", len(results), len(r.Txs))

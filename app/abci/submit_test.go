@@ -291,7 +291,7 @@ func TestNextIsClosedByEachBlock(t *testing.T) {
 func TestHooks(t *testing.T) {
 	var final, committed []int64
 	c := newChain(t, func(o *Options) {
-		o.Final = func(h ledger.Head) { final = append(final, h.Height) }
+		o.Final = func(v ledger.View) { final = append(final, v.Head().Height) }
 		o.Committed = func(h ledger.Head, _ []ledger.Result) { committed = append(committed, h.Height) }
 	})
 	c.init()

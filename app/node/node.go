@@ -1,0 +1,394 @@
+package node
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	abcitypes "github.com/cometbft/cometbft/abci/types"
+	cmted25519 "github.com/cometbft/cometbft/crypto/ed25519"
+	"github.com/cometbft/cometbft/mempool"
+	cometnode "github.com/cometbft/cometbft/node"
+	"github.com/cometbft/cometbft/p2p"
+	"github.com/cometbft/cometbft/proxy"
+	"github.com/cometbft/cometbft/store"
+	"github.com/cometbft/cometbft/types"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/muniment/muniment/app/abci"
+	"github.com/muniment/muniment/app/ledger"
+	"github.com/muniment/muniment/app/receipt"
+	"github.com/muniment/muniment/store/cometdb"
+	"github.com/muniment/muniment/store/state"
+)
+
+// errConsensusFailure is why the process ends after the engine's own report.
+var errConsensusFailure = errors.New("consensus failure")
+
+// drainWait is how long a stop waits for the engine's late calls.
+const drainWait = 2 * time.Second
+
+// Options are what does not stand in the configuration.
+type Options struct {
+	Passphrase []byte       // of the home key
+	Log        *slog.Logger // nil: slog.Default
+	// Fatal ends the process; nil: it logs and exits with 1. It may be called
+	// from any goroutine.
+	Fatal func(error)
+	// Heartbeat is the time between empty blocks; 0: 30 seconds. It must be
+	// equal on all nodes and is shortened by tests alone.
+	Heartbeat time.Duration
+}
+
+// Node is a running node.
+type Node struct {
+	home    Home
+	config  Config
+	log     *slog.Logger
+	now     func() time.Time
+	fatal   func(error)
+	keys    Keys
+	genesis Genesis
+	network receipt.Network
+
+	db        *pebble.DB
+	gate      cometdb.Gate
+	state     *state.State
+	app       *abci.App
+	engine    *cometnode.Node
+	cosigning *cosigning
+	health    health
+	metrics   *metrics
+	exchange  ExchangeFunc
+
+	monitor        *http.Server
+	monitorAddress string
+
+	background sync.WaitGroup
+	cancel     context.CancelFunc // ends the background; nil before Start
+	stop       sync.Once
+	stopErr    error
+	wanted     chan error
+}
+
+// Status is how a node does.
+type Status struct {
+	Head         ledger.Head
+	CosignedSize int64
+	Validators   int // in the network file's open era
+	Peers        int
+	MempoolTxs   int
+	MempoolBytes int64
+	CatchingUp   bool
+	FreeBytes    uint64
+	Unhealthy    []string // sentences; empty: healthy
+}
+
+// New opens the node of a home: files, keys, stores, and the engine, which
+// replays what the ledger lacks. Nothing listens yet. A node that was opened
+// must be stopped, whether it was started or not.
+func New(home Home, config Config, o Options) (*Node, error) {
+	n := &Node{home: home, config: config, log: o.Log, now: time.Now, fatal: o.Fatal, metrics: newMetrics(), wanted: make(chan error, 1)}
+	if n.log == nil {
+		n.log = slog.Default()
+	}
+	if n.fatal == nil {
+		n.fatal = func(err error) {
+			n.log.Error("this node cannot go on", "err", err)
+			os.Exit(1)
+		}
+	}
+	n.health.committed = n.now()
+	facts, err := n.readFiles(o.Passphrase)
+	if err != nil {
+		return nil, err
+	}
+	if err := n.openStore(facts); err != nil {
+		return nil, err
+	}
+	if err := n.openEngine(facts, o.Heartbeat); err != nil {
+		return nil, errors.Join(err, n.closeStore())
+	}
+	n.metrics.observe(n)
+	n.resumeCosigning()
+	return n, nil
+}
+
+// readFiles reads genesis document, network file and keys.
+func (n *Node) readFiles(passphrase []byte) (ledger.GenesisFacts, error) {
+	text, err := os.ReadFile(n.home.Genesis())
+	if err != nil {
+		return ledger.GenesisFacts{}, fmt.Errorf("read genesis document: %w", err)
+	}
+	if n.genesis, err = ParseGenesis(text); err != nil {
+		return ledger.GenesisFacts{}, err
+	}
+	facts := n.genesis.ledgerFacts(text)
+	if text, err = os.ReadFile(n.home.Network()); err != nil {
+		return ledger.GenesisFacts{}, fmt.Errorf("read network file: %w", err)
+	}
+	if n.network, err = receipt.ParseNetwork(text); err != nil {
+		return ledger.GenesisFacts{}, fmt.Errorf("read network file: %w", err)
+	}
+	if n.network.ID != facts.Network {
+		return ledger.GenesisFacts{}, fmt.Errorf("network file is of network %x: %w", n.network.ID, ErrOtherGenesis)
+	}
+	if n.keys, err = OpenKeys(n.home, passphrase); err != nil {
+		return ledger.GenesisFacts{}, err
+	}
+	return facts, nil
+}
+
+// openStore opens the one Pebble store. Its lock keeps a second process out of
+// the home, before any key is used.
+func (n *Node) openStore(facts ledger.GenesisFacts) error {
+	options := state.NewOptions(state.Options{CacheBytes: int64(n.config.Store.CacheMiB) << 20, Log: n.log, Exit: func(int) {
+		n.fatal(errors.New("the store cannot go on"))
+	}})
+	var err error
+	if n.db, err = pebble.Open(n.home.Ledger(), options); err != nil {
+		return fmt.Errorf("open ledger: %w", err)
+	}
+	if n.state, err = state.Open(n.db); err == nil {
+		err = checkGenesisEntry(n.state.View(), facts)
+	}
+	if err != nil {
+		return errors.Join(err, n.closeStore())
+	}
+	return nil
+}
+
+func (n *Node) closeStore() error {
+	if err := n.db.Close(); err != nil {
+		return fmt.Errorf("close ledger: %w", err)
+	}
+	return nil
+}
+
+// openEngine makes the signer, the application, and the engine on top of them.
+func (n *Node) openEngine(facts ledger.GenesisFacts, heartbeat time.Duration) error {
+	signer, err := OpenSigner(n.keys.Validator, n.home.validatorState(), n.fatal)
+	if err != nil {
+		return err
+	}
+	if err := n.checkSigner(signer); err != nil {
+		return err
+	}
+	cosigner, err := OpenCosignerState(n.home.cosignerState(), n.fatal)
+	if err != nil {
+		return err
+	}
+	n.cosigning = newCosigning(n.network, n.keys, cosigner, n.log, n.now, n.alarm)
+	n.app = abci.New(abci.Options{
+		Genesis: facts, AppVersion: AppVersion, MaxBlockBytes: maxBlockBytes,
+		View: n.state.View, Write: n.write, Fatal: n.fatal, Crowded: n.crowded, Allowed: n.allowed,
+		Final: n.cosigning.offer, Committed: n.committed,
+	})
+	document, err := n.genesis.document()
+	if err != nil {
+		return err
+	}
+	config := engineConfig(engineOptions{
+		root: string(n.home), listen: "tcp://" + n.config.P2P.Listen, peers: strings.Join(n.config.P2P.Peers, ","),
+		peerIDs: strings.Join(peerIDs(n.config.P2P.Peers), ","), validators: n.genesis.validators(), heartbeat: heartbeat,
+	})
+	n.engine, err = cometnode.NewNode(config, signer, &p2p.NodeKey{PrivKey: cmted25519.PrivKey(n.keys.Node)},
+		proxy.NewConnSyncLocalClientCreator(n.app), func() (*types.GenesisDoc, error) { return document, nil },
+		n.gate.Provider(n.db), cometnode.DefaultMetricsProvider(config.Instrumentation),
+		newEngineLogger(n.log, func() { n.fatal(errConsensusFailure) }))
+	if err != nil {
+		return fmt.Errorf("open engine: %w", err)
+	}
+	n.app.SetMempool(n.push)
+	return nil
+}
+
+// checkSigner looks for signatures of this validator in the newest commits that
+// its state file does not know of.
+func (n *Node) checkSigner(signer *Signer) error {
+	const commits = 1000
+	blocks := store.NewBlockStore(cometdb.New(n.db, cometdb.PrefixBlockStore))
+	address := signer.key.PubKey().Address()
+	for h := blocks.Height(); h > max(signer.Height(), blocks.Height()-commits, 0); h-- {
+		commit := blocks.LoadSeenCommit(h)
+		if commit == nil {
+			commit = blocks.LoadBlockCommit(h)
+		}
+		if commit == nil {
+			continue
+		}
+		for _, s := range commit.Signatures {
+			if s.BlockIDFlag != types.BlockIDFlagAbsent && s.ValidatorAddress.String() == address.String() {
+				return fmt.Errorf("this validator has signed height %d, its state file says %d: %w", h, signer.Height(), ErrSignerStateOld)
+			}
+		}
+	}
+	return nil
+}
+
+// resumeCosigning offers the tree that a crash may have left unsigned: that of
+// the last block, where the header of that block carries its AppHash already or
+// it was cosigned before.
+func (n *Node) resumeCosigning() {
+	v := n.app.View()
+	head := v.Head()
+	meta := n.engine.BlockStore().LoadBlockMeta(head.Height)
+	if head.Size == 0 || meta == nil {
+		return
+	}
+	if string(meta.Header.AppHash) == string(head.AppHash[:]) || n.cosigning.state.Size() == head.Size {
+		n.cosigning.offer(v)
+	}
+}
+
+// write is the ledger's only way to the disk.
+func (n *Node) write(changes ...ledger.Changes) error {
+	defer n.gate.Enter()()
+	return n.state.Commit(changes...)
+}
+
+// crowded says whether governance alone is admitted to the mempool.
+func (n *Node) crowded() bool {
+	pool := n.engine.Mempool()
+	return float64(pool.Size()) > mempoolFullPart*mempoolTxs ||
+		float64(pool.SizeBytes()) > mempoolFullPart*mempoolBytes || n.health.findings().refuse
+}
+
+func (n *Node) committed(_ ledger.Head, results []ledger.Result) {
+	n.health.wrote(n.now())
+	n.metrics.wrote(results)
+}
+
+// alarm tells a person.
+func (n *Node) alarm(err error) {
+	n.log.Error("alarm", "err", err)
+	n.metrics.alarms.Inc()
+	n.health.alarm(err.Error())
+}
+
+// push puts a transaction into the engine's mempool.
+func (n *Node) push(raw []byte, checked func(code uint32)) error {
+	err := n.engine.Mempool().CheckTx(raw, func(r *abcitypes.ResponseCheckTx) { checked(r.Code) }, mempool.TxInfo{})
+	if errors.Is(err, mempool.ErrTxInCache) {
+		return abci.ErrKnown
+	}
+	if full, ok := errors.AsType[mempool.ErrMempoolIsFull](err); ok {
+		return fmt.Errorf("%w: %w", abci.ErrBusy, full)
+	}
+	return err
+}
+
+// Start starts consensus, cosigning, watchdogs and the monitor.
+func (n *Node) Start() error {
+	if err := n.startMonitor(); err != nil {
+		return err
+	}
+	if err := n.engine.Start(); err != nil {
+		return fmt.Errorf("start engine: %w", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	n.cancel = cancel
+	for _, run := range []func(context.Context){n.cosigning.run, n.watch, n.supervise} {
+		n.background.Go(func() { run(ctx) })
+	}
+	if n.exchange != nil {
+		for _, peer := range n.exchangePeers() {
+			n.background.Go(func() { n.exchangeWith(ctx, peer) })
+		}
+	}
+	n.log.Info("node started", "id", n.keys.ID(), "network", fmt.Sprintf("%x", n.network.ID[:8]), "height", n.app.View().Head().Height)
+	return nil
+}
+
+// Stop stops the node. Whoever serves callers must stop accepting before. The
+// order: waiting submissions, the engine, the background, and the store last.
+// It may be called again.
+func (n *Node) Stop() error {
+	n.stop.Do(func() {
+		n.app.Stop()
+		if n.engine.IsRunning() {
+			if err := n.engine.Stop(); err != nil {
+				n.stopErr = fmt.Errorf("stop engine: %w", err)
+			}
+			n.engine.Wait()
+		}
+		if n.cancel != nil {
+			n.cancel()
+		}
+		n.stopMonitor()
+		n.background.Wait()
+		if !n.gate.Close(drainWait) {
+			// All that was acknowledged is synced, so the store may stay as it is.
+			n.log.Warn("engine is still reading; the store is left open")
+			return
+		}
+		n.stopErr = errors.Join(n.stopErr, n.closeStore())
+	})
+	return n.stopErr
+}
+
+// stopWanted says that the node should be stopped, with the reason.
+func (n *Node) stopWanted(reason error) {
+	select {
+	case n.wanted <- reason:
+	default:
+	}
+}
+
+// StopWanted gives a channel on which the node asks to be stopped cleanly,
+// because the disk is nearly full.
+func (n *Node) StopWanted() <-chan error { return n.wanted }
+
+// Submit hands in a transaction and waits until its block is on disk; see
+// [abci.App.Submit].
+func (n *Node) Submit(ctx context.Context, raw []byte) (ledger.Result, int64, error) {
+	return n.app.Submit(ctx, raw)
+}
+
+// CosignedCheckpoint gives the newest tree with the validators' quorum. Where
+// it has fewer than size entries, it waits for one that has. A receipt of entry
+// i needs a tree of at least i+1 entries.
+func (n *Node) CosignedCheckpoint(ctx context.Context, size int64) (Checkpoint, error) {
+	return n.cosigning.cosigned(ctx, size)
+}
+
+// Status gives how the node does.
+func (n *Node) Status() Status {
+	f := n.health.findings()
+	n.cosigning.mu.Lock()
+	cosigned := n.cosigning.newest.Size
+	n.cosigning.mu.Unlock()
+	n.health.mu.Lock()
+	free := n.health.freeBytes
+	n.health.mu.Unlock()
+	return Status{
+		Head: n.app.View().Head(), CosignedSize: cosigned, Validators: len(n.cosigning.era().Validators),
+		Peers: n.engine.Switch().Peers().Size(), MempoolTxs: n.engine.Mempool().Size(), MempoolBytes: n.engine.Mempool().SizeBytes(),
+		CatchingUp: n.engine.ConsensusReactor().WaitSync(), FreeBytes: free, Unhealthy: f.unhealthy,
+	}
+}
+
+// What a node is made of, for those who serve it.
+
+func (n *Node) Home() Home                    { return n.home }
+func (n *Node) Config() Config                { return n.config }
+func (n *Node) Keys() Keys                    { return n.keys }
+func (n *Node) Genesis() Genesis              { return n.genesis }
+func (n *Node) Network() receipt.Network      { return n.network }
+func (n *Node) State() *state.State           { return n.state }
+func (n *Node) View() ledger.View             { return n.app.View() }       // after the last block; never changes
+func (n *Node) Machine() ledger.Machine       { return n.app.Machine() }    // with the memory of verified signatures
+func (n *Node) NextBlock() <-chan struct{}    { return n.app.Next() }       // closed when the next block is on disk
+func (n *Node) Metrics() *prometheus.Registry { return n.metrics.registry } // to add one's own
+func (n *Node) MonitorAddress() string        { return n.monitorAddress }   // host:port, empty without a monitor
+
+// NetworkID gives the id of the network: the SHA-256 of genesis.json.
+func (n *Node) NetworkID() [sha256.Size]byte { return n.network.ID }

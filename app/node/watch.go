@@ -1,0 +1,139 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// ErrDiskFull is the reason of the stop of a node whose disk is nearly full.
+var ErrDiskFull = errors.New("disk is nearly full")
+
+// watchEvery is how often a node looks after itself.
+const watchEvery = 5 * time.Second
+
+// sample is what the watchdogs look at.
+type sample struct {
+	now       time.Time
+	committed time.Time // when the last block was written, by this machine's clock; the start before the first
+	blockTime time.Time // of the last block; zero where it says nothing
+	freeBytes uint64
+	diskBytes uint64
+	syncing   bool
+	alarms    []string // raised elsewhere, standing
+}
+
+// findings is what follows from a sample.
+type findings struct {
+	unhealthy []string // sentences; empty: healthy
+	refuse    bool     // governance alone is admitted
+	stop      error    // the process must end cleanly
+}
+
+// examine judges a sample by the configuration.
+func examine(s sample, c Config) findings {
+	f := findings{unhealthy: append([]string{}, s.alarms...)}
+	if s.diskBytes > 0 {
+		free := 100 * float64(s.freeBytes) / float64(s.diskBytes)
+		if free < float64(c.Watch.RefuseBelowPercent) {
+			f.refuse = true
+			f.unhealthy = append(f.unhealthy, fmt.Sprintf("%.1f %% of the disk is free", free))
+		}
+		if free < float64(c.Watch.StopBelowPercent) {
+			f.stop = fmt.Errorf("%.1f %% free: %w", free, ErrDiskFull)
+		}
+	}
+	if s.syncing {
+		f.unhealthy = append(f.unhealthy, "node is catching up")
+		return f
+	}
+	if silent := s.now.Sub(s.committed); silent > time.Duration(c.Watch.SilenceSeconds)*time.Second {
+		f.unhealthy = append(f.unhealthy, fmt.Sprintf("no block for %v", silent.Round(time.Second)))
+	}
+	// The block's time is compared with the moment it was written, so silence
+	// alone does not look like a wrong clock.
+	if d := s.committed.Sub(s.blockTime); !s.blockTime.IsZero() && math.Abs(d.Seconds()) > float64(c.Watch.ClockSeconds) {
+		f.unhealthy = append(f.unhealthy, fmt.Sprintf("clock is %v from block time", d.Round(time.Second)))
+	}
+	return f
+}
+
+// health is the standing judgement, shared by the watchdogs, the mempool's
+// admission and the monitor.
+type health struct {
+	mu        sync.Mutex
+	committed time.Time
+	blocks    int // written since the start
+	alarms    []string
+	last      findings
+	freeBytes uint64
+}
+
+// alarm notes what needs a person, for good.
+func (h *health) alarm(text string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	const most = 16
+	if len(h.alarms) < most {
+		h.alarms = append(h.alarms, text)
+	}
+}
+
+func (h *health) findings() findings {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.last
+}
+
+func (h *health) wrote(now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.committed = now
+	h.blocks++
+}
+
+// watch looks after the node until the context ends, and calls stop once where
+// the process must end cleanly.
+func (n *Node) watch(ctx context.Context) {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		f := n.look()
+		if f.stop != nil {
+			n.log.Error("stopping", "err", f.stop)
+			n.stopWanted(f.stop)
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// look takes a sample and keeps what follows from it.
+func (n *Node) look() findings {
+	s := sample{now: n.now(), syncing: n.engine.ConsensusReactor().WaitSync()}
+	head := n.app.View().Head()
+	var disk syscall.Statfs_t
+	if err := syscall.Statfs(string(n.home), &disk); err == nil {
+		s.freeBytes, s.diskBytes = disk.Bavail*uint64(disk.Bsize), disk.Blocks*uint64(disk.Bsize)
+	}
+	n.health.mu.Lock()
+	defer n.health.mu.Unlock()
+	s.committed, s.alarms = n.health.committed, n.health.alarms
+	if n.health.blocks > 1 { // the first block after a start has the time of the precommits before the stop
+		s.blockTime = time.Unix(0, head.Time)
+	}
+	before := len(n.health.last.unhealthy)
+	n.health.last, n.health.freeBytes = examine(s, n.config), s.freeBytes
+	if now := n.health.last.unhealthy; len(now) > 0 && len(now) != before {
+		n.log.Warn("node is unhealthy", "reasons", now)
+	}
+	return n.health.last
+}
