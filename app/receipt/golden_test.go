@@ -205,6 +205,10 @@ type vector struct {
 	Text    string   `json:"text"`
 	ToPin   []string `json:"to_pin,omitempty"` // consistency proof, base64
 	Want    string   `json:"want"`             // outcome and reason
+	// What a verdict that passed states: grade, Unix seconds, Unix nanoseconds.
+	Grade     string `json:"grade,omitempty"`
+	NotAfter  string `json:"not_after,omitempty"`
+	NotBefore string `json:"not_before,omitempty"`
 }
 
 // mutation changes one byte of the text of a case.
@@ -239,7 +243,13 @@ func makeVectors(t testing.TB) vectors {
 		for _, h := range toPin {
 			c.ToPin = append(c.ToPin, h.String())
 		}
-		c.Text, c.Want = string(text), reasonOf(verdict)
+		c.Text, c.Want, c.Grade = string(text), reasonOf(verdict), verdict.Grade
+		if verdict.NotAfter != nil {
+			c.NotAfter = fmt.Sprint(verdict.NotAfter.Time.Unix())
+		}
+		if verdict.NotBefore != nil {
+			c.NotBefore = fmt.Sprint(verdict.NotBefore.Time.UnixNano())
+		}
 		v.Cases = append(v.Cases, c)
 	}
 	for _, g := range goldens(t) {
@@ -254,6 +264,9 @@ func makeVectors(t testing.TB) vectors {
 	add(vector{Name: "closed, with another proof", Network: "closed", Form: formReceipt}, old.receipt(atBlock1+1, atSingle), must1(tlog.ProveTree(atLast+1, atBlock2+1, old)))
 	for _, s := range append(missingLinks(t), dishonestLogs(t)...) {
 		add(vector{Name: s.name, Network: "solo", Form: formReceipt}, s.text, nil)
+	}
+	for _, s := range gradedSamples(t) {
+		add(vector{Name: s.name, Network: "city", Form: formReceipt}, s.text, nil)
 	}
 	for _, g := range goldens(t) {
 		for i := range 60 {

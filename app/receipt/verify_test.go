@@ -87,7 +87,30 @@ func TestBatchIsTheCosignersWord(t *testing.T) {
 	}
 }
 
+// graded is a sample with the grade and the times that its verdict states.
+type graded struct {
+	sample
+	grade     string
+	cosigners string
+	notAfter  int64
+}
+
 func TestGradeAndTimes(t *testing.T) {
+	for _, c := range gradedSamples(t) {
+		v := verdictOf(t, c.network, c.text)
+		if got := reasonOf(v); got != c.want || v.Grade != c.grade || v.Cosigners != c.cosigners {
+			t.Errorf("%s: got %s, grade %q, %q (%s)", c.name, got, v.Grade, v.Cosigners, v.Detail)
+		}
+		if c.notAfter != 0 && v.NotAfter.Time.Unix() != c.notAfter {
+			t.Errorf("%s: not after %d, want %d", c.name, v.NotAfter.Time.Unix(), c.notAfter)
+		}
+		if c.want != "PASSED" && (v.NotAfter != nil || v.Entry != nil || len(v.Proven) != 0) {
+			t.Errorf("%s: a verdict that did not pass states something: %+v", c.name, v)
+		}
+	}
+}
+
+func gradedSamples(t testing.TB) (samples []graded) {
 	w := newWorld(t, testNetwork(4, 2, 1))
 	r := must1(Parse(w.receipt(atLast+1, atSingle)))
 	body, at := r.Checkpoint.Body, start/second
@@ -114,17 +137,9 @@ func TestGradeAndTimes(t *testing.T) {
 		{"a log key of nobody", []string{must1(SignCheckpoint(body, testKey("log 9"))), w.cosignature(body, 0, at), w.cosignature(body, 1, at), w.cosignature(body, 2, at)}, "INDETERMINATE UNKNOWN_SIGNER", "", "", 0},
 	} {
 		r.Checkpoint = must1(ParseCheckpoint(must1(Assemble(body, c.lines...))))
-		v := verdictOf(t, w.network, r.text())
-		if got := reasonOf(v); got != c.want || v.Grade != c.grade || v.Cosigners != c.cosigners {
-			t.Errorf("%s: got %s, grade %q, %q (%s)", c.name, got, v.Grade, v.Cosigners, v.Detail)
-		}
-		if c.notAfter != 0 && v.NotAfter.Time.Unix() != c.notAfter {
-			t.Errorf("%s: not after %d, want %d", c.name, v.NotAfter.Time.Unix(), c.notAfter)
-		}
-		if c.want != "PASSED" && (v.NotAfter != nil || v.Entry != nil || len(v.Proven) != 0) {
-			t.Errorf("%s: a verdict that did not pass states something: %+v", c.name, v)
-		}
+		samples = append(samples, graded{sample{c.name, w.network, r.text(), c.want}, c.grade, c.cosigners, c.notAfter})
 	}
+	return samples
 }
 
 // TestDuplicateCosigner: one cosigner with two times counts once, in the text
