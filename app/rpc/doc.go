@@ -1,0 +1,14 @@
+// Package rpc serves the node's gRPC services (proto/muniment/api/v1): it turns
+// protobuf into domain calls and back, and decides who may call what.
+//
+// Contract:
+//   - A connection is TLS 1.3 with an account certificate that an access key
+//     registered on the ledger has signed. Whoever has none reaches no handler.
+//   - Every call, and every message of a stream, is checked again against the
+//     committed state: a suspended office or key is cut off at once.
+//   - Which role may call what is one table, permissions, and nothing else.
+//   - Every refusal carries a google.rpc.ErrorInfo whose reason is stable
+//     (errors.go). What goes wrong inside is said without detail.
+//   - The Operators service listens on a unix socket of the node's home; who may
+//     open the socket may call it.
+package rpc

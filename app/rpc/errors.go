@@ -1,0 +1,109 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	grpcstatus "google.golang.org/grpc/status"
+
+	"github.com/muniment/muniment/app/record"
+)
+
+// What a Node returns where a transaction has no outcome.
+var (
+	ErrBusy           = errors.New("node is busy")
+	ErrStopping       = errors.New("node is stopping")
+	ErrOutcomeUnknown = errors.New("outcome of the transaction is not known yet")
+)
+
+// Domain is the domain of every ErrorInfo.
+const Domain = "muniment"
+
+// The stable reasons of this package. Package custody has more.
+const (
+	reasonUnauthenticated    = "UNAUTHENTICATED"
+	reasonCertificateExpired = "CERTIFICATE_EXPIRED"
+	reasonUnknownKey         = "UNKNOWN_KEY"
+	reasonSuspended          = "SUSPENDED"
+	reasonDenied             = "DENIED"
+	reasonMalformed          = "MALFORMED"
+	reasonTooLarge           = "TOO_LARGE"
+	reasonNotFound           = "NOT_FOUND"
+	reasonBusy               = "BUSY"
+	reasonStopping           = "STOPPING"
+	reasonOutcomeUnknown     = "OUTCOME_UNKNOWN"
+	reasonDeadline           = "DEADLINE"
+	reasonCanceled           = "CANCELED"
+	reasonInternal           = "INTERNAL"
+)
+
+// grpcCodes gives the gRPC code of each reason. It is the only place where
+// gRPC codes appear.
+var grpcCodes = map[string]codes.Code{
+	reasonUnauthenticated:    codes.Unauthenticated,
+	reasonCertificateExpired: codes.Unauthenticated,
+	reasonUnknownKey:         codes.Unauthenticated,
+	reasonSuspended:          codes.PermissionDenied,
+	reasonDenied:             codes.PermissionDenied,
+	reasonMalformed:          codes.InvalidArgument,
+	reasonTooLarge:           codes.ResourceExhausted,
+	reasonNotFound:           codes.NotFound,
+	reasonBusy:               codes.ResourceExhausted,
+	reasonStopping:           codes.Unavailable,
+	reasonOutcomeUnknown:     codes.DeadlineExceeded,
+	reasonDeadline:           codes.DeadlineExceeded,
+	reasonCanceled:           codes.Canceled,
+	reasonInternal:           codes.Internal,
+}
+
+// refusal is a bad request: a stable reason and one sentence.
+type refusal struct {
+	reason string
+	text   string
+}
+
+func (r *refusal) Error() string { return r.text }
+
+func refuse(reason, format string, args ...any) error {
+	return &refusal{reason: reason, text: fmt.Sprintf(format, args...)}
+}
+
+// status maps an error to what the client sees: a code, a reason and a
+// sentence. An error that is nobody's fault but the node's shows no detail.
+func status(err error) error {
+	if err == nil {
+		return nil
+	}
+	reason, text := reasonOf(err)
+	s := grpcstatus.New(grpcCodes[reason], text)
+	if detailed, err := s.WithDetails(&errdetails.ErrorInfo{Reason: reason, Domain: Domain}); err == nil {
+		s = detailed
+	}
+	return s.Err()
+}
+
+func reasonOf(err error) (reason, text string) {
+	var r *refusal
+	switch {
+	case errors.As(err, &r):
+		return r.reason, r.text
+	case errors.Is(err, record.ErrMalformed):
+		return reasonMalformed, err.Error()
+	case errors.Is(err, record.ErrTooLarge):
+		return reasonTooLarge, err.Error()
+	case errors.Is(err, ErrStopping):
+		return reasonStopping, "the node is stopping: try again later"
+	case errors.Is(err, ErrBusy):
+		return reasonBusy, "the node is busy: try again later"
+	case errors.Is(err, ErrOutcomeUnknown):
+		return reasonOutcomeUnknown, "the outcome is not known yet: submit the same transaction again"
+	case errors.Is(err, context.DeadlineExceeded):
+		return reasonDeadline, "the deadline has passed: try again with more time"
+	case errors.Is(err, context.Canceled):
+		return reasonCanceled, "the call was canceled"
+	}
+	return reasonInternal, "the node could not answer: its log says why"
+}

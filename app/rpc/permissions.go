@@ -1,0 +1,39 @@
+package rpc
+
+import (
+	"github.com/muniment/muniment/app/record"
+	apiv1 "github.com/muniment/muniment/proto/muniment/api/v1"
+)
+
+// Groups of roles that the table below uses.
+var (
+	everyRole = record.Roles()
+	// depositors may put content into a vault: whoever may anchor.
+	depositors = []record.Role{record.RoleDepartment}
+	// readers may open content. Which records they may open is decided by
+	// package custody: a department its own, the others by purpose.
+	readers = []record.Role{record.RoleDepartment, record.RoleClerk, record.RoleCounsel, record.RoleLibraryCEO}
+)
+
+// permissions is who may call what over the network. A method that is missing
+// may be called by nobody. The Operators service is not here: it listens on a
+// unix socket.
+var permissions = map[string][]record.Role{
+	apiv1.Departments_Deposit_FullMethodName:      depositors,
+	apiv1.Departments_Submit_FullMethodName:       everyRole, // the ledger decides what an office may do
+	apiv1.Departments_SubmitStream_FullMethodName: everyRole,
+	apiv1.Departments_Receipt_FullMethodName:      everyRole,
+	apiv1.Departments_Record_FullMethodName:       everyRole,
+	apiv1.Departments_Search_FullMethodName:       readers,
+	apiv1.Departments_Segments_FullMethodName:     readers,
+	apiv1.Departments_Read_FullMethodName:         readers,
+	apiv1.Departments_Copy_FullMethodName:         readers,
+	apiv1.Departments_Evidence_FullMethodName:     readers,
+
+	apiv1.Auditors_Checkpoint_FullMethodName:       everyRole,
+	apiv1.Auditors_Entry_FullMethodName:            everyRole,
+	apiv1.Auditors_InclusionProof_FullMethodName:   everyRole,
+	apiv1.Auditors_ConsistencyProof_FullMethodName: everyRole,
+	apiv1.Auditors_StateProof_FullMethodName:       everyRole,
+	apiv1.Auditors_Registry_FullMethodName:         everyRole,
+}
