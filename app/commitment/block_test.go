@@ -92,7 +92,7 @@ func TestCopyBlockRefuses(t *testing.T) {
 		{"a link among nodes", "major type", with(good, "hid", list(whole, link(few))), []block{few}},
 	} {
 		root := newBlock(codecDagCBOR, mapOf(c.members))
-		car := appendCAR(nil, append([]block{root, data, lens, manifest}, c.extra...))
+		car := marshalCAR(append([]block{root, data, lens, manifest}, c.extra...))
 		got, err := ParseCopy(car)
 		if c.name == "nothing changed" {
 			if err != nil || !bytes.Equal(got.Marshal(), car) {
@@ -133,7 +133,7 @@ func TestEvidenceBlockRefuses(t *testing.T) {
 		{"too many receipts", "too many", with(good, "receipts", list(slices.Repeat([]string{link(receipt)}, maxReceipts+1)...)), nil},
 	} {
 		root := newBlock(codecDagCBOR, mapOf(c.members))
-		car := appendCAR(nil, append(append([]block{root}, inner...), append([]block{receipt}, c.extra...)...))
+		car := marshalCAR(append(append([]block{root}, inner...), append([]block{receipt}, c.extra...)...))
 		got, err := ParseBundle(car)
 		if c.name == "nothing changed" {
 			if err != nil || len(got.Receipts) != 1 {

@@ -1,7 +1,6 @@
 package commitment
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 )
@@ -35,14 +34,15 @@ func MarshalBundle(c Copy, receipts [][]byte) ([]byte, error) {
 			return nil, fmt.Errorf("%w: receipt %d of %d bytes", ErrBundle, i, len(r))
 		}
 	}
-	return Bundle{c, receipts}.marshal(), nil
+	return marshalCAR(Bundle{c, receipts}.blocks()), nil
 }
 
-func (b Bundle) marshal() []byte {
+// blocks returns the evidence block and all that it links, in the order of its links.
+func (b Bundle) blocks() []block {
 	inner := b.Copy.blocks()
 	receipts := rawBlocks(b.Receipts)
 	blocks := []block{newBlock(codecDagCBOR, evidence(inner[0].id, receipts))}
-	return appendCAR(nil, append(append(blocks, inner...), receipts...))
+	return append(append(blocks, inner...), receipts...)
 }
 
 // evidence encodes the evidence block.
@@ -95,7 +95,7 @@ func ParseBundle(car []byte) (Bundle, error) {
 	if b.Copy, err = file.copy(inner); err != nil {
 		return Bundle{}, err
 	}
-	if !bytes.Equal(b.marshal(), car) {
+	if !isCAR(car, b.blocks()) {
 		return Bundle{}, fmt.Errorf("%w: blocks unused or out of order", ErrCAR)
 	}
 	return b, nil

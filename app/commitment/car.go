@@ -1,9 +1,11 @@
 package commitment
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 )
 
 // ErrCAR: the bytes are not a CARv1 file as this package writes it.
@@ -11,22 +13,55 @@ var ErrCAR = errors.New("malformed CAR file")
 
 const maxBlock = 1 << 20 // bytes of a block; IPLD peers commonly refuse more
 
-// appendCAR appends a CARv1 file with one root: the first block. A block that
-// comes twice is written once, where it comes first.
-func appendCAR(dst []byte, blocks []block) []byte {
-	header := carHeader(blocks[0].id)
-	dst = binary.AppendUvarint(dst, uint64(len(header)))
-	dst = append(dst, header...)
-	written := make(map[cid]bool, len(blocks))
-	for _, b := range blocks {
-		if written[b.id] {
-			continue
+// carParts yields a CARv1 file piece by piece. Its one root is the first block. A
+// block that comes twice is written once, where it comes first.
+func carParts(blocks []block) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		header := carHeader(blocks[0].id)
+		if !yield(append(binary.AppendUvarint(nil, uint64(len(header))), header...)) {
+			return
 		}
-		written[b.id] = true
-		dst = binary.AppendUvarint(dst, uint64(cidSize+len(b.data)))
-		dst = append(b.id.append(dst), b.data...)
+		written := make(map[cid]bool, len(blocks))
+		for _, b := range blocks {
+			if written[b.id] {
+				continue
+			}
+			written[b.id] = true
+			head := b.id.append(binary.AppendUvarint(nil, uint64(cidSize+len(b.data))))
+			if !yield(head) || !yield(b.data) {
+				return
+			}
+		}
 	}
-	return dst
+}
+
+// carSize returns the length of the file.
+func carSize(blocks []block) int {
+	size := 0
+	for part := range carParts(blocks) {
+		size += len(part)
+	}
+	return size
+}
+
+// marshalCAR returns the file.
+func marshalCAR(blocks []block) []byte {
+	out := make([]byte, 0, carSize(blocks))
+	for part := range carParts(blocks) {
+		out = append(out, part...)
+	}
+	return out
+}
+
+// isCAR reports whether file is what marshalCAR would return.
+func isCAR(file []byte, blocks []block) bool {
+	for part := range carParts(blocks) {
+		if !bytes.HasPrefix(file, part) {
+			return false
+		}
+		file = file[len(part):]
+	}
+	return len(file) == 0
 }
 
 // carHeader is the DAG-CBOR map {roots: [link], version: 1}.

@@ -62,7 +62,7 @@ func NewCopy(m Manifest, leaves [][32]byte, s State, segments []Segment, hide []
 	if c.lens = chunks(lens); len(c.lens) == 0 {
 		c.lens = [][]byte{{}}
 	}
-	if err := c.checkSize(len(appendCAR(nil, c.blocks()))); err != nil {
+	if err := c.checkSize(carSize(c.blocks())); err != nil {
 		return Copy{}, err
 	}
 	return c, nil
@@ -110,7 +110,7 @@ func (c Copy) Hidden() []Range { return State{n: c.manifest.N, seeds: c.opn}.Hid
 func (c Copy) CID() string { return newBlock(codecDagCBOR, c.block()).id.String() }
 
 // Marshal encodes the copy as a CARv1 file.
-func (c Copy) Marshal() []byte { return appendCAR(nil, c.blocks()) }
+func (c Copy) Marshal() []byte { return marshalCAR(c.blocks()) }
 
 // checkSize holds what a copy declares within bounds set by its file of size
 // bytes. Chunks that repeat are stored once, so that without it a small file

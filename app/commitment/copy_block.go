@@ -1,9 +1,6 @@
 package commitment
 
-import (
-	"bytes"
-	"fmt"
-)
+import "fmt"
 
 const (
 	copyVersion = 1
@@ -98,7 +95,7 @@ func ParseCopy(car []byte) (Copy, error) {
 	if err != nil {
 		return Copy{}, err
 	}
-	if !bytes.Equal(c.Marshal(), car) {
+	if !isCAR(car, c.blocks()) {
 		return Copy{}, fmt.Errorf("%w: blocks unused or out of order", ErrCAR)
 	}
 	return c, nil

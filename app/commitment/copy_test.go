@@ -343,7 +343,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		b = appendLink(appendText(b, "man"), cidOf(codecDagCBOR, m.Marshal()))
 		b = appendNodeList(appendText(b, "opn"), c.opn)
 		b = appendText(appendText(b, "typ"), typCopy)
-		car := appendCAR(nil, []block{newBlock(codecDagCBOR, b), newBlock(codecRaw, c.data), newBlock(codecRaw, nil), newBlock(codecDagCBOR, m.Marshal())})
+		car := marshalCAR([]block{newBlock(codecDagCBOR, b), newBlock(codecRaw, c.data), newBlock(codecRaw, nil), newBlock(codecDagCBOR, m.Marshal())})
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		_, err := ParseCopy(car)

@@ -35,5 +35,5 @@ func (c Copy) Explode(want Commitment) ([]byte, error) {
 	b = appendText(appendText(b, "typ"), typLeaves)
 	b = appendLink(appendText(b, "root"), root.id)
 	b = appendLinks(appendText(b, "leaves"), leaves)
-	return appendCAR(nil, append([]block{newBlock(codecDagCBOR, b), manifest, root}, leaves...)), nil
+	return marshalCAR(append([]block{newBlock(codecDagCBOR, b), manifest, root}, leaves...)), nil
 }

@@ -48,7 +48,7 @@ func FuzzParseState(f *testing.F) {
 			t.Errorf("%x is not canonical", raw)
 		}
 		if live := complement(s.Hidden(), s.n); len(live) > 0 {
-			if _, ok := s.Secret(live[0].First); !ok {
+			if _, _, ok := s.Secret(live[0].First); !ok {
 				t.Errorf("leaf %d is neither hidden nor live", live[0].First)
 			}
 		}
@@ -86,7 +86,7 @@ func FuzzParseCopy(f *testing.F) {
 		blocks := append([]block{newBlock(codecDagCBOR, b.data)}, rawBlocks(built.data)...)
 		blocks = append(append(blocks, nodeBlocks(built.hid)...), rawBlocks(built.lens)...)
 		blocks = append(append(blocks, newBlock(codecDagCBOR, manifest)), nodeBlocks(built.opn)...)
-		car := appendCAR(nil, blocks)
+		car := marshalCAR(blocks)
 		c, err := ParseCopy(car)
 		if err != nil {
 			return

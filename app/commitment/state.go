@@ -120,12 +120,12 @@ func (s State) covering(leaf uint32) (node, bool) {
 	return s.seeds[i], true
 }
 
-// Secret derives the secret of one leaf. ok is false when the leaf is punctured
-// or does not exist. Whoever needs many should range over Secrets.
-func (s State) Secret(leaf uint32) (secret Secret, ok bool) {
+// Secret derives the sealing key and the salt of one leaf. ok is false when the
+// leaf is punctured or does not exist. Whoever needs many should range over Secrets.
+func (s State) Secret(leaf uint32) (enc, salt [32]byte, ok bool) {
 	d, ok := s.covering(leaf)
 	if !ok {
-		return Secret{}, false
+		return enc, salt, false
 	}
 	for d.level > 0 {
 		left, right := children(d)
@@ -133,7 +133,8 @@ func (s State) Secret(leaf uint32) (secret Secret, ok bool) {
 			d = right
 		}
 	}
-	return leafSecret(d.value), true
+	secret := leafSecret(d.value)
+	return secret.Enc, secret.Salt, true
 }
 
 // Secrets ranges over the live leaves in order, deriving each seed once.

@@ -73,8 +73,10 @@ func TestPunctureForgets(t *testing.T) {
 			live[i] = secret
 		}
 		for leaf := range n {
-			want, _ := whole.Secret(leaf)
-			got, ok := s.Secret(leaf)
+			var want, got Secret
+			want.Enc, want.Salt, _ = whole.Secret(leaf)
+			var ok bool
+			got.Enc, got.Salt, ok = s.Secret(leaf)
 			punctured := slices.ContainsFunc(gone, func(r Range) bool { return r.First <= leaf && leaf <= r.Last })
 			if ok == punctured || s.Live(leaf) == punctured || contains(s.Hidden(), leaf) != punctured {
 				rt.Fatalf("leaf %d of %d punctured=%t: Secret ok=%t, Live=%t, Hidden=%v", leaf, n, punctured, ok, s.Live(leaf), s.Hidden())
@@ -167,7 +169,8 @@ func TestParseStateRefuses(t *testing.T) {
 func TestStateHidesItself(t *testing.T) {
 	key := testKey()
 	s := NewState(key, 16)
-	secret, _ := s.Secret(3)
+	enc, salt, _ := s.Secret(3)
+	secret := Secret{enc, salt}
 	for _, v := range []any{key, s, secret} {
 		for _, verb := range []string{"%v", "%s", "%+v"} {
 			if out := fmt.Sprintf(verb, v); strings.Contains(out, "\x00\x01\x02") || strings.Contains(out, "[0 1 2") || strings.Contains(out, fmt.Sprint(secret.Salt[:4])[1:]) {
@@ -181,7 +184,7 @@ func TestStateHidesItself(t *testing.T) {
 func TestNewStateLimits(t *testing.T) {
 	for n, live := range map[uint32]bool{0: false, 1: true, MaxLeaves: true, MaxLeaves + 1: false} {
 		s := NewState(testKey(), n)
-		if s.Live(0) != live || s.Live(MaxLeaves) {
+		if s.N() != map[bool]uint32{true: n}[live] || s.Live(0) != live || s.Live(MaxLeaves) {
 			t.Errorf("NewState of %d leaves: first live %t, want %t", n, s.Live(0), live)
 		}
 		if _, err := ParseState(s.Marshal()); (err == nil) != live {

@@ -18,8 +18,8 @@ func TestTreeEqualsRFC6962(t *testing.T) {
 		r := commitTo(t, testKey(), numbered(n))
 		frontier := (&compact.RangeFactory{Hash: rfc6962.DefaultHasher.HashChildren}).NewEmptyRange(0)
 		for i, segment := range r.layout.Segments {
-			secret, _ := r.state.Secret(uint32(i))
-			leaf := rfc6962.DefaultHasher.HashLeaf(LeafBlock(uint32(i), segment, secret.Salt)[1:])
+			_, salt, _ := r.state.Secret(uint32(i))
+			leaf := rfc6962.DefaultHasher.HashLeaf(LeafBlock(uint32(i), segment, salt)[1:])
 			if [32]byte(leaf) != r.leaves[i] {
 				t.Fatalf("n=%d: leaf %d = %x, want %x", n, i, r.leaves[i], leaf)
 			}

@@ -231,9 +231,9 @@ func currentVectors(t *testing.T) vectors {
 
 // sealedWith seals with a nonce that the vectors fix, which Seal never does.
 func sealedWith(t *testing.T, index uint32, kind Kind, payload string) sealVector {
-	secret, _ := NewState(testKey(), 8).Secret(index)
+	enc, _, _ := NewState(testKey(), 8).Secret(index)
 	rid := [16]byte([]byte("sixteen bytes id"))
-	b, err := aes.NewCipher(secret.Enc[:])
+	b, err := aes.NewCipher(enc[:])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,10 +246,10 @@ func sealedWith(t *testing.T, index uint32, kind Kind, payload string) sealVecto
 	copy(plain[4:], payload)
 	nonce := bytes.Repeat([]byte{byte(index)}, 12)
 	sealed := aead.Seal(nonce, nonce, plain, sealContext(rid, index, kind))
-	if got, err := Open(secret.Enc, rid, index, kind, sealed); err != nil || string(got) != payload {
+	if got, err := Open(enc, rid, index, kind, sealed); err != nil || string(got) != payload {
 		t.Errorf("Open of sealed vector %d = %q, %v; want %q", index, got, err, payload)
 	}
-	return sealVector{bytes.Clone(secret.Enc[:]), rid[:], index, kind, []byte(payload), sealed}
+	return sealVector{enc[:], rid[:], index, kind, []byte(payload), sealed}
 }
 
 // TestVectors compares the published vectors with what the package computes.
@@ -310,6 +310,11 @@ func TestTwinVerify(t *testing.T) {
 			id := c.record.manifest.Commitment().CID()
 			if out, err := runTwin(t, made.Marshal(), id); err != nil {
 				t.Errorf("copy: %v\n%s", err, out)
+			}
+			flipped := bytes.Clone(bundle)
+			flipped[len(flipped)/2] ^= 1
+			if out, err := runTwin(t, flipped, id); err == nil {
+				t.Errorf("one bit changed: %s", out)
 			}
 			if out, err := runTwin(t, bundle, other); err == nil {
 				t.Errorf("bundle: verified for another commitment: %s", out)
