@@ -1,11 +1,15 @@
 package receipt
 
 import (
+	"bytes"
 	"encoding/json"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/muniment/muniment/app/record"
 )
@@ -313,4 +317,68 @@ func (w *world) tamper(at int64, change func(e *record.TxEntry)) int64 {
 		w.add(must1(record.ParseEntry(raw)))
 	}
 	return at + 1
+}
+
+func TestNewRefuses(t *testing.T) {
+	w := newWorld(t, testNetwork(1, 0, 0))
+	const size = atLast + 1
+	signed, entry, proof := w.cosigned(size), w.entries[atSingle], w.leaf(size, atSingle).Proof
+	block := w.leaf(size, atBlock1)
+	large := Leaf{Index: 20, Entry: make([]byte, record.MaxEntryBytes)}
+	for name, make := range map[string]func() ([]byte, error){
+		"an index outside the tree": func() ([]byte, error) { return New(entry, size, proof, nil, signed) },
+		"a negative index":          func() ([]byte, error) { return New(entry, -1, proof, nil, signed) },
+		"a part outside the tree": func() ([]byte, error) {
+			return New(entry, atSingle, proof, []Leaf{{Index: size, Entry: block.Entry}}, signed)
+		},
+		"a part twice":      func() ([]byte, error) { return New(entry, atSingle, proof, []Leaf{block, block}, signed) },
+		"the entry as part": func() ([]byte, error) { return New(entry, atSingle, proof, []Leaf{w.leaf(size, atSingle)}, signed) },
+		"no checkpoint":     func() ([]byte, error) { return New(entry, atSingle, proof, []Leaf{block}, nil) },
+		"an unsigned tree":  func() ([]byte, error) { return New(entry, atSingle, proof, []Leaf{block}, w.body(size)) },
+		"more than 64 KiB":  func() ([]byte, error) { return New(large.Entry, atSingle, proof, []Leaf{large}, signed) },
+		"an entry over 32 KiB": func() ([]byte, error) {
+			return New(append(large.Entry, 0), atSingle, proof, nil, signed)
+		},
+	} {
+		if text, err := make(); err == nil || text != nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+// TestHostileInputs: what a stranger sends costs little memory, whatever it
+// says of itself.
+func TestHostileInputs(t *testing.T) {
+	w := newWorld(t, testNetwork(4, 2, 1))
+	r := must1(Parse(w.receipt(atLast+1, atSingle)))
+	line := r.Checkpoint.Lines()[1]
+	var fullProofs []Leaf
+	for i := range int64(maxLeaves) {
+		fullProofs = append(fullProofs, Leaf{Index: i + 10, Entry: []byte{0x80}, Proof: make([]tlog.Hash, maxProofHashes)})
+	}
+	withExtra := func(extra []byte) []byte {
+		return proofText{extra: extra, index: r.Index, proof: r.Proof, signed: r.Checkpoint.Marshal()}.marshal()
+	}
+	large := r
+	large.Leaves = fullProofs
+	for name, text := range map[string][]byte{
+		"the largest proofs":            large.text(),
+		"an array said to be huge":      withExtra([]byte{0x9b, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}),
+		"a byte string said to be huge": withExtra([]byte{0x83, 0x01, 0x5b, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}),
+		"arrays in arrays":              withExtra(bytes.Repeat([]byte{0x81}, 40_000)),
+		"many signatures":               append(r.text(), strings.Repeat(line, 300)...),
+		"nothing but line feeds":        bytes.Repeat([]byte{'\n'}, MaxReceiptBytes),
+		"far too large":                 bytes.Repeat([]byte{'A'}, 1<<24),
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		v := verdictOf(t, w.network, text)
+		runtime.ReadMemStats(&after)
+		if v.Outcome == Passed {
+			t.Errorf("%s: passed", name)
+		}
+		if got := after.TotalAlloc - before.TotalAlloc; got > 2<<20 {
+			t.Errorf("%s: %d bytes allocated", name, got)
+		}
+	}
 }
