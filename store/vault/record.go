@@ -1,0 +1,85 @@
+package vault
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/muniment/muniment/app/commitment"
+	"github.com/muniment/muniment/app/record"
+)
+
+// ErrDamaged: the store holds what this package did not write.
+var ErrDamaged = errors.New("damaged vault")
+
+// Record is what the vault knows of a deposit without opening it. All of it is
+// on the ledger, or will be, but for RID and Fingerprint.
+type Record struct {
+	RID         RID
+	Office      record.Code
+	Series      record.Code
+	Custody     record.Code
+	Commitment  record.Commitment
+	Manifest    commitment.Manifest
+	Fingerprint [32]byte     // of the content, under the office's key
+	NotAfter    record.Day   // last ledger day on which it can be anchored
+	Anchored    bool         // the ledger holds it, at entry Index
+	Index       record.Index // 0 while not anchored
+	Packs       uint32       // set by Put
+}
+
+const (
+	recordVersion = 1
+	recordSize    = 1 + 1 + 4 + 8 + 4 + 32 + 32 // before the codes
+)
+
+// marshal encodes all but the RID, which is in the key.
+func (r Record) marshal() []byte {
+	b := []byte{recordVersion, 0}
+	if r.Anchored {
+		b[1] = 1
+	}
+	b = binary.BigEndian.AppendUint32(b, uint32(r.NotAfter))
+	b = binary.BigEndian.AppendUint64(b, uint64(r.Index))
+	b = binary.BigEndian.AppendUint32(b, r.Packs)
+	b = append(append(b, r.Fingerprint[:]...), r.Commitment[:]...)
+	for _, code := range []record.Code{r.Office, r.Series, r.Custody} {
+		b = append(append(b, byte(len(code))), code...)
+	}
+	return append(b, r.Manifest.Marshal()...)
+}
+
+// parseRecord reads what marshal wrote.
+func parseRecord(rid RID, b []byte) (Record, error) {
+	if len(b) < recordSize || b[0] != recordVersion || b[1] > 1 {
+		return Record{}, fmt.Errorf("%w: record of %d bytes", ErrDamaged, len(b))
+	}
+	r := Record{
+		RID:         rid,
+		Anchored:    b[1] == 1,
+		NotAfter:    record.Day(binary.BigEndian.Uint32(b[2:])),
+		Index:       record.Index(binary.BigEndian.Uint64(b[6:])),
+		Packs:       binary.BigEndian.Uint32(b[14:]),
+		Fingerprint: [32]byte(b[18:]),
+		Commitment:  record.Commitment(b[50:82]),
+	}
+	rest := b[recordSize:]
+	for _, code := range []*record.Code{&r.Office, &r.Series, &r.Custody} {
+		if len(rest) == 0 || len(rest)-1 < int(rest[0]) {
+			return Record{}, fmt.Errorf("%w: record ends early", ErrDamaged)
+		}
+		*code, rest = record.Code(rest[1:1+rest[0]]), rest[1+rest[0]:]
+		if !code.Valid() {
+			return Record{}, fmt.Errorf("%w: code %.40q", ErrDamaged, *code)
+		}
+	}
+	var err error
+	if r.Manifest, err = commitment.ParseManifest(rest); err != nil {
+		return Record{}, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	if record.Commitment(r.Manifest.Commitment()) != r.Commitment || !bytes.Equal(r.marshal(), b) {
+		return Record{}, fmt.Errorf("%w: record is not canonical", ErrDamaged)
+	}
+	return r, nil
+}
