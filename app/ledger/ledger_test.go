@@ -61,3 +61,33 @@ func (m memoryTiles) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 	}
 	return hashes, nil
 }
+
+// Block 1 carries the genesis time, whatever the clock says; the step to block 2
+// is the first that can be a jump.
+func TestBlock1IsNoJump(t *testing.T) {
+	c, _ := start(t)
+	first, _ := c.apply(t, at("2031-01-02"))
+	if len(first.Entries) != 0 {
+		t.Errorf("block 1, a day after genesis, has %d entries, want none", len(first.Entries))
+	}
+	second, _ := c.apply(t, at("2031-01-03"))
+	if len(second.Entries) != 2 {
+		t.Fatalf("block 2, a day after block 1, has %d entries, want a jump and a block", len(second.Entries))
+	}
+	want := record.JumpEntry{Height: 2, Before: at("2031-01-02"), After: at("2031-01-03")}
+	if e, err := record.ParseEntry(second.Entries[0]); err != nil || e != want {
+		t.Errorf("entry = %+v, %v, want %+v", e, err, want)
+	}
+}
+
+// A node whose clock is late must not take for good what has expired: the ledger
+// day never goes back behind the last block.
+func TestCheckIsNotBehindTheLastBlock(t *testing.T) {
+	c, _ := start(t)
+	c.apply(t, at("2031-01-01"))
+	c.apply(t, at("2031-01-05"))
+	raw := c.sign(t, "DPW", day("2031-01-04"), anchors("DEMO-MINUTES", 0, "a"))
+	if code := c.machine.Check(c.view, ledger.Header{Height: 3, Time: at("2031-01-02")}, raw); code != ledger.CodeExpired {
+		t.Errorf("Check with an old time = %s, want EXPIRED", code)
+	}
+}
