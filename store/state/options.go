@@ -42,6 +42,7 @@ func NewOptions(o Options) *pebble.Options {
 		FS:        o.FS,
 		// Only the newest formats mark in the write-ahead log how far it was synced; without that
 		// mark a flipped bit in the log passes for its end, and acknowledged blocks are dropped.
+		// The first log of a new store lacks the marks all the same, so Open begins a second one.
 		FormatMajorVersion: pebble.FormatNewest,
 		Logger:             logger{o.Log, o.Exit},
 		MemTableSize:       memTableBytes,

@@ -60,7 +60,7 @@ type State struct {
 	filter  *filter              // of the keys of the record index
 }
 
-// Open reads the state of the ledger in db, which may be empty; it writes nothing.
+// Open reads the state of the ledger in db, which may be empty; it writes no key.
 func Open(db *pebble.DB) (*State, error) {
 	s := &State{db: db, filter: newFilter()}
 	if err := s.load(); err != nil {
@@ -91,7 +91,10 @@ func (s *State) readTip() (tip, error) {
 		return tip{}, err
 	}
 	if !found {
-		return tip{}, s.mustBeEmpty()
+		if err := s.mustBeEmpty(); err != nil {
+			return tip{}, err
+		}
+		return tip{}, s.rotateLog()
 	}
 	if v, n := binary.Uvarint(raw); n != len(raw) || v != format {
 		return tip{}, fmt.Errorf("format %d, this program knows %d; use the version of the program that wrote it: %w", v, format, ErrFormat)
@@ -125,6 +128,15 @@ func (s *State) mustBeEmpty() (err error) {
 	}
 	if found {
 		return fmt.Errorf("the format number is missing: %w", ErrDamaged)
+	}
+	return nil
+}
+
+// rotateLog makes Pebble begin a new write-ahead log. Pebble starts the first log of a new store before it raises the format, so that
+// one log, of 64 MiB, would lack the marks that tell a damaged record from the end; see NewOptions.
+func (s *State) rotateLog() error {
+	if err := s.db.Flush(); err != nil {
+		return fmt.Errorf("begin a new log: %w", err)
 	}
 	return nil
 }

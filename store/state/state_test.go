@@ -22,7 +22,9 @@ var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 type exited struct{ code int }
 
 func testOptions(fs vfs.FS) *pebble.Options {
-	return NewOptions(Options{FS: fs, Log: quiet, CacheBytes: 4 << 20, Exit: func(code int) { panic(exited{code}) }})
+	opts := NewOptions(Options{FS: fs, Log: quiet, CacheBytes: 4 << 20, Exit: func(code int) { panic(exited{code}) }})
+	opts.MemTableSize = 1 << 20 // a quick open, and more flushes
+	return opts
 }
 
 func openDB(t testing.TB, opts *pebble.Options) *pebble.DB {
