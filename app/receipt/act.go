@@ -91,9 +91,10 @@ func (p parts) complete(entry record.Entry) error {
 }
 
 // ownBlock tells whether it is shown that the block entry ends the very block
-// of the entry at index: nothing stands between that could end a block.
+// of the entry at index: nothing stands between that could end a block, or
+// it is the first block of all.
 func (p parts) ownBlock(index int64) bool {
-	return p.blockIndex == index || p.blockIndex == index+1 || p.tx != nil && p.blockIndex == p.txIndex+p.tx.Count+1
+	return p.block.Height == 0 || p.blockIndex == index || p.blockIndex == index+1 || p.tx != nil && p.blockIndex == p.txIndex+p.tx.Count+1
 }
 
 // checkPlaces takes steps 11 and 12: where the parts stand in the log.

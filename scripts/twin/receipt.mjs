@@ -429,7 +429,7 @@ export function verify(n, text, toPin = []) {
     checkAct(n, entry, parts);
     checkClocks(parts.block.time, standing.notAfter);
     const { block, tx } = parts;
-    const own = block.index <= entry.index + 1 || (tx && block.index === tx.index + Number(tx.count) + 1);
+    const own = block.height === 0n || block.index <= entry.index + 1 || (tx && block.index === tx.index + Number(tx.count) + 1);
     return { grade: standing.grade, notAfter: standing.notAfter, notBefore: own ? block.time : undefined };
   });
 }
