@@ -195,6 +195,8 @@ func TestCARRefuses(t *testing.T) {
 	body := bytes.Join(sections(t, good)[1:], nil)
 	stray := newBlock(codecRaw, []byte("stray"))
 	v1 := header(carHeader(root.id))
+	changed := bytes.Clone(good)
+	changed[len(changed)-1] ^= 1
 	rawRoot := appendHead(appendText(appendLink(appendHead(appendText(appendHead(nil, cborMap, 2), "roots"), cborArray, 1), cid{codecRaw, root.id.digest}), "version"), cborUint, 1)
 	for name, c := range map[string]struct {
 		raw []byte
@@ -213,6 +215,7 @@ func TestCARRefuses(t *testing.T) {
 		"other multihash":              {append(v1[:len(v1):len(v1)], section(append([]byte{1, 0x55, 0x13, 0x20}, make([]byte, 32)...), nil)...), "CIDv1"},
 		"other codec":                  {append(v1[:len(v1):len(v1)], section(append([]byte{1, 0x70, 0x12, 0x20}, make([]byte, 32)...), nil)...), "CIDv1"},
 		"unreferenced block":           {append(good[:len(good):len(good)], section(stray.id.append(nil), stray.data)...), "unused"},
+		"block with a bit changed":     {changed, "has other bytes than its CID names"},
 		"block twice":                  {append(good[:len(good):len(good)], sections(t, good)[1]...), "twice"},
 		"version 2":                    {append(header(append(carHeader(root.id)[:len(carHeader(root.id))-1], 2)), body...), "header"},
 		"two roots":                    {append(header(bytes.Replace(carHeader(root.id), []byte("roots\x81"), []byte("roots\x82"), 1)), body...), "header"},
