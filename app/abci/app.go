@@ -41,6 +41,9 @@ type Options struct {
 	// Write puts blocks to disk in one synced batch: genesis with block 1, then
 	// each alone.
 	Write func(...ledger.Changes) error
+	// Enter is called before, and the function it returns after, every call of
+	// the engine: the store's gate. Nil means that the store is never closed.
+	Enter func() (leave func())
 	// Fatal ends the process. It is called where this node cannot be trusted to
 	// go on.
 	Fatal func(error)
@@ -94,6 +97,9 @@ var _ types.Application = (*App)(nil)
 
 // New returns an App on the state that o.View gives.
 func New(o Options) *App {
+	if o.Enter == nil {
+		o.Enter = func() func() { return func() {} }
+	}
 	if o.Crowded == nil {
 		o.Crowded = func() bool { return false }
 	}
@@ -152,18 +158,23 @@ func (a *App) fail(call string, err error) error {
 	return err
 }
 
-// guard turns a panic into the end of the process. CometBFT would catch some
-// of them and live on.
-func (a *App) guard(call string) {
-	if p := recover(); p != nil {
-		a.options.Fatal(fmt.Errorf("%s: %w: %v\n%s", call, ErrPanicked, p, debug.Stack()))
-		panic(p)
+// guard stands at the beginning of every call, and the function it returns at
+// the end. It turns a panic into the end of the process: CometBFT would catch
+// some of them and live on.
+func (a *App) guard(call string) (end func()) {
+	leave := a.options.Enter()
+	return func() {
+		if p := recover(); p != nil {
+			a.options.Fatal(fmt.Errorf("%s: %w: %v\n%s", call, ErrPanicked, p, debug.Stack()))
+			panic(p)
+		}
+		leave()
 	}
 }
 
 // Info tells the engine the last block that was written.
 func (a *App) Info(context.Context, *types.RequestInfo) (*types.ResponseInfo, error) {
-	defer a.guard("info")
+	defer a.guard("info")()
 	head := a.options.View().Head()
 	r := &types.ResponseInfo{AppVersion: a.options.AppVersion, LastBlockHeight: head.Height}
 	if head.Height > 0 {
@@ -175,7 +186,7 @@ func (a *App) Info(context.Context, *types.RequestInfo) (*types.ResponseInfo, er
 // InitChain computes the state of height 0 and returns its AppHash, which
 // header 1 carries. The engine's document must say what the facts say.
 func (a *App) InitChain(_ context.Context, r *types.RequestInitChain) (*types.ResponseInitChain, error) {
-	defer a.guard("init chain")
+	defer a.guard("init chain")()
 	g := a.options.Genesis
 	switch {
 	case r.ChainId != g.ChainID:

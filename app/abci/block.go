@@ -18,7 +18,7 @@ const CodeBusy uint32 = 1 << 16
 
 // CheckTx decides whether a transaction enters the mempool.
 func (a *App) CheckTx(_ context.Context, r *types.RequestCheckTx) (*types.ResponseCheckTx, error) {
-	defer a.guard("check transaction")
+	defer a.guard("check transaction")()
 	if a.options.Crowded() && !governs(r.Tx) {
 		return &types.ResponseCheckTx{Code: CodeBusy, Codespace: "node", Log: "BUSY"}, nil
 	}
@@ -71,7 +71,7 @@ func (a *App) decodable(raw []byte) bool {
 // PrepareProposal takes the mempool's transactions in their order, up to the
 // size of the block. Those that have become stale stay in, see the package doc.
 func (a *App) PrepareProposal(_ context.Context, r *types.RequestPrepareProposal) (*types.ResponsePrepareProposal, error) {
-	defer a.guard("prepare proposal")
+	defer a.guard("prepare proposal")()
 	txs := make([][]byte, 0, len(r.Txs))
 	var size int64
 	for _, raw := range r.Txs {
@@ -94,7 +94,7 @@ func sizeInBlock(raw []byte) int64 {
 // ProcessProposal accepts any block of transactions that can be decoded. What
 // they are worth is decided when the block is carried out.
 func (a *App) ProcessProposal(_ context.Context, r *types.RequestProcessProposal) (*types.ResponseProcessProposal, error) {
-	defer a.guard("process proposal")
+	defer a.guard("process proposal")()
 	var size int64
 	for _, raw := range r.Txs {
 		if size += sizeInBlock(raw); size > a.options.MaxBlockBytes || !a.decodable(raw) {
@@ -107,7 +107,7 @@ func (a *App) ProcessProposal(_ context.Context, r *types.RequestProcessProposal
 // FinalizeBlock carries a decided block out in memory. It may be called again
 // for the same height after a crash: all it builds on is the committed state.
 func (a *App) FinalizeBlock(_ context.Context, r *types.RequestFinalizeBlock) (*types.ResponseFinalizeBlock, error) {
-	defer a.guard("finalize block")
+	defer a.guard("finalize block")()
 	view := a.View()
 	a.options.Final(view)
 	changes, results, err := a.machine.Apply(view, ledger.Block{Height: r.Height, Time: r.Time.UnixNano(), Txs: r.Txs})
@@ -130,7 +130,7 @@ func (a *App) FinalizeBlock(_ context.Context, r *types.RequestFinalizeBlock) (*
 // Commit writes the block that FinalizeBlock carried out, makes it visible,
 // and tells those who wait for its transactions.
 func (a *App) Commit(context.Context, *types.RequestCommit) (*types.ResponseCommit, error) {
-	defer a.guard("commit")
+	defer a.guard("commit")()
 	p := a.pending
 	if p == nil {
 		return nil, a.fail("commit", fmt.Errorf("no block was finalized"))

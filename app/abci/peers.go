@@ -30,7 +30,7 @@ const (
 // lags behind can still be reached by a new member. Addresses are not
 // registered, so an address decides nothing.
 func (a *App) Query(_ context.Context, r *types.RequestQuery) (*types.ResponseQuery, error) {
-	defer a.guard("query")
+	defer a.guard("query")()
 	if strings.HasPrefix(r.Path, pathPeerAddress) {
 		return &types.ResponseQuery{}, nil
 	}

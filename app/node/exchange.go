@@ -38,7 +38,11 @@ func (n *Node) exchangeWith(ctx context.Context, peer receipt.Node) {
 		own, changed := n.cosigning.mine()
 		if own.Size > 0 {
 			call, cancel := context.WithTimeout(ctx, exchangeAgain)
-			theirs, err := n.exchange(call, peer, own.Signed)
+			var ours []byte // a node without power has no cosignature to offer
+			if n.cosigning.validates {
+				ours = own.Signed
+			}
+			theirs, err := n.exchange(call, peer, ours)
 			cancel()
 			if err == nil && len(theirs) > 0 {
 				err = n.cosigning.add(theirs)

@@ -189,7 +189,7 @@ func (n *Node) openEngine(facts ledger.GenesisFacts, heartbeat time.Duration) er
 	n.cosigning = newCosigning(n.network, n.keys, cosigner, n.log, n.now, n.alarm)
 	n.app = abci.New(abci.Options{
 		Genesis: facts, AppVersion: AppVersion, MaxBlockBytes: maxBlockBytes,
-		View: n.state.View, Write: n.write, Fatal: n.fatal, Crowded: n.crowded, Allowed: n.allowed,
+		View: n.state.View, Write: n.state.Commit, Enter: n.gate.Enter, Fatal: n.fatal, Crowded: n.crowded, Allowed: n.allowed,
 		Final: n.cosigning.offer, Committed: n.committed,
 	})
 	document, err := n.genesis.document()
@@ -247,12 +247,6 @@ func (n *Node) resumeCosigning() {
 	if string(meta.Header.AppHash) == string(head.AppHash[:]) || n.cosigning.state.Size() == head.Size {
 		n.cosigning.offer(v)
 	}
-}
-
-// write is the ledger's only way to the disk.
-func (n *Node) write(changes ...ledger.Changes) error {
-	defer n.gate.Enter()()
-	return n.state.Commit(changes...)
 }
 
 // crowded says whether governance alone is admitted to the mempool.

@@ -8,7 +8,8 @@ import (
 	"github.com/cometbft/cometbft/config"
 )
 
-// Gate stands between CometBFT and the store while a node stops. CometBFT's
+// Gate stands between CometBFT and the store while a node stops, before the
+// views of this package and before the ledger's application. CometBFT's
 // goroutines for peers may outlive its Stop by a moment, and Pebble panics on a
 // read after Close. Once the gate is closed, a late call never returns, which
 // is harmless in a process that ends; what was on its way is waited for.
