@@ -81,6 +81,31 @@ func (l Layout) Content() []byte {
 	return bytes.Join(parts, nil)
 }
 
+// check demands that every leaf is well formed, and that a digest leaf is true:
+// with a false one, no copy that discloses it would verify.
+func (l Layout) check() error {
+	sum, length := sha256.New(), uint64(0)
+	for i, s := range l.Segments {
+		if err := s.check(); err != nil {
+			return fmt.Errorf("leaf %d: %w", i, err)
+		}
+		if s.Kind == Content {
+			sum.Write(s.Payload)
+			length += uint64(len(s.Payload))
+		}
+	}
+	if length > MaxContent {
+		return fmt.Errorf("content of %d bytes", length)
+	}
+	want := sum.Sum(binary.BigEndian.AppendUint64(nil, length))
+	for i, s := range l.Segments {
+		if s.Kind == Digest && !bytes.Equal(s.Payload, want) {
+			return fmt.Errorf("leaf %d: digest of another content", i)
+		}
+	}
+	return nil
+}
+
 // check demands what every leaf of every record must fulfil.
 func (s Segment) check() error {
 	if !s.Kind.Valid() || len(s.Payload) > MaxPayload {
@@ -101,10 +126,8 @@ func Commit(s State, l Layout) (Manifest, [][32]byte, error) {
 	if s.n != l.N() || len(s.seeds) != 1 || s.seeds[0].level != depth(s.n) {
 		return Manifest{}, nil, fmt.Errorf("%w: %s for %d leaves", ErrLayout, s, l.N())
 	}
-	for i, segment := range l.Segments {
-		if err := segment.check(); err != nil {
-			return Manifest{}, nil, fmt.Errorf("%w: leaf %d: %w", ErrLayout, i, err)
-		}
+	if err := l.check(); err != nil {
+		return Manifest{}, nil, fmt.Errorf("%w: %w", ErrLayout, err)
 	}
 	leaves := make([][32]byte, l.N())
 	h := newLeafHasher()
@@ -116,7 +139,7 @@ func Commit(s State, l Layout) (Manifest, [][32]byte, error) {
 
 // Redact returns what must really be hidden so that the given leaves are: when
 // content is among them, the digest leaf and all oracles too, since both let a
-// reader test guesses. Unless withName is set, the file name is hidden as well.
+// reader test guesses. A segment of unknown kind (zero) counts as content. Unless withName is set, the file name is hidden as well.
 // The result is sorted and merged; it is what to puncture, and what NewCopy takes.
 func Redact(segments []Segment, hide []Range, withName bool) []Range {
 	n := uint32(min(len(segments), MaxLeaves))
@@ -124,7 +147,7 @@ func Redact(segments []Segment, hide []Range, withName bool) []Range {
 	content := false
 	for _, r := range hide {
 		for i := r.First; i <= r.Last && !content; i++ {
-			content = segments[i].Kind == Content
+			content = segments[i].Kind == Content || segments[i].Kind == 0
 		}
 	}
 	extra := hide

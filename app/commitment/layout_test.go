@@ -76,6 +76,7 @@ func TestCommitRefuses(t *testing.T) {
 		"kind zero":            {NewState(testKey(), 3), with(Segment{})},
 		"padding with bytes":   {NewState(testKey(), 3), with(Segment{Kind: Padding, Payload: []byte{0}})},
 		"digest of odd length": {NewState(testKey(), 3), with(Segment{Kind: Digest, Payload: []byte{0}})},
+		"false digest":         {NewState(testKey(), 3), with(Segment{Kind: Digest, Payload: digestOf([]byte("leaf-0leaf-1leaf-2"))})},
 		"payload too long":     {NewState(testKey(), 3), with(Segment{Kind: Content, Payload: make([]byte, MaxPayload+1)})},
 	} {
 		if m, leaves, err := Commit(c.s, c.l); !errors.Is(err, ErrLayout) || m != (Manifest{}) || leaves != nil {
@@ -99,6 +100,7 @@ func TestCommitIsFresh(t *testing.T) {
 func TestRedact(t *testing.T) {
 	segments := slices.Clone(arranged(t).Segments) // 0 to 2 metadata, 1 the name, 3 digest, 4 to 7 content
 	segments[7].Oracle = true
+	segments[8].Kind = 0
 	for _, c := range []struct {
 		name     string
 		hide     []Range
@@ -110,6 +112,7 @@ func TestRedact(t *testing.T) {
 		{"content", []Range{{5, 5}}, true, []Range{{3, 3}, {5, 5}, {7, 7}}},
 		{"content and the name", []Range{{5, 5}}, false, []Range{{1, 1}, {3, 3}, {5, 5}, {7, 7}}},
 		{"an oracle itself", []Range{{7, 7}}, true, []Range{{3, 3}, {7, 7}}},
+		{"a segment of unknown kind", []Range{{8, 8}}, true, []Range{{3, 3}, {7, 8}}},
 		{"metadata", []Range{{2, 2}}, true, []Range{{2, 2}}},
 		{"padding", []Range{{9, 15}}, true, []Range{{9, 15}}},
 		{"unsorted, touching, beyond the end", []Range{{14, 99}, {5, 4}, {12, 13}, {40, 41}}, true, []Range{{12, 15}}},

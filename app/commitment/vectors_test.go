@@ -128,9 +128,11 @@ const minutes = "Minutes of the Harbour Commission\r\n\r\nPresent: four members.
 	"Complaint of a resident, withheld on request.\n \t\nAdjourned at 8 p.m.\n"
 
 // arranged is vector V4: minutes as Arrange lays them out, with padding.
-func arranged(tb testing.TB) Layout {
+func arranged(tb testing.TB) Layout { return arrangedText(tb, minutes) }
+
+func arrangedText(tb testing.TB, content string) Layout {
 	tb.Helper()
-	l, err := Arrange(Text, []byte(minutes), []Field{
+	l, err := Arrange(Text, []byte(content), []Field{
 		{FieldMediaType, "text/plain"}, {FieldFileName, "minutes.txt"}, {FieldTitle, "Harbour Commission, 3 March 2031"},
 	})
 	if err != nil {
