@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"iter"
@@ -22,9 +23,9 @@ type OpenProposal struct {
 	LastDay record.Day // last ledger day on which it can be approved
 }
 
-// RegistryOf lists the registry. The machine reads single values through v;
-// values lists all state values whose keys start with a prefix, ascending. The
-// listing may be of a later block than v.
+// RegistryOf lists the registry. values lists all state values whose keys start
+// with a prefix, ascending; it may be of a later block than v, which gives the
+// ledger day.
 func RegistryOf(v View, values func(prefix []byte) iter.Seq2[Value, error]) (Registry, error) {
 	var r Registry
 	for _, prefix := range []string{keyParameters, prefixOffice, prefixKey, prefixGoverning, prefixCustody, prefixSeries, prefixNode} {
@@ -32,7 +33,7 @@ func RegistryOf(v View, values func(prefix []byte) iter.Seq2[Value, error]) (Reg
 			if err != nil {
 				return Registry{}, err
 			}
-			fact, err := listedFact(v, prefix, value)
+			fact, err := listedFact(prefix, value)
 			if err != nil {
 				return Registry{}, err
 			}
@@ -40,32 +41,22 @@ func RegistryOf(v View, values func(prefix []byte) iter.Seq2[Value, error]) (Reg
 		}
 	}
 	var err error
-	r.Proposals, err = openProposals(v, values)
-	return r, err
+	if r.Proposals, err = openProposals(v, values); err != nil {
+		return Registry{}, err
+	}
+	return r, nil
 }
 
 // listedFact reads a listed value: keys as they stand now, the rest as stated.
-func listedFact(v View, prefix string, value Value) (record.Fact, error) {
+func listedFact(prefix string, v Value) (record.Fact, error) {
 	if prefix == prefixKey {
-		var id record.KeyID
-		copy(id[:], value.Key[len(prefixKey):])
-		key, ok, err := KeyOf(v, id)
-		if err != nil || !ok {
-			return nil, fmt.Errorf("read key %x: %w", id, orDamaged(err))
-		}
-		return &key.Key, nil
+		k, err := parseKey(v)
+		return &k.Key, err
 	}
-	r := open(value.Value, 2)
+	r := open(v.Value, 2)
 	r.number()
 	fact := r.fact()
-	return fact, r.end(value.Key)
-}
-
-func orDamaged(err error) error {
-	if err != nil {
-		return err
-	}
-	return errDamaged
+	return fact, r.end(v.Key)
 }
 
 func openProposals(v View, values func(prefix []byte) iter.Seq2[Value, error]) ([]OpenProposal, error) {
@@ -79,14 +70,17 @@ func openProposals(v View, values func(prefix []byte) iter.Seq2[Value, error]) (
 		if err != nil {
 			return nil, err
 		}
-		index := record.Index(binary.BigEndian.Uint64(value.Key[len(prefixProposal):]))
-		p, ok, err := ProposalOf(v, index)
+		p, err := parseProposal(value)
 		if err != nil {
 			return nil, err
 		}
+		index, named := bytes.CutPrefix(value.Key, []byte(prefixProposal))
+		if !named || len(index) != 8 {
+			return nil, fmt.Errorf("read %q: %w", value.Key, errDamaged)
+		}
 		last := p.Day + record.Day(parameters.ProposalDays)
-		if ok && p.Executed == 0 && today <= last {
-			list = append(list, OpenProposal{Proposal: p, Index: index, LastDay: last})
+		if p.Executed == 0 && today <= last {
+			list = append(list, OpenProposal{Proposal: p, Index: record.Index(binary.BigEndian.Uint64(index)), LastDay: last})
 		}
 	}
 	return list, nil

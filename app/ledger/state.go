@@ -101,18 +101,23 @@ func KeyOf(v View, id record.KeyID) (KeyState, bool, error) {
 	if err != nil || !ok {
 		return KeyState{}, false, err
 	}
-	r := open(value, 4)
+	k, err := parseKey(Value{key, value})
+	return k, err == nil, err
+}
+
+func parseKey(v Value) (KeyState, error) {
+	r := open(v.Value, 4)
 	at, fact := r.number(), r.fact()
 	k := KeyState{Index: record.Index(at), Suspended: r.number(), Since: r.number()}
-	if err := r.end(key); err != nil {
-		return KeyState{}, false, err
+	if err := r.end(v.Key); err != nil {
+		return KeyState{}, err
 	}
 	f, isKey := fact.(*record.Key)
 	if !isKey {
-		return KeyState{}, false, fmt.Errorf("read %q: %w", key, errDamaged)
+		return KeyState{}, fmt.Errorf("read %q: %w", v.Key, errDamaged)
 	}
 	k.Key = *f
-	return k, true, nil
+	return k, nil
 }
 
 // SigningKeysOf lists the ids of all signing keys that an office has had, ascending.
@@ -127,17 +132,22 @@ func ProposalOf(v View, i record.Index) (Proposal, bool, error) {
 	if err != nil || !ok {
 		return Proposal{}, false, err
 	}
-	r := open(value, 5)
+	p, err := parseProposal(Value{key, value})
+	return p, err == nil, err
+}
+
+func parseProposal(v Value) (Proposal, error) {
+	r := open(v.Value, 5)
 	p := Proposal{Office: r.code(), Fact: r.fact(), Day: record.Day(r.number()), Executed: record.Index(r.number())}
 	p.Approvals = make([]Approval, r.list(3))
 	for i := range p.Approvals {
 		r.array(3)
 		p.Approvals[i] = Approval{Office: r.code(), KeyID: r.keyID(), Height: r.number()}
 	}
-	if err := r.end(key); err != nil {
-		return Proposal{}, false, err
+	if err := r.end(v.Key); err != nil {
+		return Proposal{}, err
 	}
-	return p, true, nil
+	return p, nil
 }
 
 // LifecycleOf tells what befell the record that entry i anchored; ok is false
