@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/muniment/muniment/app/identity"
 	"github.com/muniment/muniment/app/keyfile"
 	"github.com/muniment/muniment/app/receipt"
 	"github.com/muniment/muniment/app/record"
@@ -107,7 +108,7 @@ func MakeKeys(home Home, o KeyOptions) (Keys, error) {
 		}
 	}
 	var err error
-	if k.Certificate, err = selfSigned(o.Rand, k.Node, o.Now); err != nil {
+	if k.Certificate, err = identity.ServerCertificate(o.Rand, k.Node, receipt.ServerName(k.ID()), o.Now); err != nil {
 		return Keys{}, err
 	}
 	if err := writeNew(home.certificate(), encodePEM(k.Certificate)); err != nil {

@@ -62,115 +62,129 @@ func pairs(t interface{ Fatal(...any) }, db dbm.DB, start, end []byte, reverse b
 	return got
 }
 
-// TestAgainstMemDB runs random operations on a view and on cometbft-db's own
-// in-memory database, between two neighbours that must stay untouched.
+// twin is a view and cometbft-db's own in-memory database, which must answer alike.
+type twin struct {
+	t           *rapid.T
+	view, model dbm.DB
+}
+
+func (w twin) same(what string, got, want any) {
+	if fmt.Sprintf("%#v", got) != fmt.Sprintf("%#v", want) {
+		w.t.Fatalf("%s: got %#v, want %#v", what, got, want)
+	}
+}
+
+func (w twin) fail(what string, got, want error) { w.same(what, fmt.Sprint(got), fmt.Sprint(want)) }
+
+var (
+	drawKey = rapid.Custom(func(t *rapid.T) []byte {
+		return rapid.SliceOfN(rapid.SampledFrom([]byte{0, 1, 'a', 0xfe, 0xff}), 0, 3).Draw(t, "key")
+	})
+	drawBound = rapid.Custom(func(t *rapid.T) []byte {
+		if rapid.Bool().Draw(t, "open") {
+			return nil
+		}
+		return drawKey.Draw(t, "bound")
+	})
+	drawValue = rapid.Custom(func(t *rapid.T) []byte {
+		if rapid.IntRange(0, 9).Draw(t, "nil") == 0 {
+			return nil
+		}
+		return rapid.SliceOfN(rapid.Byte(), 0, 3).Draw(t, "value")
+	})
+)
+
+func (w twin) set(t *rapid.T) {
+	k, v := drawKey.Draw(t, "k"), drawValue.Draw(t, "v")
+	if rapid.Bool().Draw(t, "sync") {
+		w.fail("set sync", w.view.SetSync(k, v), w.model.SetSync(k, v))
+	} else {
+		w.fail("set", w.view.Set(k, v), w.model.Set(k, v))
+	}
+}
+
+func (w twin) remove(t *rapid.T) {
+	k := drawKey.Draw(t, "k")
+	if rapid.Bool().Draw(t, "sync") {
+		w.fail("delete sync", w.view.DeleteSync(k), w.model.DeleteSync(k))
+	} else {
+		w.fail("delete", w.view.Delete(k), w.model.Delete(k))
+	}
+}
+
+func (w twin) get(t *rapid.T) {
+	k := drawKey.Draw(t, "k")
+	got, gotErr := w.view.Get(k)
+	want, wantErr := w.model.Get(k)
+	w.same("get", got, want)
+	w.fail("get", gotErr, wantErr)
+	gotHas, gotErr := w.view.Has(k)
+	wantHas, wantErr := w.model.Has(k)
+	w.same("has", gotHas, wantHas)
+	w.fail("has", gotErr, wantErr)
+}
+
+func (w twin) batch(t *rapid.T) {
+	a, b := w.view.NewBatch(), w.model.NewBatch()
+	for range rapid.IntRange(0, 5).Draw(t, "writes") {
+		k := drawKey.Draw(t, "k")
+		if rapid.Bool().Draw(t, "delete") {
+			w.fail("batch delete", a.Delete(k), b.Delete(k))
+			continue
+		}
+		v := drawValue.Draw(t, "v")
+		w.fail("batch set", a.Set(k, v), b.Set(k, v))
+	}
+	switch rapid.IntRange(0, 2).Draw(t, "end") {
+	case 0:
+		w.fail("write", a.Write(), b.Write())
+	case 1:
+		w.fail("write sync", a.WriteSync(), b.WriteSync())
+	}
+	w.fail("close", a.Close(), b.Close())
+	w.fail("close again", a.Close(), b.Close())
+	w.fail("set after", a.Set([]byte("k"), []byte{}), b.Set([]byte("k"), []byte{}))
+	w.fail("delete after", a.Delete([]byte("k")), b.Delete([]byte("k")))
+	w.fail("write after", a.Write(), b.Write())
+}
+
+func (w twin) iterate(t *rapid.T) {
+	s, e, reverse := drawBound.Draw(t, "start"), drawBound.Draw(t, "end"), rapid.Bool().Draw(t, "reverse")
+	if reverse && s != nil && e != nil && bytes.Compare(s, e) > 0 {
+		return // outside the contract, and the model walks the gap
+	}
+	w.same("iterate", pairs(t, w.view, s, e, reverse), pairs(t, w.model, s, e, reverse))
+}
+
+// TestAgainstMemDB runs random operations on a view and its twin, between two
+// neighbours that must stay untouched.
 func TestAgainstMemDB(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		store, err := pebble.Open("db", &pebble.Options{FS: vfs.NewMem(), Logger: quiet{}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		below, view, above := New(store, 0xC1), New(store, 0xC2), New(store, 0xC3)
-		for _, n := range []*View{below, above} {
+		neighbours := []*View{New(store, 0xC1), New(store, 0xC3)}
+		for _, n := range neighbours {
 			for _, k := range []string{"\x00", "a", "\xff\xff"} {
 				if err := n.Set([]byte(k), []byte("neighbour")); err != nil {
 					t.Fatal(err)
 				}
 			}
 		}
-		model := dbm.NewMemDB()
-		key := rapid.Custom(func(t *rapid.T) []byte {
-			return rapid.SliceOfN(rapid.SampledFrom([]byte{0, 1, 'a', 0xfe, 0xff}), 0, 3).Draw(t, "key")
-		})
-		bound := rapid.Custom(func(t *rapid.T) []byte {
-			if rapid.Bool().Draw(t, "open") {
-				return nil
-			}
-			return key.Draw(t, "bound")
-		})
-		value := rapid.Custom(func(t *rapid.T) []byte {
-			if rapid.IntRange(0, 9).Draw(t, "nil") == 0 {
-				return nil
-			}
-			return rapid.SliceOfN(rapid.Byte(), 0, 3).Draw(t, "value")
-		})
-		same := func(what string, got, want any) {
-			if fmt.Sprintf("%#v", got) != fmt.Sprintf("%#v", want) {
-				t.Fatalf("%s: got %#v, want %#v", what, got, want)
-			}
-		}
-		fails := func(err error) string { return fmt.Sprint(err) }
-		both := func(what string, do func(dbm.DB) error) { same(what, fails(do(view)), fails(do(model))) }
+		w := twin{t: t, view: New(store, 0xC2), model: dbm.NewMemDB()}
 		t.Repeat(map[string]func(*rapid.T){
-			"set": func(t *rapid.T) {
-				k, v, sync := key.Draw(t, "k"), value.Draw(t, "v"), rapid.Bool().Draw(t, "sync")
-				both("set", func(db dbm.DB) error {
-					if sync {
-						return db.SetSync(k, v)
-					}
-					return db.Set(k, v)
-				})
-			},
-			"delete": func(t *rapid.T) {
-				k, sync := key.Draw(t, "k"), rapid.Bool().Draw(t, "sync")
-				both("delete", func(db dbm.DB) error {
-					if sync {
-						return db.DeleteSync(k)
-					}
-					return db.Delete(k)
-				})
-			},
-			"get": func(t *rapid.T) {
-				k := key.Draw(t, "k")
-				got, gotErr := view.Get(k)
-				want, wantErr := model.Get(k)
-				same("get", got, want)
-				same("get error", fails(gotErr), fails(wantErr))
-				gotHas, gotErr := view.Has(k)
-				wantHas, wantErr := model.Has(k)
-				same("has", gotHas, wantHas)
-				same("has error", fails(gotErr), fails(wantErr))
-			},
-			"batch": func(t *rapid.T) {
-				a, b := view.NewBatch(), model.NewBatch()
-				for range rapid.IntRange(0, 5).Draw(t, "writes") {
-					k := key.Draw(t, "k")
-					if rapid.Bool().Draw(t, "delete") {
-						same("batch delete", fails(a.Delete(k)), fails(b.Delete(k)))
-						continue
-					}
-					v := value.Draw(t, "v")
-					same("batch set", fails(a.Set(k, v)), fails(b.Set(k, v)))
-				}
-				switch rapid.IntRange(0, 2).Draw(t, "end") {
-				case 0:
-					same("write", fails(a.Write()), fails(b.Write()))
-				case 1:
-					same("write sync", fails(a.WriteSync()), fails(b.WriteSync()))
-				}
-				same("close", fails(a.Close()), fails(b.Close()))
-				same("close again", fails(a.Close()), fails(b.Close()))
-				same("set after", fails(a.Set([]byte("k"), []byte{})), fails(b.Set([]byte("k"), []byte{})))
-				same("delete after", fails(a.Delete([]byte("k"))), fails(b.Delete([]byte("k"))))
-				same("write after", fails(a.Write()), fails(b.Write()))
-			},
-			"iterate": func(t *rapid.T) {
-				s, e, reverse := bound.Draw(t, "start"), bound.Draw(t, "end"), rapid.Bool().Draw(t, "reverse")
-				if reverse && s != nil && e != nil && bytes.Compare(s, e) > 0 {
-					return // outside the contract, and the model walks the gap
-				}
-				same("iterate", pairs(t, view, s, e, reverse), pairs(t, model, s, e, reverse))
-			},
+			"set": w.set, "delete": w.remove, "get": w.get, "batch": w.batch, "iterate": w.iterate,
 			"": func(t *rapid.T) {
-				for _, n := range []*View{below, above} {
+				for _, n := range neighbours {
 					if got := len(pairs(t, n, nil, nil, false)); got != 4 {
 						t.Fatalf("neighbour has %d lines, want 4", got)
 					}
 				}
 			},
 		})
-		same("all", pairs(t, view, nil, nil, false), pairs(t, model, nil, nil, false))
-		same("all downwards", pairs(t, view, nil, nil, true), pairs(t, model, nil, nil, true))
+		w.same("all", pairs(t, w.view, nil, nil, false), pairs(t, w.model, nil, nil, false))
+		w.same("all downwards", pairs(t, w.view, nil, nil, true), pairs(t, w.model, nil, nil, true))
 		if err := store.Close(); err != nil { // panics on a leaked iterator
 			t.Fatal(err)
 		}
