@@ -115,6 +115,8 @@ var outside = map[string][]string{
 		"github.com/prometheus/client_golang",
 		"github.com/cockroachdb/pebble/v2", // opens the one database that state and engine share
 		"github.com/pelletier/go-toml/v2",  // munimentd.toml
+		"golang.org/x/sys/unix",            // exchange of two folders in one step
+		"google.golang.org/grpc",           // errors of listeners
 	},
 	"store/state":   {"github.com/cockroachdb/pebble/v2", "golang.org/x/mod/sumdb/tlog"},
 	"store/cometdb": {"github.com/cockroachdb/pebble/v2", "github.com/cometbft/cometbft-db", "github.com/cometbft/cometbft/config"},

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/codes"
 	grpcstatus "google.golang.org/grpc/status"
 
+	"github.com/muniment/muniment/app/custody"
 	"github.com/muniment/muniment/app/record"
 )
 
@@ -22,13 +23,14 @@ var (
 // Domain is the domain of every ErrorInfo.
 const Domain = "muniment"
 
-// The stable reasons of this package. Package custody has more.
+// The stable reasons of this package; the others are those of package custody.
 const (
 	reasonUnauthenticated    = "UNAUTHENTICATED"
 	reasonCertificateExpired = "CERTIFICATE_EXPIRED"
 	reasonUnknownKey         = "UNKNOWN_KEY"
 	reasonSuspended          = "SUSPENDED"
 	reasonDenied             = "DENIED"
+	reasonNotCustodian       = "NOT_CUSTODIAN"
 	reasonMalformed          = "MALFORMED"
 	reasonTooLarge           = "TOO_LARGE"
 	reasonNotFound           = "NOT_FOUND"
@@ -48,6 +50,7 @@ var grpcCodes = map[string]codes.Code{
 	reasonUnknownKey:         codes.Unauthenticated,
 	reasonSuspended:          codes.PermissionDenied,
 	reasonDenied:             codes.PermissionDenied,
+	reasonNotCustodian:       codes.FailedPrecondition,
 	reasonMalformed:          codes.InvalidArgument,
 	reasonTooLarge:           codes.ResourceExhausted,
 	reasonNotFound:           codes.NotFound,
@@ -57,6 +60,20 @@ var grpcCodes = map[string]codes.Code{
 	reasonDeadline:           codes.DeadlineExceeded,
 	reasonCanceled:           codes.Canceled,
 	reasonInternal:           codes.Internal,
+
+	string(custody.Destroyed):          codes.NotFound,
+	string(custody.PartlyDestroyed):    codes.FailedPrecondition,
+	string(custody.SizeMismatch):       codes.InvalidArgument,
+	string(custody.CommitmentMismatch): codes.InvalidArgument,
+	string(custody.ProfileRefused):     codes.InvalidArgument,
+	string(custody.UnknownSeries):      codes.FailedPrecondition,
+	string(custody.UnknownCustody):     codes.FailedPrecondition,
+	string(custody.Expired):            codes.FailedPrecondition,
+	string(custody.TooFarAhead):        codes.FailedPrecondition,
+	string(custody.AlreadyDeposited):   codes.AlreadyExists,
+	string(custody.NoSuchSegment):      codes.InvalidArgument,
+	string(custody.AuditUnavailable):   codes.Unavailable,
+	string(custody.Damaged):            codes.DataLoss,
 }
 
 // refusal is a bad request: a stable reason and one sentence.
@@ -87,6 +104,9 @@ func status(err error) error {
 
 func reasonOf(err error) (reason, text string) {
 	var r *refusal
+	if reason, ok := custody.ReasonOf(err); ok {
+		return string(reason), err.Error()
+	}
 	switch {
 	case errors.As(err, &r):
 		return r.reason, r.text

@@ -84,3 +84,25 @@ func (s *Server) leavesOf(view ledger.View, entry record.Entry, index, block rec
 	}
 	return leaves, nil
 }
+
+// receiptsOf gives the receipts that tell a record's story: its anchor and,
+// where it was superseded, that.
+func (s *Server) receiptsOf(ctx context.Context, index record.Index) ([][]byte, error) {
+	entries := []record.Index{index}
+	life, ok, err := ledger.LifecycleOf(s.options.Node.View(), index)
+	if err != nil {
+		return nil, err
+	}
+	if ok {
+		entries = append(entries, life.Supersession)
+	}
+	var receipts [][]byte
+	for _, i := range entries {
+		text, err := s.receiptFor(ctx, int64(i))
+		if err != nil {
+			return nil, err
+		}
+		receipts = append(receipts, text)
+	}
+	return receipts, nil
+}

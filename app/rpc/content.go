@@ -1,0 +1,254 @@
+package rpc
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"io"
+
+	"google.golang.org/grpc"
+
+	"github.com/muniment/muniment/app/commitment"
+	"github.com/muniment/muniment/app/custody"
+	"github.com/muniment/muniment/app/record"
+	apiv1 "github.com/muniment/muniment/proto/muniment/api/v1"
+)
+
+// This file is the half of Departments that opens content. Permission, access
+// log and erasure are the business of package custody.
+
+// custodian gives the custody of this node and the caller as custody knows it.
+func (d *departments) custodian(ctx context.Context) (*custody.Custody, custody.Caller, error) {
+	c := d.server.options.Custody
+	if c == nil {
+		return nil, custody.Caller{}, refuse(reasonNotCustodian, "this node keeps no content: ask a custodian")
+	}
+	caller := callerOf(ctx)
+	return c, custody.Caller{Office: caller.Office, Account: caller.ID, Roles: caller.Roles}, nil
+}
+
+// Deposit takes a header and then the bytes of one document.
+func (d *departments) Deposit(stream grpc.ClientStreamingServer[apiv1.DepositRequest, apiv1.DepositResponse]) error {
+	c, caller, err := d.custodian(stream.Context())
+	if err != nil {
+		return err
+	}
+	first, err := stream.Recv()
+	if err != nil {
+		return err
+	}
+	header, err := depositHeader(first.GetHeader())
+	if err != nil {
+		return err
+	}
+	done, err := c.Deposit(stream.Context(), caller, header, &chunkReader{stream: stream})
+	if err != nil {
+		return err
+	}
+	return stream.SendAndClose(&apiv1.DepositResponse{Commitment: done.Commitment[:], Segments: done.Segments})
+}
+
+func depositHeader(h *apiv1.DepositHeader) (custody.Header, error) {
+	if h == nil {
+		return custody.Header{}, refuse(reasonMalformed, "the first message of a deposit must be its header")
+	}
+	size, err := count(h.Size, "size")
+	if err != nil {
+		return custody.Header{}, err
+	}
+	out := custody.Header{
+		Series: record.Code(h.Series), Custody: record.Code(h.Custody), NotAfter: record.Day(min(h.NotAfterDay, 1<<31-1)),
+		Profile: commitment.Profile(h.Profile), Size: size,
+	}
+	for _, f := range h.Fields {
+		out.Fields = append(out.Fields, commitment.Field{Key: f.GetKey(), Value: f.GetValue()})
+	}
+	switch len(h.RecordKey) {
+	case 0:
+	case len(commitment.RecordKey{}):
+		key := commitment.RecordKey(h.RecordKey)
+		out.Key = &key
+	default:
+		return custody.Header{}, refuse(reasonMalformed, "the record key has %d bytes, not 32", len(h.RecordKey))
+	}
+	switch len(h.ExpectedCommitment) {
+	case 0:
+	case len(record.Commitment{}):
+		want := record.Commitment(h.ExpectedCommitment)
+		out.Expected = &want
+	default:
+		return custody.Header{}, refuse(reasonMalformed, "the expected commitment has %d bytes, not 32", len(h.ExpectedCommitment))
+	}
+	return out, nil
+}
+
+// chunkReader reads the document of a deposit.
+type chunkReader struct {
+	stream grpc.ClientStreamingServer[apiv1.DepositRequest, apiv1.DepositResponse]
+	rest   []byte
+}
+
+func (r *chunkReader) Read(p []byte) (int, error) {
+	for len(r.rest) == 0 {
+		m, err := r.stream.Recv()
+		if err != nil {
+			return 0, err // io.EOF where the client has sent all
+		}
+		if m.GetHeader() != nil {
+			return 0, refuse(reasonMalformed, "a deposit has one header, at its start")
+		}
+		r.rest = m.GetChunk()
+	}
+	n := copy(p, r.rest)
+	r.rest = r.rest[n:]
+	return n, nil
+}
+
+// Search looks through the titles of the caller's own department.
+func (d *departments) Search(ctx context.Context, r *apiv1.SearchRequest) (*apiv1.SearchResponse, error) {
+	const defaultPage = 100
+	c, caller, err := d.custodian(ctx)
+	if err != nil {
+		return nil, err
+	}
+	q := custody.Query{Text: r.Text, Limit: int(min(r.PageSize, 1<<20))}
+	if q.Limit == 0 {
+		q.Limit = defaultPage
+	}
+	if r.PageToken != "" {
+		after, err := base64.RawURLEncoding.DecodeString(r.PageToken)
+		if err != nil || len(after) != len(q.After) {
+			return nil, refuse(reasonMalformed, "the page token is not one of an earlier answer")
+		}
+		copy(q.After[:], after)
+	}
+	hits, more, err := c.Search(ctx, caller, q)
+	if err != nil {
+		return nil, err
+	}
+	resp := &apiv1.SearchResponse{}
+	for _, h := range hits {
+		resp.Hits = append(resp.Hits, &apiv1.SearchHit{
+			Commitment: h.Commitment[:], Index: uint64(h.Index), Anchored: h.Anchored, Series: string(h.Series), Title: h.Title, FileName: h.FileName,
+		})
+	}
+	if more {
+		resp.NextPageToken = base64.RawURLEncoding.EncodeToString(hits[len(hits)-1].Commitment[:])
+	}
+	return resp, nil
+}
+
+// opening finds the record that a request names, among the caller's own where it
+// is named by its commitment.
+func (d *departments) opening(ctx context.Context, ref *apiv1.RecordRef, p apiv1.Purpose) (o opening, err error) {
+	if o.custody, o.caller, err = d.custodian(ctx); err != nil {
+		return opening{}, err
+	}
+	var ok bool
+	if o.purpose, ok = purposes[p]; !ok {
+		return opening{}, refuse(reasonMalformed, "content is opened for a purpose: name one")
+	}
+	index, anchor, err := d.server.anchorOf(d.server.options.Node.View(), o.caller.Office, ref)
+	o.index, o.ref = index, custody.Ref{Office: anchor.Office, Commitment: anchor.Commitment}
+	return o, err
+}
+
+// opening is a request to open a record.
+type opening struct {
+	custody *custody.Custody
+	caller  custody.Caller
+	purpose custody.Purpose
+	index   record.Index
+	ref     custody.Ref
+}
+
+var purposes = map[apiv1.Purpose]custody.Purpose{
+	apiv1.Purpose_PURPOSE_CASE_WORK:      custody.CaseWork,
+	apiv1.Purpose_PURPOSE_PUBLIC_REQUEST: custody.PublicRequest,
+	apiv1.Purpose_PURPOSE_LEGAL:          custody.Legal,
+	apiv1.Purpose_PURPOSE_AUDIT:          custody.Audit,
+	apiv1.Purpose_PURPOSE_OPERATION:      custody.Operation,
+}
+
+// Segments lists what a copy of the record can hide.
+func (d *departments) Segments(r *apiv1.SegmentsRequest, stream grpc.ServerStreamingServer[apiv1.SegmentsResponse]) error {
+	const page = 1000
+	o, err := d.opening(stream.Context(), r.Record, r.Purpose)
+	if err != nil {
+		return err
+	}
+	list, err := o.custody.Segments(stream.Context(), o.caller, o.ref, o.purpose)
+	if err != nil {
+		return err
+	}
+	for len(list) > 0 {
+		n := min(page, len(list))
+		resp := &apiv1.SegmentsResponse{}
+		for _, s := range list[:n] {
+			resp.Segments = append(resp.Segments, &apiv1.SegmentInfo{Leaf: s.Leaf, Kind: s.Kind.String(), Label: s.Label, Size: uint64(s.Size), Oracle: s.Oracle})
+		}
+		if err := stream.Send(resp); err != nil {
+			return err
+		}
+		list = list[n:]
+	}
+	return nil
+}
+
+// Read streams the original bytes.
+func (d *departments) Read(r *apiv1.ReadRequest, stream grpc.ServerStreamingServer[apiv1.ReadResponse]) error {
+	o, err := d.opening(stream.Context(), r.Record, r.Purpose)
+	if err != nil {
+		return err
+	}
+	send := chunkWriter(func(chunk []byte) error { return stream.Send(&apiv1.ReadResponse{Chunk: chunk}) })
+	return o.custody.Read(stream.Context(), o.caller, o.ref, o.purpose, send)
+}
+
+// Copy streams a redacted copy.
+func (d *departments) Copy(r *apiv1.CopyRequest, stream grpc.ServerStreamingServer[apiv1.CopyResponse]) error {
+	o, err := d.opening(stream.Context(), r.Record, r.Purpose)
+	if err != nil {
+		return err
+	}
+	car, err := o.custody.Copy(stream.Context(), o.caller, o.ref, o.purpose, r.Hide, r.WithName)
+	if err != nil {
+		return err
+	}
+	return streamed(car, func(chunk []byte) error { return stream.Send(&apiv1.CopyResponse{Chunk: chunk}) })
+}
+
+// Evidence streams a copy with the receipt of its anchor and, where the record
+// was superseded, the receipt of that.
+func (d *departments) Evidence(r *apiv1.EvidenceRequest, stream grpc.ServerStreamingServer[apiv1.EvidenceResponse]) error {
+	o, err := d.opening(stream.Context(), r.Record, r.Purpose)
+	if err != nil {
+		return err
+	}
+	receipts, err := d.server.receiptsOf(stream.Context(), o.index)
+	if err != nil {
+		return err
+	}
+	car, err := o.custody.Evidence(stream.Context(), o.caller, o.ref, o.purpose, r.Hide, receipts)
+	if err != nil {
+		return err
+	}
+	return streamed(car, func(chunk []byte) error { return stream.Send(&apiv1.EvidenceResponse{Chunk: chunk}) })
+}
+
+func streamed(data []byte, send func([]byte) error) error {
+	_, err := io.CopyBuffer(struct{ io.Writer }{chunkWriter(send)}, struct{ io.Reader }{bytes.NewReader(data)}, make([]byte, chunkBytes))
+	return err
+}
+
+// chunkWriter sends what is written in messages of at most chunkBytes.
+type chunkWriter func([]byte) error
+
+func (w chunkWriter) Write(p []byte) (int, error) {
+	for at := 0; at < len(p); at += chunkBytes {
+		if err := w(p[at:min(at+chunkBytes, len(p))]); err != nil {
+			return at, err
+		}
+	}
+	return len(p), nil
+}
