@@ -59,7 +59,7 @@ func testKeyOptions() KeyOptions {
 }
 
 // newHome makes the home of a network of one node.
-func newHome(t *testing.T) Home {
+func newHome(t testing.TB) Home {
 	t.Helper()
 	home := Home(t.TempDir())
 	_, err := Init(home, InitOptions{
@@ -96,7 +96,7 @@ func (l *testLog) String() string {
 }
 
 // open opens a node, and stops it at the end of the test where the test does not.
-func open(t *testing.T, home Home, c Config, heartbeat time.Duration) *Node {
+func open(t testing.TB, home Home, c Config, heartbeat time.Duration) *Node {
 	t.Helper()
 	log := new(testLog)
 	n, err := New(home, c, Options{
@@ -117,7 +117,7 @@ func open(t *testing.T, home Home, c Config, heartbeat time.Duration) *Node {
 	return n
 }
 
-func run(t *testing.T, home Home, heartbeat time.Duration) *Node {
+func run(t testing.TB, home Home, heartbeat time.Duration) *Node {
 	t.Helper()
 	n := open(t, home, testConfig(), heartbeat)
 	if err := n.Start(); err != nil {
@@ -126,7 +126,7 @@ func run(t *testing.T, home Home, heartbeat time.Duration) *Node {
 	return n
 }
 
-func waiting(t *testing.T) context.Context {
+func waiting(t testing.TB) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
 	t.Cleanup(cancel)
@@ -134,7 +134,7 @@ func waiting(t *testing.T) context.Context {
 }
 
 // anchor gives a signed transaction that anchors records by name.
-func anchor(t *testing.T, n *Node, names ...string) []byte {
+func anchor(t testing.TB, n *Node, names ...string) []byte {
 	t.Helper()
 	m := &record.AnchorRecords{Series: "DEMO-MINUTES"}
 	today := record.LedgerDay(time.Now().UnixNano())
@@ -154,7 +154,7 @@ func anchor(t *testing.T, n *Node, names ...string) []byte {
 }
 
 // submit has a transaction committed; a mempool that is not ready yet is asked again.
-func submit(t *testing.T, n *Node, raw []byte) (ledger.Result, int64) {
+func submit(t testing.TB, n *Node, raw []byte) (ledger.Result, int64) {
 	t.Helper()
 	ctx := waiting(t)
 	for {
@@ -170,7 +170,7 @@ func submit(t *testing.T, n *Node, raw []byte) (ledger.Result, int64) {
 }
 
 // receiptOf makes the receipt of an entry from what a node serves.
-func receiptOf(t *testing.T, n *Node, i record.Index) []byte {
+func receiptOf(t testing.TB, n *Node, i record.Index) []byte {
 	t.Helper()
 	checkpoint, err := n.CosignedCheckpoint(waiting(t), int64(i)+1)
 	if err != nil {
@@ -211,7 +211,7 @@ func receiptOf(t *testing.T, n *Node, i record.Index) []byte {
 }
 
 // verified fails the test unless a receipt passes.
-func verified(t *testing.T, network receipt.Network, text []byte) receipt.Verdict {
+func verified(t testing.TB, network receipt.Network, text []byte) receipt.Verdict {
 	t.Helper()
 	v, err := receipt.Verify(network, text)
 	if err != nil {
@@ -224,7 +224,7 @@ func verified(t *testing.T, network receipt.Network, text []byte) receipt.Verdic
 }
 
 // eventually polls a condition.
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	poll := time.NewTicker(5 * time.Millisecond)
 	defer poll.Stop()

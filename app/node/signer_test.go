@@ -38,7 +38,7 @@ func proposal(height int64, round int32, block byte, second int64) *cmtproto.Pro
 }
 
 // noFatal fails the test where a signer reports that it cannot go on.
-func noFatal(t *testing.T) func(error) {
+func noFatal(t testing.TB) func(error) {
 	return func(err error) { t.Errorf("fatal: %v", err) }
 }
 
