@@ -26,6 +26,7 @@ func (h Home) Rings() string    { return h.path("rings") }
 func (h Home) Accesses() string { return h.path("access-log") }
 func (h Home) Socket() string   { return h.path("admin.sock") }
 
+func (h Home) ringRoot() string       { return filepath.Join(h.Keys(), "ring-root.key") }
 func (h Home) homeKey() string        { return filepath.Join(h.Keys(), "home.key") }
 func (h Home) certificate() string    { return filepath.Join(h.Keys(), "node.crt") }
 func (h Home) key(name string) string { return filepath.Join(h.Keys(), name+".key") }
@@ -37,7 +38,7 @@ func (h Home) path(name string) string {
 
 // create makes the folders that every home has, for the owner alone.
 func (h Home) create() error {
-	for _, dir := range []string{string(h), h.Keys(), h.Signer(), h.WAL()} {
+	for _, dir := range []string{string(h), h.Keys(), h.Signer(), h.WAL(), h.Ledger(), h.Vault(), h.Rings(), h.Accesses()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return fmt.Errorf("make home: %w", err)
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/muniment/muniment/app/keyfile"
 	"github.com/muniment/muniment/app/receipt"
 	"github.com/muniment/muniment/app/record"
+	"github.com/muniment/muniment/store/keyring"
 )
 
 // ErrWrongKey is returned where a key file holds another key than its name says.
@@ -119,6 +120,15 @@ func MakeKeys(home Home, o KeyOptions) (Keys, error) {
 	}
 	if err := CreateCosignerState(home.cosignerState()); err != nil {
 		return Keys{}, err
+	}
+	if o.Custodian {
+		text, err := keyring.NewRootFile(o.Rand, o.Passphrase, o.Iterations)
+		if err == nil {
+			err = writeNew(home.ringRoot(), text)
+		}
+		if err != nil {
+			return Keys{}, fmt.Errorf("make ring root: %w", err)
+		}
 	}
 	// The home key is written last: with it the home is complete.
 	text, err := keyfile.Seal(o.Rand, o.Passphrase, o.Iterations, "home", root[:])

@@ -63,7 +63,7 @@ func Rebuild(home Home, options state.Options, progress func(height, of int64)) 
 	beside := home.path("ledger.rebuilt")
 	r, err := rebuildInto(beside, old, genesis.ledgerFacts(text), options, progress)
 	if err := errors.Join(err, old.Close()); err != nil {
-		return Rebuilt{}, fmt.Errorf("rebuild: %w", err)
+		return Rebuilt{}, fmt.Errorf("rebuild: %w", errors.Join(err, os.RemoveAll(beside)))
 	}
 	if err := unix.Renameat2(unix.AT_FDCWD, beside, unix.AT_FDCWD, home.Ledger(), unix.RENAME_EXCHANGE); err != nil {
 		return Rebuilt{}, fmt.Errorf("rebuild: exchange folders: %w", err)

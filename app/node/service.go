@@ -1,0 +1,250 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/muniment/muniment/app/abci"
+	"github.com/muniment/muniment/app/custody"
+	"github.com/muniment/muniment/app/ledger"
+	"github.com/muniment/muniment/app/record"
+	"github.com/muniment/muniment/app/rpc"
+	apiv1 "github.com/muniment/muniment/proto/muniment/api/v1"
+	"github.com/muniment/muniment/store/keyring"
+	"github.com/muniment/muniment/store/vault"
+)
+
+const (
+	followEvery = 2 * time.Second // how often custody looks for new entries
+	tileTimeout = 30 * time.Second
+)
+
+// Service is a node with everything that serves callers: custody, gRPC, tiles
+// and the operators' socket.
+type Service struct {
+	node    *Node
+	custody *custody.Custody // nil where the node keeps no content
+	close   []func() error   // of custody's stores, in order
+	server  *rpc.Server
+	tiles   *http.Server
+
+	addresses  Addresses
+	background sync.WaitGroup
+	cancel     context.CancelFunc
+	failed     chan error
+}
+
+// Addresses are where a started service listens, as host:port.
+type Addresses struct {
+	GRPC  string
+	Tiles string // empty: not served
+}
+
+// NewService opens the node of a home with its content and makes the servers.
+// Nothing listens yet. What was opened must be stopped.
+func NewService(home Home, config Config, o Options) (*Service, error) {
+	n, err := New(home, config, o)
+	if err != nil {
+		return nil, err
+	}
+	s := &Service{node: n, failed: make(chan error, 4)}
+	if n.keys.Custodian != nil {
+		if err := s.openCustody(o.Passphrase); err != nil {
+			return nil, errors.Join(err, s.closeCustody(), n.Stop())
+		}
+	}
+	s.server = rpc.New(rpc.Options{
+		Node: served{s}, State: n.state, Custody: s.custody, Certificate: n.keys.TLS(), Now: n.now, Log: n.log,
+	})
+	return s, nil
+}
+
+// openCustody opens vault, rings and access log.
+func (s *Service) openCustody(passphrase []byte) error {
+	home, fatal := s.node.home, s.node.fatal
+	text, err := os.ReadFile(home.ringRoot())
+	if err != nil {
+		return fmt.Errorf("open ring root: %w", err)
+	}
+	root, err := keyring.OpenRootFile(passphrase, text)
+	if err != nil {
+		return fmt.Errorf("open ring root: %w", err)
+	}
+	v, err := vault.Open(home.Vault(), vault.Options{Fatal: fatal})
+	if err != nil {
+		return err
+	}
+	s.close = append(s.close, v.Close)
+	rings, err := keyring.Open(home.Rings(), root, keyring.Options{Fatal: fatal})
+	if err != nil {
+		return err
+	}
+	s.close = append(s.close, rings.Close)
+	accesses, err := vault.OpenLog(home.Accesses(), vault.Options{Fatal: fatal})
+	if err != nil {
+		return err
+	}
+	s.close = append(s.close, accesses.Close)
+	key := public(s.node.keys.Custodian)
+	s.custody, err = custody.New(v, rings, accesses, custody.Config{View: s.node.View, Now: s.node.now, Custodian: record.KeyIDOf(key[:])})
+	return err
+}
+
+func (s *Service) closeCustody() (err error) {
+	for i := len(s.close) - 1; i >= 0; i-- {
+		err = errors.Join(err, s.close[i]())
+	}
+	s.close = nil
+	return err
+}
+
+// Start starts consensus and then serves: custody has followed the log to its
+// end before the first caller is answered.
+func (s *Service) Start() error {
+	if err := s.node.Start(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s.cancel = cancel
+	if s.custody != nil {
+		if err := s.custody.CatchUp(ctx); err != nil {
+			return err
+		}
+		s.run("custody", func() error { return s.custody.Follow(ctx, followEvery) })
+	}
+	return s.listen()
+}
+
+// listen opens the listeners. The operators' socket is for the owner alone.
+func (s *Service) listen() error {
+	grpc, err := net.Listen("tcp", s.node.config.GRPC.Listen)
+	if err != nil {
+		return fmt.Errorf("listen for gRPC: %w", err)
+	}
+	s.addresses.GRPC = grpc.Addr().String()
+	s.run("gRPC", func() error { return s.server.Serve(grpc) })
+	if s.node.config.Tiles.Listen != "" {
+		tiles, err := net.Listen("tcp", s.node.config.Tiles.Listen)
+		if err != nil {
+			return fmt.Errorf("listen for tiles: %w", err)
+		}
+		s.addresses.Tiles = tiles.Addr().String()
+		s.tiles = &http.Server{
+			Handler: s.server.Tiles(), TLSConfig: s.server.TileConfig(), MaxHeaderBytes: 8 << 10,
+			ReadHeaderTimeout: 5 * time.Second, WriteTimeout: tileTimeout, IdleTimeout: time.Minute,
+		}
+		s.run("tiles", func() error { return s.tiles.ServeTLS(tiles, "", "") })
+	}
+	// Pebble's lock says that no other process runs this home: what stands at
+	// the socket's place is left over.
+	if err := os.Remove(s.node.home.Socket()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("clear operators' socket: %w", err)
+	}
+	operators, err := net.Listen("unix", s.node.home.Socket())
+	if err != nil {
+		return fmt.Errorf("listen for operators: %w", err)
+	}
+	if err := os.Chmod(s.node.home.Socket(), 0o600); err != nil {
+		return fmt.Errorf("guard operators' socket: %w", err)
+	}
+	s.run("operators", func() error { return s.server.ServeOperators(operators) })
+	return nil
+}
+
+// run serves in the background; an error ends the service.
+func (s *Service) run(what string, serve func() error) {
+	s.background.Go(func() {
+		if err := serve(); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			s.failed <- fmt.Errorf("%s: %w", what, err)
+		}
+	})
+}
+
+// Addresses tells where the service listens.
+func (s *Service) Addresses() Addresses { return s.addresses }
+
+// Node gives the node under the service.
+func (s *Service) Node() *Node { return s.node }
+
+// Wait returns when ctx ends, with nil, or when the node must be stopped, with
+// the reason.
+func (s *Service) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-s.failed:
+		return err
+	case err := <-s.node.StopWanted():
+		return err
+	}
+}
+
+// Stop stops accepting, lets calls under way finish until ctx ends, and stops
+// custody, the node and last the stores.
+func (s *Service) Stop(ctx context.Context) error {
+	s.node.app.Stop() // waits for blocks end now, so that their calls can
+	s.server.Stop(ctx)
+	if s.tiles != nil {
+		if err := s.tiles.Shutdown(ctx); err != nil {
+			s.node.log.Warn("stop tiles", "err", err)
+		}
+	}
+	if s.cancel != nil {
+		s.cancel()
+	}
+	s.background.Wait()
+	return errors.Join(s.closeCustody(), s.node.Stop())
+}
+
+// served is the node as package rpc wants it.
+type served struct{ *Service }
+
+func (s served) View() ledger.View { return s.node.View() }
+
+// Submit gives errors the names that package rpc knows.
+func (s served) Submit(ctx context.Context, raw []byte) (ledger.Result, int64, error) {
+	result, height, err := s.node.Submit(ctx, raw)
+	for _, known := range []struct{ from, to error }{
+		{abci.ErrBusy, rpc.ErrBusy}, {abci.ErrStopping, rpc.ErrStopping}, {abci.ErrOutcomeUnknown, rpc.ErrOutcomeUnknown},
+	} {
+		if errors.Is(err, known.from) {
+			return result, height, fmt.Errorf("%w: %w", known.to, err)
+		}
+	}
+	return result, height, err
+}
+
+func (s served) Cosigned(ctx context.Context, size int64) ([]byte, int64, error) {
+	c, err := s.node.CosignedCheckpoint(ctx, size)
+	return c.Signed, c.Size, err
+}
+
+func (s served) Status() *apiv1.StatusResponse {
+	status := s.node.Status()
+	r := &apiv1.StatusResponse{
+		ChainId: status.Head.ChainID, Origin: status.Head.Origin, Network: status.Head.Network[:],
+		Height: uint64(status.Head.Height), BlockTime: status.Head.Time, LogSize: uint64(status.Head.Size),
+		CosignedSize: uint64(status.CosignedSize), AppHash: status.Head.AppHash[:], Validators: uint32(status.Validators),
+		Peers: uint32(status.Peers), CatchingUp: status.CatchingUp, FreeBytes: status.FreeBytes, Version: buildVersion(),
+	}
+	if s.custody != nil {
+		if records, err := s.custody.Records(); err == nil {
+			r.RecordsHere = records
+		}
+	}
+	return r
+}
+
+func buildVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "unversioned"
+}

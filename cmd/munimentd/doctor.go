@@ -1,0 +1,243 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/muniment/muniment/app/keyfile"
+	"github.com/muniment/muniment/app/node"
+	"github.com/muniment/muniment/app/receipt"
+	apiv1 "github.com/muniment/muniment/proto/muniment/api/v1"
+)
+
+// finding is what one check found out.
+type finding struct {
+	Check string `json:"check"`
+	State string `json:"state"` // "ok", "warning" or "bad"
+	Found string `json:"found"`
+	Fix   string `json:"fix,omitempty"`
+}
+
+func ok(found string, args ...any) finding {
+	return finding{State: "ok", Found: fmt.Sprintf(found, args...)}
+}
+
+func warning(fix, found string, args ...any) finding {
+	return finding{State: "warning", Found: fmt.Sprintf(found, args...), Fix: fix}
+}
+
+func bad(fix, found string, args ...any) finding {
+	return finding{State: "bad", Found: fmt.Sprintf(found, args...), Fix: fix}
+}
+
+func doctorCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:   "doctor",
+		Short: "Look for what is wrong with this home and say how to mend it; changes nothing",
+		Args:  noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			findings := o.examine(c)
+			wrong := 0
+			for _, f := range findings {
+				if f.State == "bad" {
+					wrong++
+				}
+				if o.output == "text" {
+					fmt.Fprintf(c.OutOrStdout(), "%-8s %-14s %s\n", f.State, f.Check, f.Found)
+					if f.Fix != "" {
+						fmt.Fprintf(c.OutOrStdout(), "%-8s %-14s %s\n", "", "", f.Fix)
+					}
+				}
+			}
+			if o.output == "json" {
+				if err := json.NewEncoder(c.OutOrStdout()).Encode(findings); err != nil {
+					return err
+				}
+			}
+			if wrong > 0 {
+				return withCode(exitPrecondition, fmt.Errorf("%d of %d checks found something wrong", wrong, len(findings)))
+			}
+			return nil
+		},
+	}
+}
+
+func (o options) examine(c *cobra.Command) []finding {
+	status, statusErr := o.status(c.Context())
+	running := statusErr == nil
+	var findings []finding
+	for _, check := range []struct {
+		name string
+		run  func() finding
+	}{
+		{"permissions", o.checkPermissions},
+		{"configuration", o.checkConfig},
+		{"network", o.checkNetwork},
+		{"home key", o.checkHomeKey},
+		{"signer state", o.checkSigner},
+		{"disk", o.checkDisk},
+		{"swap", checkSwap},
+		{"listeners", func() finding { return o.checkListeners(running) }},
+		{"node", func() finding { return checkRunning(status, running, time.Now()) }},
+	} {
+		f := check.run()
+		f.Check = check.name
+		findings = append(findings, f)
+	}
+	return findings
+}
+
+// checkPermissions wants nothing of the home readable for others.
+func (o options) checkPermissions() finding {
+	var open []string
+	err := filepath.WalkDir(o.home, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return nil // came and went while the node works
+		}
+		secret := strings.HasSuffix(path, ".key") || d.IsDir() && path != o.home
+		if secret && info.Mode().Perm()&0o077 != 0 {
+			open = append(open, path)
+		}
+		return nil
+	})
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return bad("make it with munimentd init, or name another with --home", "there is no home %s", o.home)
+	case err != nil:
+		return bad("", "cannot look: %v", err)
+	case len(open) > 0:
+		return bad("chmod -R go-rwx "+o.home, "%d files or folders are open to others, as %s", len(open), open[0])
+	}
+	return ok("keys and folders are the owner's alone")
+}
+
+func (o options) checkConfig() finding {
+	if _, err := node.LoadConfig(o.node(), os.Environ(), nil); err != nil {
+		return bad("mend the setting", "%v", err)
+	}
+	return ok("%s", o.node().Config())
+}
+
+func (o options) checkNetwork() finding {
+	genesis, err := os.ReadFile(o.node().Genesis())
+	if err != nil {
+		return bad("make it with munimentd init", "%v", err)
+	}
+	if _, err := node.ParseGenesis(genesis); err != nil {
+		return bad("restore genesis.json as it was at the founding", "%v", err)
+	}
+	text, err := os.ReadFile(o.node().Network())
+	if err != nil {
+		return bad("copy network.mun from another member", "%v", err)
+	}
+	network, err := receipt.ParseNetwork(text)
+	if err != nil {
+		return bad("copy network.mun from another member", "%v", err)
+	}
+	if network.ID != sha256.Sum256(genesis) {
+		return bad("restore genesis.json as it was at the founding", "genesis.json is not of the network in network.mun")
+	}
+	return ok("%s, fingerprint %x", network.ChainID, network.Fingerprint())
+}
+
+func (o options) checkHomeKey() finding {
+	text, err := os.ReadFile(filepath.Join(o.node().Keys(), "home.key"))
+	if err != nil {
+		return bad("restore the key file from where it is kept", "%v", err)
+	}
+	info, err := keyfile.Parse(text)
+	if err != nil {
+		return bad("restore the key file from where it is kept", "%v", err)
+	}
+	if info.Iterations < keyfile.Iterations {
+		return warning("make a new home with this version for real records", "the passphrase is stretched %d times, %d are usual", info.Iterations, keyfile.Iterations)
+	}
+	return ok("sealed, %d iterations", info.Iterations)
+}
+
+func (o options) checkSigner() finding {
+	for _, name := range []string{"validator.state", "cosigner.state"} {
+		if _, err := os.Stat(filepath.Join(o.node().Signer(), name)); err != nil {
+			return bad("never make it anew while the validator is registered: it guards against signing twice", "%v", err)
+		}
+	}
+	return ok("%s", o.node().Signer())
+}
+
+func (o options) checkDisk() finding {
+	var disk syscall.Statfs_t
+	if err := syscall.Statfs(o.home, &disk); err != nil {
+		return bad("", "cannot look: %v", err)
+	}
+	free := disk.Bavail * uint64(disk.Bsize)
+	percent := 100 * float64(disk.Bavail) / float64(max(disk.Blocks, 1))
+	if percent < 10 {
+		return bad("make room: below 10 % the node admits governance alone, below 3 % it stops", "%d MiB free, %.1f %%", free>>20, percent)
+	}
+	return ok("%d MiB free, %.1f %%", free>>20, percent)
+}
+
+func checkSwap() finding {
+	text, err := os.ReadFile("/proc/swaps")
+	if err != nil {
+		return ok("this system lists no swap")
+	}
+	if lines := strings.Count(strings.TrimSpace(string(text)), "\n"); lines > 0 {
+		return warning("switch swap off, or encrypt it: keys in memory can reach it", "%d swap areas are in use", lines)
+	}
+	return ok("off")
+}
+
+// checkListeners tries the addresses while the node does not hold them.
+func (o options) checkListeners(running bool) finding {
+	config, err := node.LoadConfig(o.node(), os.Environ(), nil)
+	if err != nil {
+		return bad("mend the configuration first", "unknown")
+	}
+	addresses := []string{config.P2P.Listen, config.GRPC.Listen, config.Tiles.Listen, config.Monitor.Listen}
+	if running {
+		return ok("in use by the running node: %s", strings.Join(addresses, ", "))
+	}
+	for _, address := range addresses {
+		if address == "" {
+			continue
+		}
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			return bad("stop the other program, or change the address in munimentd.toml", "%v", err)
+		}
+		l.Close()
+	}
+	return ok("free: %s", strings.Join(addresses, ", "))
+}
+
+func checkRunning(s *apiv1.StatusResponse, running bool, now time.Time) finding {
+	if !running {
+		return warning("start it with munimentd start", "not running")
+	}
+	age := now.Sub(time.Unix(0, s.BlockTime)).Round(time.Second)
+	switch {
+	case s.CatchingUp:
+		return warning("wait", "catching up at height %d", s.Height)
+	case age > 3*time.Minute || age < -time.Minute:
+		return bad("look at the clock of this machine and at the other validators", "the last block is %v old, height %d", age, s.Height)
+	case s.CosignedSize != s.LogSize:
+		return warning("wait; if it stays so, look at the other validators", "%d of %d entries are cosigned", s.CosignedSize, s.LogSize)
+	}
+	return ok("height %d, the last block is %v old", s.Height, age)
+}

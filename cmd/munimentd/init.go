@@ -1,0 +1,101 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/muniment/muniment/app/node"
+	"github.com/muniment/muniment/app/receipt"
+	"github.com/muniment/muniment/app/record"
+)
+
+func initCommand(o *options) *cobra.Command {
+	var file string
+	var example bool
+	c := &cobra.Command{
+		Use:   "init --founding FILE",
+		Short: "Make the home of a new network: keys, genesis.json, network.mun, munimentd.toml",
+		Example: `  munimentd init --example >founding.toml   # then fill in offices and keys
+  munimentd init --founding founding.toml`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if example {
+				_, err := c.OutOrStdout().Write(exampleFounding)
+				return err
+			}
+			if file == "" {
+				return withCode(exitUsage, errors.New("which network is to be founded? give --founding FILE; --example prints one"))
+			}
+			return o.init(c, file)
+		},
+	}
+	c.Flags().StringVar(&file, "founding", "", "what the city has decided")
+	c.Flags().BoolVar(&example, "example", false, "print an example of the founding file")
+	return c
+}
+
+func (o options) init(c *cobra.Command, file string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("read founding file: %w", err)
+	}
+	f, err := parseFounding(text)
+	if err != nil {
+		return withCode(exitUsage, fmt.Errorf("founding file %s: %w", file, err))
+	}
+	if _, err := f.facts(record.KeyID{1}); err != nil {
+		return withCode(exitUsage, fmt.Errorf("founding file %s: %w", file, err))
+	}
+	passphrase, err := o.passphrase(true)
+	if err != nil {
+		return err
+	}
+	keys, err := node.Init(o.node(), node.InitOptions{
+		Keys:    node.KeyOptions{Rand: rand.Reader, Passphrase: passphrase, Custodian: f.Custody != "", Now: time.Now()},
+		ChainID: f.ChainID, Origin: f.Origin, Address: f.Address,
+		Facts: func(custodian record.KeyID) []record.Fact {
+			facts, _ := f.facts(custodian) // was tried above
+			return facts
+		},
+	})
+	if err != nil {
+		return withCode(exitPrecondition, err)
+	}
+	return o.founded(c, keys)
+}
+
+// founded says what was made and what comes next.
+func (o options) founded(c *cobra.Command, keys node.Keys) error {
+	text, err := os.ReadFile(o.node().Network())
+	if err != nil {
+		return err
+	}
+	network, err := receipt.ParseNetwork(text)
+	if err != nil {
+		return err
+	}
+	fingerprint := network.Fingerprint()
+	if o.output == "json" {
+		return json.NewEncoder(c.OutOrStdout()).Encode(map[string]string{
+			"home": o.home, "node": keys.ID(), "chain_id": network.ChainID, "network_file": o.node().Network(), "fingerprint": hex.EncodeToString(fingerprint[:]),
+		})
+	}
+	fmt.Fprintf(c.OutOrStdout(), `network      %s
+node         %s
+network file %s
+fingerprint  %x
+
+Give the network file to departments and auditors, and the fingerprint by
+another way: it is what they trust. Next:
+  munimentd start --home %s
+  muniment network add %s --fingerprint %x
+`, network.ChainID, keys.ID(), o.node().Network(), fingerprint, o.home, o.node().Network(), fingerprint)
+	return nil
+}

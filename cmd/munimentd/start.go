@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/muniment/muniment/app/node"
+)
+
+// stopTime is how long calls under way may take to finish.
+const stopTime = 15 * time.Second
+
+func startCommand(o *options) *cobra.Command {
+	var settings []string
+	c := &cobra.Command{
+		Use:   "start",
+		Short: "Run the node until it is told to stop (SIGTERM or Ctrl-C)",
+		Args:  noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			flags := map[string]string{}
+			for _, s := range settings {
+				name, value, ok := strings.Cut(s, "=")
+				if !ok {
+					return withCode(exitUsage, fmt.Errorf("setting %q: use NAME=VALUE, as grpc.listen=127.0.0.1:7450", s))
+				}
+				flags[name] = value
+			}
+			return o.start(c, flags)
+		},
+	}
+	c.Flags().StringArrayVar(&settings, "set", nil, "a setting of munimentd.toml, as grpc.listen=127.0.0.1:7450")
+	return c
+}
+
+func (o options) start(c *cobra.Command, flags map[string]string) error {
+	config, err := node.LoadConfig(o.node(), os.Environ(), flags)
+	if err != nil {
+		return withCode(exitUsage, err)
+	}
+	log, err := config.NewLog(c.ErrOrStderr())
+	if err != nil {
+		return withCode(exitUsage, err)
+	}
+	passphrase, err := o.passphrase(false)
+	if err != nil {
+		return err
+	}
+	// A core dump would hold keys.
+	if err := syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}); err != nil {
+		log.Warn("core dumps cannot be switched off", "err", err)
+	}
+	service, err := node.NewService(o.node(), config, node.Options{Passphrase: passphrase, Log: log})
+	clear(passphrase)
+	if err != nil {
+		return withCode(exitPrecondition, err)
+	}
+	err = service.Start()
+	if err == nil {
+		addresses := service.Addresses()
+		fmt.Fprintf(c.OutOrStdout(), "serving: gRPC %s, tiles %s\n", addresses.GRPC, addresses.Tiles)
+		err = service.Wait(c.Context())
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+	defer cancel()
+	if stopErr := service.Stop(ctx); stopErr != nil {
+		err = errors.Join(err, stopErr)
+	}
+	if _, isListen := errors.AsType[*net.OpError](err); isListen {
+		return withCode(exitPrecondition, fmt.Errorf("%w: stop the other program or change the address in munimentd.toml", err))
+	}
+	return err
+}
