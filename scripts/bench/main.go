@@ -1,0 +1,179 @@
+// Command bench measures the figures that one node is to reach, each beside its
+// baseline in the same run, and prints one table.
+//
+//	go run ./scripts/bench [-rows REGEXP] [-short] [-out FILE]
+//	go run ./scripts/bench -growth 10000000 [-out FILE]
+//
+// The node is a munimentd process of its own, reached through its TLS listener;
+// so are the counting application on CometBFT and the empty call. A row takes
+// turns with its baseline, round by round, and gives medians. A row that cannot
+// be measured says "not run", and why: it is never left out.
+//
+// Everything is written below one temporary folder, which is removed at the end.
+// Children end with their input, so none outlives this program.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"syscall"
+	"time"
+)
+
+// options are the flags.
+type options struct {
+	rows   string
+	short  bool
+	rounds int
+	out    string
+	dir    string
+	growth int64
+}
+
+// row is a line of the table, or a few that are measured together.
+type row struct {
+	name string
+	run  func(*bench) ([]result, error)
+}
+
+// rows are all of them, in the order of the design's section 8.
+var rows = []row{
+	{"anchors in batches", runBatches},
+	{"anchors one by one", runSingles},
+	{"anchor to receipt", runReceipts},
+	{"proof look-ups", runProofs},
+	{"deposits", runDeposits},
+	{"verification", runVerification},
+	{"redacted copy", runCopies},
+	{"limits of the machine", runLimits},
+}
+
+// elsewhere are the figures of section 8 that need more than one node, or what
+// is not built; the table names them all the same.
+var elsewhere = []result{
+	{name: "anchors in batches, four validators", target: target{text: "at least 30 % of the bare counting app"}, notRun: "needs four validators"},
+	{name: "anchor to receipt, four validators", target: target{text: "p50 120 ms, p95 300 ms"}, notRun: "needs four validators"},
+	{name: "erasure by rotation", target: target{text: "0.7 s for 100,000 records, 4 s for 1,000,000"}, notRun: "rotation is not built"},
+}
+
+// bench is one run of this program.
+type bench struct {
+	options
+	ctx     context.Context
+	log     io.Writer
+	bin     string // folder of the programs that were built
+	running *node  // nil until a row needs it
+	nodeErr error
+	bareApp *child
+}
+
+func main() {
+	if len(os.Args) > 2 && os.Args[1] == childMode {
+		os.Exit(runChild(os.Args[2:]))
+	}
+	var o options
+	flag.StringVar(&o.rows, "rows", "", "measure only the rows whose name matches this regular expression")
+	flag.BoolVar(&o.short, "short", false, "small counts: shows that it works, not how fast it is")
+	flag.IntVar(&o.rounds, "rounds", 5, "rounds of each row")
+	flag.StringVar(&o.out, "out", "", "write the table to this file as well")
+	flag.StringVar(&o.dir, "dir", "", "where to make the temporary folder (default: the system's)")
+	flag.Int64Var(&o.growth, "growth", 0, "anchor so many records in one network, and measure on the way, instead of the rows")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, o, os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, o options, stdout, stderr io.Writer) (err error) {
+	wanted, err := regexp.Compile(o.rows)
+	if err != nil {
+		return fmt.Errorf("-rows: %w", err)
+	}
+	if o.rounds < 1 {
+		return errors.New("-rounds: use at least 1")
+	}
+	if o.short {
+		o.rounds = min(o.rounds, 2)
+	}
+	dir, err := os.MkdirTemp(o.dir, "muniment-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	o.dir = dir
+	b := &bench{options: o, ctx: ctx, log: stderr, bin: filepath.Join(dir, "bin")}
+	defer func() { err = errors.Join(err, b.stopChildren()) }()
+
+	t := table{short: o.short, rounds: o.rounds, at: time.Now()}
+	if o.growth > 0 {
+		if t.results, err = runGrowth(b); err != nil {
+			return err
+		}
+	} else {
+		t.results = b.measure(wanted)
+	}
+	if _, err := io.WriteString(stdout, t.text()); err != nil {
+		return err
+	}
+	if o.out == "" {
+		return nil
+	}
+	return os.WriteFile(o.out, []byte(t.markdown()), 0o644)
+}
+
+// measure runs the rows whose name is wanted. A row that fails is in the table
+// with its reason.
+func (b *bench) measure(wanted *regexp.Regexp) (results []result) {
+	for _, r := range rows {
+		if !wanted.MatchString(r.name) {
+			continue
+		}
+		fmt.Fprintf(b.log, "bench: %s\n", r.name)
+		if b.ctx.Err() != nil {
+			results = append(results, result{name: r.name, notRun: "interrupted"})
+			continue
+		}
+		got, err := r.run(b)
+		if err != nil {
+			got = append(got, result{name: r.name, notRun: err.Error()})
+		}
+		results = append(results, got...)
+	}
+	for _, r := range elsewhere {
+		if wanted.MatchString(r.name) {
+			results = append(results, r)
+		}
+	}
+	return results
+}
+
+func (b *bench) logf(format string, args ...any) { fmt.Fprintf(b.log, "  "+format+"\n", args...) }
+
+// count is how much of something to do: less in a short run.
+func (b *bench) count(full, short int) int {
+	if b.short {
+		return short
+	}
+	return full
+}
+
+func (b *bench) stopChildren() error {
+	var errs []error
+	if b.running != nil {
+		errs = append(errs, b.running.stop())
+	}
+	if b.bareApp != nil {
+		errs = append(errs, b.bareApp.stop())
+	}
+	return errors.Join(errs...)
+}

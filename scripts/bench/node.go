@@ -1,0 +1,280 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/muniment/muniment/app/receipt"
+	"github.com/muniment/muniment/app/record"
+	apiv1 "github.com/muniment/muniment/proto/muniment/api/v1"
+)
+
+// The registered facts of the network that is measured.
+const (
+	department = "DPW"
+	auditor    = "AUDIT"
+	series     = "DEMO-MINUTES"
+	custody    = "CITY"
+)
+
+// founding is the document from which the network is made, as
+// cmd/munimentd/founding.toml explains it.
+const founding = `chain_id = "muniment-bench-1"
+origin = "records.example.org/bench"
+address = %q
+custody = %q
+
+[[office]]
+code = "CLERK"
+roles = ["CLERK", "GOVERNOR"]
+signing = [%q]
+access = []
+
+[[office]]
+code = %q
+roles = ["DEPARTMENT"]
+signing = [%q]
+access = [%q]
+
+[[office]]
+code = %q
+roles = ["AUDITOR"]
+signing = []
+access = [%q]
+
+[[governance]]
+subject = "SECURITY"
+offices = ["CLERK"]
+threshold = 1
+required = []
+
+[[governance]]
+subject = "RECORDS"
+offices = ["CLERK"]
+threshold = 1
+required = []
+
+[[series]]
+code = %q
+granularity = "DAY"
+departments = []
+`
+
+// node is a network of one node: a munimentd process.
+type node struct {
+	*child
+	home    string
+	address string
+	network receipt.Network
+	signing ed25519.PrivateKey         // of the department
+	clients map[string]tls.Certificate // account certificates, by office
+	steady  []*grpc.ClientConn         // the connection of who anchors one record at a time; nil before the first
+}
+
+func code(s string) record.Code { return record.Code(s) }
+
+// node gives the running network, made with the first row that needs it.
+func (b *bench) node() (*node, error) {
+	if b.running == nil && b.nodeErr == nil {
+		b.running, b.nodeErr = b.startNode()
+	}
+	return b.running, b.nodeErr
+}
+
+// build builds a program of the project and gives its path.
+func (b *bench) build(program string) (string, error) {
+	path := filepath.Join(b.bin, program)
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	text, err := exec.CommandContext(b.ctx, "go", "build", "-o", path, "github.com/muniment/muniment/cmd/"+program).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build %s: %w: %s", program, err, firstLine(text))
+	}
+	return path, nil
+}
+
+func firstLine(text []byte) []byte {
+	for line := range bytes.Lines(text) {
+		if !bytes.HasPrefix(line, []byte("#")) {
+			return bytes.TrimSpace(line)
+		}
+	}
+	return nil
+}
+
+// startNode founds a network, starts its node, and waits until it serves.
+func (b *bench) startNode() (*node, error) {
+	program, err := b.build("munimentd")
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(b.dir, "node-")
+	if err != nil {
+		return nil, err
+	}
+	n := &node{home: filepath.Join(dir, "home"), clients: make(map[string]tls.Certificate)}
+	if n.address, err = freeAddress(); err != nil {
+		return nil, err
+	}
+	passphrase, err := n.found(program, dir)
+	if err != nil {
+		return nil, err
+	}
+	log, err := os.Create(filepath.Join(dir, "munimentd.log"))
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	n.child = &child{command: exec.Command(program, "start", "--home", n.home, "--passphrase-file", passphrase), ended: make(chan error, 1)}
+	n.command.Stdout, n.command.Stderr = log, log
+	n.command.Env = append(os.Environ(), "MUNIMENT_GRPC_LISTEN="+n.address, "MUNIMENT_P2P_LISTEN=127.0.0.1:0",
+		"MUNIMENT_TILES_LISTEN=", "MUNIMENT_MONITOR_LISTEN=", "MUNIMENT_LOG_LEVEL=warn")
+	if err := n.command.Start(); err != nil {
+		return nil, fmt.Errorf("start munimentd: %w", err)
+	}
+	if err := n.ready(b.ctx); err != nil {
+		text, _ := os.ReadFile(log.Name())
+		return nil, errors.Join(fmt.Errorf("munimentd does not serve: %w: %s", err, firstLine(text)), n.stop())
+	}
+	return n, nil
+}
+
+// found makes keys and the network's home, and gives the passphrase file.
+func (n *node) found(program, dir string) (string, error) {
+	var keys [4]ed25519.PrivateKey
+	var public [4]string
+	for i := range keys {
+		_, key, err := ed25519.GenerateKey(rand.Reader)
+		if err != nil {
+			return "", err
+		}
+		keys[i], public[i] = key, hex.EncodeToString(key.Public().(ed25519.PublicKey))
+	}
+	document := fmt.Sprintf(founding, n.address, custody, public[0], department, public[1], public[2], auditor, public[3], series)
+	n.signing = keys[1]
+	for office, access := range map[string]ed25519.PrivateKey{department: keys[2], auditor: keys[3]} {
+		var err error
+		if n.clients[office], err = issueAccount(access, office); err != nil {
+			return "", err
+		}
+	}
+	passphrase, file := filepath.Join(dir, "passphrase"), filepath.Join(dir, "founding.toml")
+	if err := os.WriteFile(passphrase, []byte("only for this measurement\n"), 0o600); err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(file, []byte(document), 0o600); err != nil {
+		return "", err
+	}
+	text, err := exec.Command(program, "init", "--home", n.home, "--passphrase-file", passphrase, "--founding", file).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("munimentd init: %w: %s", err, firstLine(text))
+	}
+	if text, err = os.ReadFile(n.networkFile()); err != nil {
+		return "", err
+	}
+	if n.network, err = receipt.ParseNetwork(text); err != nil {
+		return "", err
+	}
+	return passphrase, nil
+}
+
+func (n *node) networkFile() string { return filepath.Join(n.home, "network.mun") }
+
+// ready waits until a first record is anchored.
+func (n *node) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	conns, err := n.dial(department, 1)
+	if err != nil {
+		return err
+	}
+	tx, err := n.newSigner().anchors(1)
+	if err != nil {
+		return errors.Join(err, hangUp(conns))
+	}
+	r, err := apiv1.NewDepartmentsClient(conns[0]).Submit(ctx, &apiv1.SubmitRequest{Transaction: tx}, grpc.WaitForReady(true))
+	if err == nil && r.Reason != "OK" {
+		err = fmt.Errorf("the first anchor was refused: %s", r.Reason)
+	}
+	return errors.Join(err, hangUp(conns))
+}
+
+// dial opens connections as an account of an office.
+func (n *node) dial(office string, conns int) ([]*grpc.ClientConn, error) {
+	return dial(n.address, n.clients[office], n.network.Nodes[0].Certificate, conns)
+}
+
+// stop ends the node as an operator would.
+func (n *node) stop() error {
+	if err := n.command.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	return n.wait(30 * time.Second)
+}
+
+// signer makes transactions of the department.
+type signer struct {
+	network record.Network
+	key     ed25519.PrivateKey
+	day     record.Day
+	random  interface{ Read([]byte) (int, error) }
+}
+
+func (n *node) newSigner() *signer {
+	return &signer{network: n.network.ID, key: n.signing, day: record.LedgerDay(time.Now().UnixNano()), random: newRandom()}
+}
+
+// anchors makes a signed transaction that anchors count random commitments.
+func (s *signer) anchors(count int) ([]byte, error) {
+	m := &record.AnchorRecords{Series: series, Custody: custody, Items: make([]record.AnchorItem, count)}
+	for i := range m.Items {
+		_, _ = s.random.Read(m.Items[i].Commitment[:])
+		m.Items[i].Day = s.day
+	}
+	return s.sign(m)
+}
+
+func (s *signer) sign(m record.Message) ([]byte, error) {
+	var nonce record.Nonce
+	_, _ = s.random.Read(nonce[:])
+	body, err := record.NewBody(s.network, nonce, s.day+2, m)
+	if err != nil {
+		return nil, err
+	}
+	return record.Sign(s.key, body)
+}
+
+// transactions makes n of them.
+func (s *signer) transactions(n, items int) (txs [][]byte, err error) {
+	txs = make([][]byte, n)
+	for i := range txs {
+		if txs[i], err = s.anchors(items); err != nil {
+			return nil, err
+		}
+	}
+	return txs, nil
+}
+
+// freeAddress gives an address of the loopback that nobody listens on now.
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}

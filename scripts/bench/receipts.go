@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"google.golang.org/grpc"
+
+	apiv1 "github.com/muniment/muniment/proto/muniment/api/v1"
+)
+
+// runReceipts: the time from handing in one anchor to holding its receipt, one
+// each second, beside one bare commit in the middle of the same seconds.
+func runReceipts(b *bench) ([]result, error) {
+	each := b.count(20, 3)
+	var ours, bare samples
+	const name = "one anchor to its receipt, one validator, one each second"
+	p50 := result{name: name + ", p50", unit: "ms", baseline: "bare commit, p50", target: ratioAtMost(2.5, "at most 2.5 (about 25 ms)"), clients: "1"}
+	p99 := result{name: name + ", p99", unit: "ms", baseline: "bare commit, p99", target: atMost(60, "60 ms"), clients: "1"}
+	closed := result{name: "bare commit, closed loop, p50", unit: "ms", clients: "1"}
+	second := time.NewTicker(500 * time.Millisecond)
+	defer second.Stop()
+	var failed error
+	for round := range b.rounds {
+		sync, err := b.syncTime()
+		if err != nil {
+			return nil, err
+		}
+		p50.sync = append(p50.sync, sync)
+		var oursNow, bareNow, closedNow samples
+		for range b.count(100, 5) {
+			if closedNow, err = b.bareCommit(closedNow); err != nil {
+				return nil, err
+			}
+		}
+		n, err := b.node()
+		failed = err
+		for range each {
+			<-second.C
+			if bareNow, err = b.bareCommit(bareNow); err != nil {
+				return nil, err
+			}
+			<-second.C
+			if failed == nil {
+				oursNow, failed = b.receipt(n, oursNow)
+			}
+		}
+		ours, bare = append(ours, oursNow...), append(bare, bareNow...)
+		p50.base, closed.ours = append(p50.base, bareNow.median()), append(closed.ours, closedNow.median())
+		if failed == nil {
+			p50.ours = append(p50.ours, oursNow.median())
+		}
+		b.logf("round %d: ours %s, bare %s ms, bare in a closed loop %s", round+1, number(oursNow.median()), number(bareNow.median()), number(closedNow.median()))
+	}
+	p99.base, p99.sync = samples{bare.quantile(0.99)}, p50.sync
+	if failed != nil {
+		return append(onlyBase(failed, p50, p99), closed), nil
+	}
+	p99.ours, p99.note = samples{ours.quantile(0.99)}, fmt.Sprintf("of %d", len(ours))
+	return []result{p50, p99, closed}, nil
+}
+
+func (b *bench) bareCommit(times samples) (samples, error) {
+	answer, _, err := b.askBare("one")
+	return append(times, answer.Seconds*1000), err
+}
+
+// receipt anchors one record and waits for its receipt.
+func (b *bench) receipt(n *node, times samples) (samples, error) {
+	tx, err := n.newSigner().anchors(1)
+	if err != nil {
+		return times, err
+	}
+	if n.steady == nil {
+		if n.steady, err = n.dial(department, 1); err != nil {
+			return times, err
+		}
+		if _, _, err := anchorAndReceipt(b.ctx, n.steady[0], tx); err != nil {
+			return times, err
+		}
+		if tx, err = n.newSigner().anchors(1); err != nil {
+			return times, err
+		}
+	}
+	begin := time.Now()
+	_, _, err = anchorAndReceipt(b.ctx, n.steady[0], tx)
+	return append(times, milliseconds(time.Since(begin))), err
+}
+
+// anchorAndReceipt submits a transaction with one anchor and gives its entry
+// index and receipt.
+func anchorAndReceipt(ctx context.Context, conn *grpc.ClientConn, tx []byte) (uint64, []byte, error) {
+	client := apiv1.NewDepartmentsClient(conn)
+	r, err := client.Submit(ctx, &apiv1.SubmitRequest{Transaction: tx})
+	if err != nil {
+		return 0, nil, err
+	}
+	if r.Reason != "OK" {
+		return 0, nil, fmt.Errorf("anchor refused: %s", r.Reason)
+	}
+	receipt, err := client.Receipt(ctx, &apiv1.ReceiptRequest{Index: r.FirstIndex})
+	if err != nil {
+		return 0, nil, err
+	}
+	return r.FirstIndex, receipt.Receipt, nil
+}
