@@ -58,6 +58,8 @@ type State struct {
 
 	current atomic.Pointer[view] // the last committed block
 	filter  *filter              // of the keys of the record index
+
+	pyramids pyramids
 }
 
 // Open reads the state of the ledger in db, which may be empty; it writes no key.

@@ -14,6 +14,7 @@ import (
 	"github.com/muniment/muniment/app/ledger"
 	"github.com/muniment/muniment/app/record"
 	"github.com/muniment/muniment/app/statetree"
+	"golang.org/x/mod/sumdb/tlog"
 )
 
 var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
@@ -194,8 +195,18 @@ func TestReadersDuringCommit(t *testing.T) {
 						return
 					}
 				}
-				if _, err := v.Entry(record.Index(v.Head().Size - 1)); err != nil {
+				last := v.Head().Size - 1
+				entry, err := v.Entry(record.Index(last))
+				if err != nil {
 					t.Error(err)
+				}
+				p, err := tlog.ProveRecord(last+1, last, s)
+				if err == nil {
+					err = tlog.CheckRecord(p, last+1, logRoot(v.Frontier()), last, record.LeafHash(entry))
+				}
+				if err != nil {
+					t.Errorf("proof of entry %d: %v", last, err)
+					return
 				}
 			}
 		})

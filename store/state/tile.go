@@ -126,11 +126,6 @@ func (s *State) Tile(level int, index int64, width int) ([]byte, error) {
 
 // ReadHashes implements tlog.HashReader, so that tlog.ProveRecord and tlog.ProveTree work on the committed log.
 func (s *State) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
-	type place struct {
-		level int
-		index int64
-	}
-	tiles := map[place][]byte{}
 	size := s.current.Load().tip.head.Size
 	count := tlog.StoredHashCount(size)
 	hashes := make([]tlog.Hash, len(indexes))
@@ -138,21 +133,15 @@ func (s *State) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 		if stored < 0 || stored >= count {
 			return nil, fmt.Errorf("hash %d of %d: %w", stored, count, ErrNotThere)
 		}
-		t := tlog.TileForIndex(tileHeight, stored)
-		t.W = int(min(tileWidth, size>>(tileHeight*t.L)-t.N*tileWidth))
-		at := place{t.L, t.N}
-		tile, ok := tiles[at]
-		if !ok {
-			var err error
-			if tile, err = s.storedTile(t.L, t.N, t.W); err != nil {
-				return nil, err
-			}
-			tiles[at] = tile
+		height, n := tlog.SplitStoredHashIndex(stored)
+		level, above := height/tileHeight, height%tileHeight
+		index := n << above / tileWidth
+		width := min(tileWidth, size>>(tileHeight*level)-index*tileWidth)
+		p, err := s.pyramid(tilePlace{level, index, int(width)})
+		if err != nil {
+			return nil, err
 		}
-		var err error
-		if hashes[i], err = tlog.HashFromTile(t, tile, stored); err != nil {
-			return nil, fmt.Errorf("hash %d: %w", stored, err)
-		}
+		hashes[i] = p[above][n-index*tileWidth>>above]
 	}
 	return hashes, nil
 }
