@@ -1,0 +1,376 @@
+package custody
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"iter"
+	"slices"
+
+	"github.com/muniment/muniment/app/commitment"
+	"github.com/muniment/muniment/app/ledger"
+	"github.com/muniment/muniment/app/record"
+	"github.com/muniment/muniment/store/vault"
+)
+
+// Header describes a deposit.
+type Header struct {
+	Series   record.Code
+	Custody  record.Code // a custodian set that this node belongs to
+	NotAfter record.Day  // of the transaction that will anchor it
+	Profile  commitment.Profile
+	Fields   []commitment.Field // metadata leaves, in order
+	Size     int64              // bytes of the content
+
+	// Key is drawn by the client; nil: the custodian draws it, and the caller
+	// trusts it for that.
+	Key *commitment.RecordKey
+	// Expected is what the client computed; nil: it trusts the custodian.
+	Expected *record.Commitment
+}
+
+// Deposit is what a deposit answers.
+type Deposit struct {
+	Commitment record.Commitment
+	Segments   uint32 // leaves, padding included
+}
+
+// Deposit keeps a content for the caller's office and answers when it is safe.
+// The durable steps; what a crash leaves between them is swept as an orphan:
+//  1. a line in the access log, while the content is read and hashed
+//  2. the vault: sealed segments, layout, catalogue, the deposit itself
+//  3. the ring: the secrets that open it
+//  4. everything read back, opened and hashed again
+//
+// The same deposit again, byte for byte and key for key, gives the same answer.
+func (c *Custody) Deposit(ctx context.Context, caller Caller, h Header, content io.Reader) (Deposit, error) {
+	var rid vault.RID
+	rand.Read(rid[:])
+	if !caller.mayDeposit() {
+		if err := c.audit(caller, actionDeposit, vault.RID{}, noPurpose, outcomeDenied); err != nil {
+			return Deposit{}, err
+		}
+		return Deposit{}, refuse(Denied, "office %s may not deposit records", caller.Office)
+	}
+	if err := c.checkHeader(caller, h); err != nil {
+		return Deposit{}, err
+	}
+	// The content, its sealed form and what is read back.
+	release, err := c.memory.take(ctx, 3*h.Size)
+	if err != nil {
+		return Deposit{}, err
+	}
+	defer release()
+	audited := make(chan error, 1)
+	go func() { audited <- c.audit(caller, actionDeposit, rid, noPurpose, outcomeAllowed) }()
+	d, err := c.prepare(caller, h, rid, content)
+	if err := errors.Join(<-audited, err, ctx.Err()); err != nil {
+		return Deposit{}, err
+	}
+	return c.keep(d)
+}
+
+// checkHeader refuses what could never be anchored.
+func (c *Custody) checkHeader(caller Caller, h Header) error {
+	if h.Size < 0 || h.Size > c.config.MaxContent {
+		return refuse(TooLarge, "the content has %d bytes, and this custodian takes at most %d", h.Size, c.config.MaxContent)
+	}
+	view := c.config.View()
+	series, ok, err := ledger.SeriesOf(view, h.Series)
+	if err != nil {
+		return err
+	}
+	if !ok || series.Status != record.StatusActive || len(series.Departments) > 0 && !slices.Contains(series.Departments, caller.Office) {
+		return refuse(UnknownSeries, "series %.16q is not an active series of office %s", h.Series, caller.Office)
+	}
+	set, ok, err := ledger.CustodianSetOf(view, h.Custody)
+	if err != nil {
+		return err
+	}
+	if !ok || !slices.Contains(set.Custodians, c.config.Custodian) {
+		return refuse(UnknownCustody, "this node does not belong to custodian set %.16q", h.Custody)
+	}
+	parameters, err := ledger.ParametersOf(view)
+	if err != nil {
+		return err
+	}
+	switch today := record.LedgerDay(view.Head().Time); {
+	case h.NotAfter < today:
+		return refuse(Expired, "the last day of the deposit, %d, is before ledger day %d", h.NotAfter, today)
+	case int64(h.NotAfter) > int64(today)+int64(parameters.AnchorDays):
+		return refuse(TooFarAhead, "the last day of the deposit, %d, is more than %d days after ledger day %d", h.NotAfter, parameters.AnchorDays, today)
+	}
+	return nil
+}
+
+// prepared is a deposit that is computed and not yet kept.
+type prepared struct {
+	record  vault.Record
+	secrets secrets
+	layout  commitment.Layout
+	leaves  [][32]byte
+}
+
+// prepare reads the content and computes its commitment.
+func (c *Custody) prepare(caller Caller, h Header, rid vault.RID, content io.Reader) (prepared, error) {
+	data, err := readExactly(content, h.Size)
+	if err != nil {
+		return prepared{}, err
+	}
+	layout, err := commitment.Arrange(h.Profile, data, h.Fields)
+	switch {
+	case errors.Is(err, commitment.ErrProfile):
+		return prepared{}, refuseFor(err, ProfileRefused, "the content cannot be cut by profile %.64q: choose another", h.Profile)
+	case err != nil:
+		return prepared{}, refuseFor(err, Malformed, "%v", err)
+	}
+	var s secrets
+	rand.Read(s.layout[:])
+	var key commitment.RecordKey
+	if h.Key != nil {
+		key = *h.Key
+	} else {
+		rand.Read(key[:])
+	}
+	s.state = commitment.NewState(key, layout.N())
+	manifest, leaves, err := commitment.Commit(s.state, layout)
+	if err != nil {
+		return prepared{}, refuseFor(err, Malformed, "%v", err)
+	}
+	got := record.Commitment(manifest.Commitment())
+	if h.Expected != nil && *h.Expected != got {
+		return prepared{}, refuse(CommitmentMismatch, "the content has commitment %s, not the expected %s",
+			commitment.Commitment(got), commitment.Commitment(*h.Expected))
+	}
+	fingerprint, err := c.fingerprint(caller.Office, layout)
+	if err != nil {
+		return prepared{}, err
+	}
+	return prepared{
+		record: vault.Record{
+			RID: rid, Office: caller.Office, Series: h.Series, Custody: h.Custody, Commitment: got, Manifest: manifest,
+			Fingerprint: fingerprint, NotAfter: h.NotAfter,
+		},
+		secrets: s, layout: layout, leaves: leaves,
+	}, nil
+}
+
+// readExactly reads a content of the declared size.
+func readExactly(r io.Reader, size int64) ([]byte, error) {
+	data := make([]byte, size)
+	n, err := io.ReadFull(r, data)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, refuse(SizeMismatch, "the content ends after %d of %d bytes", n, size)
+	}
+	if err != nil {
+		return nil, err
+	}
+	switch n, err := io.ReadFull(r, make([]byte, 1)); {
+	case n > 0:
+		return nil, refuse(SizeMismatch, "the content goes on after %d bytes", size)
+	case !errors.Is(err, io.EOF):
+		return nil, err
+	}
+	return data, nil
+}
+
+// fingerprint is HMAC-SHA256 of the digest leaf's payload under the office's key:
+// equal contents of one office have one, and nobody else can compute it.
+func (c *Custody) fingerprint(office record.Code, l commitment.Layout) ([32]byte, error) {
+	key, err := c.rings.OfficeKey(office)
+	if err != nil {
+		return [32]byte{}, err
+	}
+	mac := hmac.New(sha256.New, key[:])
+	for _, s := range l.Segments {
+		if s.Kind == commitment.Digest {
+			mac.Write(s.Payload)
+			break
+		}
+	}
+	return [32]byte(mac.Sum(nil)), nil
+}
+
+// keep makes a prepared deposit durable and proves that it is.
+func (c *Custody) keep(d prepared) (Deposit, error) {
+	r := d.record
+	name := deposited{r.Office, r.Commitment}
+	if !c.begin(name) {
+		return Deposit{}, refuse(Busy, "the same deposit is under way: try again later")
+	}
+	defer c.end(name)
+	answer := Deposit{Commitment: r.Commitment, Segments: r.Manifest.N}
+	if done, err := c.resume(r); done || err != nil {
+		return answer, err
+	}
+	layout, err := vault.SealLayout(d.secrets.layout, r.RID, factsOf(d.layout))
+	if err != nil {
+		return Deposit{}, err
+	}
+	titles, err := c.sealTitles(d)
+	if err != nil {
+		return Deposit{}, err
+	}
+	err = c.vault.Put(vault.Deposit{Record: r, Leaves: d.leaves, Layout: layout, Catalogue: titles, Sealed: c.sealed(d, titles)})
+	if err != nil {
+		return Deposit{}, err
+	}
+	if err := c.rings.Put(ringOf(r), r.RID, d.secrets.marshal()); err != nil {
+		return Deposit{}, errors.Join(err, c.vault.Remove(r))
+	}
+	if err := c.readBack(d); err != nil {
+		return Deposit{}, errors.Join(err, c.remove(r))
+	}
+	return answer, c.await(r, titlesOf(d.layout))
+}
+
+func (c *Custody) begin(name deposited) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.underway[name] {
+		return false
+	}
+	c.underway[name] = true
+	return true
+}
+
+func (c *Custody) end(name deposited) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.underway, name)
+}
+
+// resume looks for the same deposit. One that was cut short is removed, one that
+// is whole is done.
+func (c *Custody) resume(r vault.Record) (done bool, err error) {
+	old, ok, err := c.vault.Find(r.Office, r.Commitment)
+	if err != nil || !ok {
+		return false, damaged(err)
+	}
+	_, ok, err = c.state(old)
+	if err != nil {
+		return false, err
+	}
+	if !ok {
+		return false, c.remove(old)
+	}
+	if old.Series != r.Series || old.Custody != r.Custody || old.NotAfter != r.NotAfter {
+		return false, refuse(AlreadyDeposited, "the commitment was deposited before with another series, custody or last day")
+	}
+	return true, nil
+}
+
+// await enters a deposit among those that wait for their anchor, unless the
+// ledger has it. First the entry, then the look: whichever block brings the
+// anchor, either this look or the next CatchUp sees it.
+func (c *Custody) await(r vault.Record, t title) error {
+	c.titles.add(r, t)
+	c.mu.Lock()
+	c.pending[deposited{r.Office, r.Commitment}] = r.RID
+	c.mu.Unlock()
+	view := c.config.View()
+	index, ok, err := view.AnchorIndex(r.Office, r.Commitment)
+	if err != nil || !ok {
+		return err
+	}
+	anchor, err := anchorAt(view, index)
+	if err != nil || !anchors(anchor, r) {
+		return err
+	}
+	if err := c.vault.Anchor(vault.Anchor{RID: r.RID, Index: index}); err != nil {
+		return err
+	}
+	c.anchored(r.Office, r.Commitment, index)
+	return nil
+}
+
+func factsOf(l commitment.Layout) []vault.LeafFact {
+	facts := make([]vault.LeafFact, len(l.Segments))
+	for i, s := range l.Segments {
+		facts[i] = vault.LeafFact{Kind: s.Kind, Oracle: s.Oracle, Size: uint32(len(s.Payload))}
+	}
+	return facts
+}
+
+// sealTitles seals the leaves by which a record is found.
+func (c *Custody) sealTitles(d prepared) (titles []vault.CatalogueLeaf, err error) {
+	for i, s := range d.layout.Segments {
+		if !isTitle(s) {
+			continue
+		}
+		enc, _, _ := d.secrets.state.Secret(uint32(i))
+		sealed, err := c.seal(enc, d.record.RID, uint32(i), s.Kind, s.Payload)
+		if err != nil {
+			return nil, err
+		}
+		titles = append(titles, vault.CatalogueLeaf{Leaf: uint32(i), Sealed: sealed})
+	}
+	return titles, nil
+}
+
+// sealed ranges over the sealed segments up to the padding. A leaf's key seals
+// once: titles are sealed already.
+func (c *Custody) sealed(d prepared, titles []vault.CatalogueLeaf) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		for i, secret := range d.secrets.state.Secrets() {
+			s := d.layout.Segments[i]
+			if s.Kind == commitment.Padding {
+				return
+			}
+			if len(titles) > 0 && titles[0].Leaf == i {
+				if !yield(titles[0].Sealed, nil) {
+					return
+				}
+				titles = titles[1:]
+				continue
+			}
+			if sealed, err := c.seal(secret.Enc, d.record.RID, i, s.Kind, s.Payload); !yield(sealed, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// readBack reads the deposit as Read would, and computes its commitment from
+// nothing but what is stored.
+func (c *Custody) readBack(d prepared) error {
+	r, ok, err := c.vault.Find(d.record.Office, d.record.Commitment)
+	if err != nil || !ok {
+		return damaged(errors.Join(err, vault.ErrAbsent))
+	}
+	s, ok, err := c.state(r)
+	if err != nil || !ok {
+		return damaged(errors.Join(err, errors.New("no secrets")))
+	}
+	o, err := c.open(r, s)
+	if err != nil {
+		return err
+	}
+	segments, err := c.segments(o, unchecked)
+	if err != nil {
+		return err
+	}
+	manifest, _, err := commitment.Commit(s.state, commitment.Layout{Profile: r.Manifest.Profile, Segments: segments})
+	if err != nil || manifest != d.record.Manifest {
+		return damaged(errors.Join(err, errors.New("what was read back has another commitment")))
+	}
+	return nil
+}
+
+// remove takes a deposit back: first what opens it, then the rest.
+func (c *Custody) remove(r vault.Record) error {
+	if err := c.rings.Forget(ringOf(r), r.RID); err != nil {
+		return err
+	}
+	if err := c.vault.Remove(r); err != nil {
+		return err
+	}
+	c.titles.remove(r)
+	c.mu.Lock()
+	delete(c.pending, deposited{r.Office, r.Commitment})
+	c.mu.Unlock()
+	return nil
+}

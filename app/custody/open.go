@@ -1,0 +1,157 @@
+package custody
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/muniment/muniment/app/commitment"
+	"github.com/muniment/muniment/store/vault"
+)
+
+// opened is a record whose secrets were found.
+type opened struct {
+	record vault.Record
+	state  commitment.State
+	facts  []vault.LeafFact
+}
+
+// size is the number of bytes of all leaves.
+func (o opened) size() (n int64) {
+	for _, f := range o.facts {
+		n += int64(f.Size)
+	}
+	return n
+}
+
+// open reads the layout of a record.
+func (c *Custody) open(r vault.Record, s secrets) (opened, error) {
+	sealed, err := c.vault.Layout(r.RID)
+	if err != nil {
+		return opened{}, damaged(err)
+	}
+	facts, err := vault.OpenLayout(s.layout, r.RID, sealed)
+	if err == nil && len(facts) != int(r.Manifest.N) {
+		err = fmt.Errorf("layout of %d leaves, manifest of %d", len(facts), r.Manifest.N)
+	}
+	if err != nil {
+		return opened{}, damaged(err)
+	}
+	return opened{r, s.state, facts}, nil
+}
+
+// unchecked, as the hashes to compare with, is for a reader that hashes all itself.
+var unchecked [][32]byte
+
+// eachSegment opens the live segments of a record in leaf order and compares each
+// with its leaf hash. Padding is not among them: it is not stored.
+func (c *Custody) eachSegment(o opened, hashes [][32]byte, fn func(leaf uint32, s commitment.Segment) error) error {
+	next, stop := iter.Pull2(o.state.Secrets())
+	defer stop()
+	live, secret, more := next()
+	stored := uint32(0)
+	err := c.vault.EachSealed(o.record, func(leaf uint32, sealed []byte) error {
+		if stored = leaf + 1; leaf >= uint32(len(o.facts)) {
+			return fmt.Errorf("%w: leaf %d of %d", vault.ErrDamaged, leaf, len(o.facts))
+		}
+		for more && live < leaf {
+			live, secret, more = next()
+		}
+		if !more || live != leaf {
+			return nil
+		}
+		fact := o.facts[leaf]
+		payload, err := commitment.Open(secret.Enc, o.record.RID, leaf, fact.Kind, sealed)
+		if err != nil {
+			return damaged(err)
+		}
+		s := commitment.Segment{Kind: fact.Kind, Payload: payload, Oracle: fact.Oracle}
+		if len(payload) != int(fact.Size) || hashes != nil && sha256.Sum256(commitment.LeafBlock(leaf, s, secret.Salt)) != hashes[leaf] {
+			return damaged(fmt.Errorf("leaf %d is not what was committed to", leaf))
+		}
+		return fn(leaf, s)
+	})
+	if errors.Is(err, vault.ErrDamaged) {
+		return damaged(err)
+	}
+	if err == nil && stored < uint32(len(o.facts)) && o.facts[stored].Kind != commitment.Padding {
+		return damaged(fmt.Errorf("%d leaves of %d are stored", stored, len(o.facts)))
+	}
+	return err
+}
+
+// segments gives all leaves of a record; those that are destroyed have no payload.
+func (c *Custody) segments(o opened, hashes [][32]byte) ([]commitment.Segment, error) {
+	all := make([]commitment.Segment, len(o.facts))
+	for i, f := range o.facts {
+		all[i] = commitment.Segment{Kind: f.Kind, Oracle: f.Oracle}
+	}
+	err := c.eachSegment(o, hashes, func(leaf uint32, s commitment.Segment) error {
+		all[leaf] = s
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// request is one ask for a record's content.
+type request struct {
+	caller  Caller
+	action  string
+	ref     Ref
+	purpose Purpose
+}
+
+// admit checks the permission, finds the record and its secrets, and has the
+// access on disk before it returns them.
+func (c *Custody) admit(q request) (opened, error) {
+	if !known(q.purpose) {
+		return opened{}, refuse(Malformed, "purpose %.32q is none of %v", q.purpose, Purposes())
+	}
+	r, found, err := c.vault.Find(q.ref.Office, q.ref.Commitment)
+	if err != nil {
+		return opened{}, damaged(err)
+	}
+	if !q.caller.mayRead(q.ref.Office, q.purpose) {
+		return opened{}, c.refuseAudited(q, r.RID, outcomeDenied,
+			refuse(Denied, "office %s may not read records of office %.16s for %s", q.caller.Office, q.ref.Office, q.purpose))
+	}
+	absent := refuse(NotFound, "no content of that record is kept here")
+	if !found {
+		return opened{}, c.refuseAudited(q, vault.RID{}, outcomeAbsent, absent)
+	}
+	s, found, err := c.state(r)
+	if reason, _ := ReasonOf(err); reason == Destroyed {
+		return opened{}, c.refuseAudited(q, r.RID, outcomeDestroyed, err)
+	}
+	if err != nil {
+		return opened{}, err
+	}
+	if !found {
+		return opened{}, c.refuseAudited(q, r.RID, outcomeAbsent, absent)
+	}
+	if err := c.audit(q.caller, q.action, r.RID, q.purpose, outcomeAllowed); err != nil {
+		return opened{}, err
+	}
+	return c.open(r, s)
+}
+
+func known(p Purpose) bool {
+	for _, one := range Purposes() {
+		if p == one {
+			return true
+		}
+	}
+	return false
+}
+
+// refuseAudited logs a refusal and returns it.
+func (c *Custody) refuseAudited(q request, rid vault.RID, outcome string, refusal error) error {
+	if err := c.audit(q.caller, q.action, rid, q.purpose, outcome); err != nil {
+		return err
+	}
+	return refusal
+}
