@@ -174,6 +174,11 @@ func tryHouse(fs vfs.FS, dir string, ledger *city, clock *clock, fatal func(erro
 	if err := fs.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
+	if parent, err := fs.OpenDir(fs.PathDir(dir)); err != nil { // what init does for a home
+		return nil, err
+	} else if err := errors.Join(parent.Sync(), parent.Close()); err != nil {
+		return nil, err
+	}
 	var errs [4]error
 	h.vault, errs[0] = vault.Open(fs.PathJoin(dir, "vault"), vault.Options{FS: fs, Fatal: fatal})
 	h.rings, errs[1] = keyring.Open(fs.PathJoin(dir, "rings"), root, keyring.Options{FS: fs, Fatal: fatal})
