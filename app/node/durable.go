@@ -28,7 +28,10 @@ const (
 // outside tests.
 func replaceFile(path string, data []byte, at func(step string) error) error {
 	if at == nil {
-		at = func(string) error { return nil }
+		at = func(step string) error {
+			crashpoint(filepath.Base(path) + ": before " + step)
+			return nil
+		}
 	}
 	next := path + ".new"
 	if err := at(beforeWrite); err != nil {
@@ -60,7 +63,11 @@ func replaceFile(path string, data []byte, at func(step string) error) error {
 	if err := at(beforeDirectory); err != nil {
 		return err
 	}
-	return syncDirectory(filepath.Dir(path))
+	if err := syncDirectory(filepath.Dir(path)); err != nil {
+		return err
+	}
+	crashpoint(filepath.Base(path) + ": done")
+	return nil
 }
 
 // syncDirectory makes the names in a directory durable.

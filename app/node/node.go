@@ -201,7 +201,7 @@ func (n *Node) openEngine(facts ledger.GenesisFacts, heartbeat time.Duration) er
 		peerIDs: strings.Join(peerIDs(n.config.P2P.Peers), ","), validators: n.genesis.validators(), heartbeat: heartbeat,
 	})
 	n.engine, err = cometnode.NewNode(config, signer, &p2p.NodeKey{PrivKey: cmted25519.PrivKey(n.keys.Node)},
-		proxy.NewConnSyncLocalClientCreator(n.app), func() (*types.GenesisDoc, error) { return document, nil },
+		proxy.NewConnSyncLocalClientCreator(callLogged(n.app)), func() (*types.GenesisDoc, error) { return document, nil },
 		n.gate.Provider(n.db), cometnode.DefaultMetricsProvider(config.Instrumentation),
 		newEngineLogger(n.log, func() { n.fatal(errConsensusFailure) }))
 	if err != nil {

@@ -54,9 +54,11 @@ func (s *State) commit(changes []ledger.Changes) error {
 	}
 	next := newView(s, b.tip)
 	current.later.Store(&superseded{values: overwritten, by: next})
+	crashpoint("state: before the batch")
 	if err := b.batch.Commit(pebble.Sync); err != nil {
 		return fmt.Errorf("write: %w", err)
 	}
+	crashpoint("state: after the batch")
 	s.edge = b.edge
 	s.current.Store(next)
 	return nil

@@ -1,0 +1,7 @@
+//go:build !crashtest
+
+package node
+
+// crashpoint names a moment between two durable steps. Builds with the tag
+// crashtest can end the process there.
+func crashpoint(string) {}
