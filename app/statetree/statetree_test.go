@@ -59,14 +59,8 @@ type tree struct {
 
 func newTree() *tree { return &tree{nodes: Memory{}, values: map[Key][]byte{}} }
 
-// fataler is what testing.T and rapid.T share here.
-type fataler interface {
-	Helper()
-	Fatalf(format string, args ...any)
-}
-
 // update applies the writes, sorted here, to the tree and to the map.
-func (tr *tree) update(t fataler, writes ...Write) []NodeWrite {
+func (tr *tree) update(t rapid.TB, writes ...Write) []NodeWrite {
 	t.Helper()
 	slices.SortFunc(writes, func(a, b Write) int { return compareKeys(a.Key, b.Key) })
 	root, nodes, err := Update(counting{tr.nodes, map[Path]bool{}}, tr.root, writes)
@@ -140,7 +134,7 @@ func TestUpdateEqualsNaiveTwin(t *testing.T) {
 }
 
 // checkNodes finds left-over and missing nodes: the store must hold what a tree built at one stroke holds.
-func checkNodes(t fataler, tr *tree) {
+func checkNodes(t rapid.TB, tr *tree) {
 	t.Helper()
 	fresh := newTree()
 	var writes []Write
@@ -154,7 +148,7 @@ func checkNodes(t fataler, tr *tree) {
 }
 
 // checkProofs proves the key, and checks that the proof holds for the truth and for nothing else.
-func checkProofs(t fataler, tr *tree, key Key) {
+func checkProofs(t rapid.TB, tr *tree, key Key) {
 	t.Helper()
 	made, err := Prove(tr.nodes, tr.root, key)
 	if err != nil {

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -37,7 +38,7 @@ func (s *State) BlockEntryAfter(i record.Index) (at record.Index, err error) {
 	}
 	found := false
 	for valid := it.First(); valid && !found; valid = it.Next() {
-		at, found = landmarkIndex(it.Key()), record.Kind(it.Value()[0]) == record.KindBlock
+		at, found = landmarkIndex(it.Key()), bytes.Equal(it.Value(), []byte{byte(record.KindBlock)})
 	}
 	if err := errors.Join(it.Error(), it.Close()); err != nil {
 		return 0, fmt.Errorf("find block of entry %d: %w", i, err)
@@ -55,7 +56,7 @@ func (s *State) TxEntryOf(i record.Index) (at record.Index, ok bool, err error) 
 	if err != nil {
 		return 0, false, fmt.Errorf("find transaction of entry %d: %w", i, err)
 	}
-	if it.Last() && record.Kind(it.Value()[0]) == record.KindTx {
+	if it.Last() && bytes.Equal(it.Value(), []byte{byte(record.KindTx)}) {
 		at, ok = landmarkIndex(it.Key()), true
 	}
 	if err := errors.Join(it.Error(), it.Close()); err != nil {
@@ -72,7 +73,10 @@ func (s *State) TxEntryOf(i record.Index) (at record.Index, ok bool, err error) 
 	if err != nil {
 		return 0, false, fmt.Errorf("entry %d: %w: %w", at, err, ErrDamaged)
 	}
-	tx := entry.(record.TxEntry)
+	tx, ok := entry.(record.TxEntry)
+	if !ok {
+		return 0, false, fmt.Errorf("entry %d is not a transaction: %w", at, ErrDamaged)
+	}
 	return at, int64(i-at) <= tx.Count, nil
 }
 
