@@ -105,14 +105,25 @@ func (s *Service) closeCustody() (err error) {
 	return err
 }
 
-// Start starts consensus and then serves: custody has followed the log to its
-// end before the first caller is answered.
-func (s *Service) Start() error {
+// Start starts consensus, serves operators, and then departments and auditors:
+// once the first block is there, since without the registry of the genesis
+// nobody is known, and once custody has followed the log to its end. It returns
+// early, without an error, where ctx ends.
+func (s *Service) Start(ctx context.Context) error {
 	if err := s.node.Start(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	s.cancel = cancel
+	if err := s.listenForOperators(); err != nil {
+		return err
+	}
+	ctx, s.cancel = context.WithCancel(ctx)
+	for next := s.node.NextBlock(); s.node.View().Head().Size == 0; next = s.node.NextBlock() {
+		select {
+		case <-next:
+		case <-ctx.Done():
+			return nil
+		}
+	}
 	if s.custody != nil {
 		if err := s.custody.CatchUp(ctx); err != nil {
 			return err
@@ -122,7 +133,7 @@ func (s *Service) Start() error {
 	return s.listen()
 }
 
-// listen opens the listeners. The operators' socket is for the owner alone.
+// listen opens the listeners for departments and auditors.
 func (s *Service) listen() error {
 	grpc, err := net.Listen("tcp", s.node.config.GRPC.Listen)
 	if err != nil {
@@ -142,6 +153,11 @@ func (s *Service) listen() error {
 		}
 		s.run("tiles", func() error { return s.tiles.ServeTLS(tiles, "", "") })
 	}
+	return nil
+}
+
+// listenForOperators opens the operators' socket, for the owner alone.
+func (s *Service) listenForOperators() error {
 	// Pebble's lock says that no other process runs this home: what stands at
 	// the socket's place is left over.
 	if err := os.Remove(s.node.home.Socket()); err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -62,8 +62,8 @@ func (o options) start(c *cobra.Command, flags map[string]string) error {
 	if err != nil {
 		return withCode(exitPrecondition, err)
 	}
-	err = service.Start()
-	if err == nil {
+	err = service.Start(c.Context())
+	if err == nil && c.Context().Err() == nil {
 		addresses := service.Addresses()
 		fmt.Fprintf(c.OutOrStdout(), "serving: gRPC %s, tiles %s\n", addresses.GRPC, addresses.Tiles)
 		err = service.Wait(c.Context())

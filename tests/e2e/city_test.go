@@ -1,0 +1,229 @@
+// Package e2e tries the shipped programs as their users would: real processes,
+// real TLS, real files. Whatever a test starts it ends by its own process id.
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/pem"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+
+	"github.com/muniment/muniment/app/identity"
+	"github.com/muniment/muniment/app/node"
+	"github.com/muniment/muniment/app/receipt"
+	"github.com/muniment/muniment/app/record"
+)
+
+// programs is where TestMain puts the three programs.
+var programs string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "muniment-e2e")
+		if err != nil {
+			panic(err)
+		}
+		defer os.RemoveAll(dir)
+		programs = dir
+		build := exec.Command("go", "build", "-o", dir, "./cmd/munimentd", "./cmd/muniment-verify")
+		build.Dir = "../.."
+		if out, err := build.CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "build the programs: %v\n%s", err, out)
+			return 1
+		}
+		return m.Run()
+	}())
+}
+
+// office is an office of the city with its two keys.
+type office struct {
+	code            record.Code
+	roles           []record.Role
+	signing, access ed25519.PrivateKey
+}
+
+// city is a network of one validator with a few offices.
+type city struct {
+	home    node.Home
+	address string
+	network receipt.Network
+	offices map[record.Code]office
+}
+
+const passphrase = "for tests alone"
+
+func newKey(t testing.TB) ed25519.PrivateKey {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// freeAddress gives an address of the loopback that nobody listens on now.
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// newCity founds a network in a new home, with keys that derive quickly.
+func newCity(t testing.TB) *city {
+	t.Helper()
+	c := &city{home: node.Home(filepath.Join(t.TempDir(), "home")), address: freeAddress(t), offices: map[record.Code]office{}}
+	for _, o := range []office{
+		{code: "CLERK", roles: []record.Role{record.RoleDepartment, record.RoleClerk, record.RoleGovernor}},
+		{code: "DPW", roles: []record.Role{record.RoleDepartment}},
+		{code: "CIO", roles: []record.Role{record.RoleIT, record.RoleGovernor}},
+	} {
+		o.signing, o.access = newKey(t), newKey(t)
+		c.offices[o.code] = o
+	}
+	_, err := node.Init(c.home, node.InitOptions{
+		Keys:    node.KeyOptions{Rand: rand.Reader, Passphrase: []byte(passphrase), Iterations: 1000, Custodian: true, Now: time.Now()},
+		ChainID: "muniment-test-1", Origin: "records.example.org/test", Address: c.address, Facts: c.facts,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(c.home.Network())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.network, err = receipt.ParseNetwork(text); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func (c *city) facts(custodian record.KeyID) []record.Fact {
+	facts := []record.Fact{&record.Parameters{AnchorDays: 7, OtherDays: 180, ProposalDays: 30, JumpSeconds: 600}}
+	for _, code := range []record.Code{"CIO", "CLERK", "DPW"} {
+		o := c.offices[code]
+		facts = append(facts, &record.Office{Code: code, Roles: o.roles, Status: record.StatusActive})
+		for use, key := range map[record.KeyUse]ed25519.PrivateKey{record.UseSigning: o.signing, record.UseAccess: o.access} {
+			facts = append(facts, &record.Key{Office: code, Use: use, PublicKey: [32]byte(key.Public().(ed25519.PublicKey)), Status: record.StatusActive})
+		}
+	}
+	governors := []record.Code{"CIO", "CLERK"}
+	return append(facts,
+		&record.Governance{Subject: record.SubjectRecords, Offices: governors, Threshold: 2, Required: []record.Code{"CLERK"}},
+		&record.Governance{Subject: record.SubjectSecurity, Offices: governors, Threshold: 2, Required: []record.Code{"CIO"}},
+		&record.CustodianSet{Code: "CITY", Custodians: []record.KeyID{custodian}},
+		&record.Series{Code: "DEMO-MINUTES", Granularity: record.GranularityDay, Status: record.StatusActive},
+		&record.Series{Code: "DEMO-PERMITS", Granularity: record.GranularityMonth, Departments: []record.Code{"DPW"}, Status: record.StatusActive},
+	)
+}
+
+// running is a munimentd process.
+type running struct {
+	t      testing.TB
+	cmd    *exec.Cmd
+	stderr bytes.Buffer
+	done   chan error
+}
+
+// start runs munimentd for the city and returns once it serves.
+func (c *city) start(t testing.TB) *running {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "passphrase")
+	if err := os.WriteFile(file, []byte(passphrase+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := &running{t: t, done: make(chan error, 1)}
+	r.cmd = exec.Command(filepath.Join(programs, "munimentd"), "start", "--home", string(c.home), "--passphrase-file", file,
+		"--set", "grpc.listen="+c.address, "--set", "p2p.listen=127.0.0.1:0", "--set", "tiles.listen=127.0.0.1:0", "--set", "monitor.listen=127.0.0.1:0")
+	r.cmd.Stderr = &r.stderr
+	stdout, err := r.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.kill)
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	go func() { r.done <- r.cmd.Wait() }()
+	if err != nil || !strings.HasPrefix(line, "serving:") {
+		t.Fatalf("munimentd said %q: %v\n%s", line, err, r.stderr.String())
+	}
+	return r
+}
+
+// stop ends the process as an operator would and wants exit code 0.
+func (r *running) stop() {
+	r.t.Helper()
+	r.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case err := <-r.done:
+		r.done <- err
+		if err != nil {
+			r.t.Fatalf("munimentd ended with %v\n%s", err, r.stderr.String())
+		}
+	case <-time.After(30 * time.Second):
+		r.t.Fatalf("munimentd does not stop\n%s", r.stderr.String())
+	}
+}
+
+func (r *running) kill() {
+	r.cmd.Process.Kill()
+	err := <-r.done
+	r.done <- err
+}
+
+// account makes an account certificate of an office with its key.
+func (c *city) account(t testing.TB, code record.Code) tls.Certificate {
+	t.Helper()
+	key := newKey(t)
+	der, err := identity.Issue(rand.Reader, c.offices[code].access, identity.Account{Office: code, ID: "00112233445566aa"},
+		key.Public().(ed25519.PublicKey), time.Now().Add(-time.Minute), time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// dial connects to the node as an account of an office.
+func (c *city) dial(t testing.TB, code record.Code) *grpc.ClientConn {
+	t.Helper()
+	config, err := identity.ClientConfig(c.account(t, code), c.network.Nodes[0].Certificate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := grpc.NewClient(c.address, grpc.WithTransportCredentials(credentials.NewTLS(config)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+func pemText(kind string, der []byte) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+}
+
+func ctx(t testing.TB) context.Context {
+	c, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	return c
+}
