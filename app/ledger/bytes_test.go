@@ -40,7 +40,7 @@ func TestStateValueBytes(t *testing.T) {
 			"01"+ // entry 1
 			"4c 0a0a 0807 10b401 181e 20d804")}, // Fact.parameters: 7, 180, 30, 600
 		{"a suspended key", ledger.StateKeyKey(keyID("LIBRARY")), "key/", slices.Concat(unhex(t, "85 01"+ // array of 5, version
-			"18 1e"+ // entry 30, the suspension
+			"0e"+ // entry 14 registered it
 			"58 31 1a2f 0a07 4c494252415259 1001 1a20"), library[:], unhex(t, "2002"+ // Fact.key: LIBRARY, signing, its public key, suspended
 			"01"+ // at height 1
 			"01"))}, // approvals from height 1 are void

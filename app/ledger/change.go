@@ -72,7 +72,7 @@ func changeKey(v View, f *record.Key, at record.Index, height int64) ([]Value, C
 		case suspended != *f:
 			return nil, CodeKeyRegistered, nil
 		}
-		values, err := keyValues(KeyState{Key: *f, Index: at, Suspended: height})
+		values, err := keyValues(KeyState{Key: *f, Registered: now.Registered, Suspended: height})
 		return values, OK, err
 	}
 	if f.Status != record.StatusActive {
@@ -85,7 +85,7 @@ func changeKey(v View, f *record.Key, at record.Index, height int64) ([]Value, C
 	if taken {
 		return nil, CodeKeyRegistered, nil
 	}
-	values, err := keyValues(KeyState{Key: *f, Index: at})
+	values, err := keyValues(KeyState{Key: *f, Registered: at})
 	if err != nil || f.Use != record.UseSigning {
 		return values, OK, err
 	}

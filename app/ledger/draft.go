@@ -152,7 +152,7 @@ func (d *draft) seal(c *Changes) error {
 			return fmt.Errorf("update the state of block %d: %w", c.Height, err)
 		}
 	}
-	if err := d.add(record.BlockEntry{Height: c.Height, Time: c.Time, StateRoot: c.StateRoot}); err != nil {
+	if err := d.add(record.BlockEntry{Height: c.Height, Time: c.Time, First: record.Index(c.FirstIndex), StateRoot: c.StateRoot}); err != nil {
 		return err
 	}
 	c.Entries, c.Anchors, c.Size, c.Head.Size = d.entries, d.anchors, d.head.Size, d.head.Size

@@ -88,7 +88,7 @@ func (d *draft) state(f record.Fact) error {
 }
 
 func (d *draft) stateKey(f *record.Key, at record.Index) error {
-	values, err := keyValues(KeyState{Key: *f, Index: at})
+	values, err := keyValues(KeyState{Key: *f, Registered: at})
 	if err != nil {
 		return err
 	}

@@ -62,20 +62,21 @@ func (m memoryTiles) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 	return hashes, nil
 }
 
-// Block 1 carries the genesis time, whatever the clock says; the step to block 2
+// Block 1 carries the genesis time, whatever the clock says; the step to block 3
 // is the first that can be a jump.
 func TestBlock1IsNoJump(t *testing.T) {
 	c, _ := start(t)
-	first, _ := c.apply(t, at("2031-01-02"))
-	if len(first.Entries) != 0 {
-		t.Errorf("block 1, a day after genesis, has %d entries, want none", len(first.Entries))
+	for _, date := range []string{"2031-01-02", "2031-02-03"} {
+		if changes, _ := c.apply(t, at(date)); len(changes.Entries) != 0 {
+			t.Errorf("block %d, %s, has %d entries, want none", changes.Height, date, len(changes.Entries))
+		}
 	}
-	second, _ := c.apply(t, at("2031-01-03"))
-	if len(second.Entries) != 2 {
-		t.Fatalf("block 2, a day after block 1, has %d entries, want a jump and a block", len(second.Entries))
+	third, _ := c.apply(t, at("2031-02-04"))
+	if len(third.Entries) != 2 {
+		t.Fatalf("block 3, a day after block 2, has %d entries, want a jump and a block", len(third.Entries))
 	}
-	want := record.JumpEntry{Height: 2, Before: at("2031-01-02"), After: at("2031-01-03")}
-	if e, err := record.ParseEntry(second.Entries[0]); err != nil || e != want {
+	want := record.JumpEntry{Height: 3, Before: at("2031-02-03"), After: at("2031-02-04")}
+	if e, err := record.ParseEntry(third.Entries[0]); err != nil || e != want {
 		t.Errorf("entry = %+v, %v, want %+v", e, err, want)
 	}
 }

@@ -52,14 +52,16 @@ func (m Machine) Apply(v View, b Block) (Changes, []Result, error) {
 }
 
 // recordJump puts a jump entry first in a block whose time is further from the
-// last block's than the parameters allow. Block 1 carries the genesis time.
+// last block's than the parameters allow. Block 1 carries the genesis time, and
+// the network may have begun to run long after it: the first step between two
+// clocks is that to block 3.
 func (d *draft) recordJump(b Block) error {
 	p, err := ParametersOf(d)
 	if err != nil {
 		return err
 	}
 	before := d.head.Time
-	if b.Height == 1 || b.Time-before <= int64(p.JumpSeconds)*1e9 {
+	if b.Height <= 2 || b.Time-before <= int64(p.JumpSeconds)*1e9 {
 		return nil
 	}
 	return d.add(record.JumpEntry{Height: b.Height, Before: before, After: b.Time})

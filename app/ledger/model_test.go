@@ -33,7 +33,7 @@ type modelFact struct {
 }
 
 type modelKey struct {
-	at               int64
+	registered       int64
 	fact             record.Key
 	suspended, since int64
 }
@@ -105,7 +105,10 @@ func (m *model) state(f record.Fact, height int64) int64 {
 		id := record.KeyIDOf(f.NodeKey[:])
 		name = "node/" + string(id[:])
 	case *record.Key:
-		k := modelKey{at: at, fact: *f}
+		k := modelKey{registered: at, fact: *f}
+		if before, known := m.keys[f.ID()]; known {
+			k.registered = before.registered
+		}
 		if f.Status == record.StatusSuspended {
 			k.suspended = height
 		}
@@ -119,7 +122,7 @@ func (m *model) state(f record.Fact, height int64) int64 {
 // block carries out a block and gives the answers to its transactions.
 func (m *model) block(height, time int64, txs [][]byte) []modelAnswer {
 	start := m.size()
-	if height > 1 && time-m.time > int64(m.parameters().JumpSeconds)*1e9 {
+	if height > 2 && time-m.time > int64(m.parameters().JumpSeconds)*1e9 {
 		m.write(record.JumpEntry{Height: height, Before: m.time, After: time})
 	}
 	m.height, m.time = height, time
@@ -132,7 +135,7 @@ func (m *model) block(height, time int64, txs [][]byte) []modelAnswer {
 		answers = append(answers, answer)
 	}
 	if m.size() > start {
-		m.write(record.BlockEntry{Height: height, Time: time, StateRoot: m.stateRoot()})
+		m.write(record.BlockEntry{Height: height, Time: time, First: record.Index(start), StateRoot: m.stateRoot()})
 	}
 	return answers
 }
@@ -423,7 +426,7 @@ func (m *model) suspend(msg *record.SuspendKey, office record.Office, height int
 		return "LOCKOUT", nil
 	}
 	return "", func() {
-		k.at = m.write(record.SuspensionEntry{Office: office.Code, KeyID: msg.KeyID, SinceHeight: msg.SinceHeight})
+		m.write(record.SuspensionEntry{Office: office.Code, KeyID: msg.KeyID, SinceHeight: msg.SinceHeight})
 		m.keys[msg.KeyID] = k
 	}
 }

@@ -26,7 +26,7 @@ func (m *model) values() map[string][]byte {
 	signing := map[string][]any{}
 	for id, k := range m.keys {
 		b, _ := record.MarshalFact(&k.fact)
-		all["key/"+string(id[:])] = modelCBOR([]any{int64(1), k.at, b, k.suspended, k.since})
+		all["key/"+string(id[:])] = modelCBOR([]any{int64(1), k.registered, b, k.suspended, k.since})
 		if k.fact.Use == record.UseSigning {
 			name := "signing/" + string(k.fact.Office)
 			signing[name] = append(signing[name], slices.Clone(id[:]))

@@ -142,8 +142,8 @@ func TestS0_20_OfficesAndKeysAreDecidedBySecurity(t *testing.T) {
 	if results[0].Code != ledger.OK || results[0].Count != 2 {
 		t.Errorf("a threshold of one: %+v, want OK with a proposal and a fact", results[0])
 	}
-	if k, ok, err := ledger.KeyOf(c.view, keyID("DPW/2")); !ok || err != nil || k.Index != results[0].TxIndex+2 {
-		t.Errorf("key = %+v, %t, %v, want it stated by entry %d", k, ok, err, results[0].TxIndex+2)
+	if k, ok, err := ledger.KeyOf(c.view, keyID("DPW/2")); !ok || err != nil || k.Registered != results[0].TxIndex+2 {
+		t.Errorf("key = %+v, %t, %v, want it registered by entry %d", k, ok, err, results[0].TxIndex+2)
 	}
 }
 

@@ -10,9 +10,9 @@ import (
 // KeyState is a registered key and what became of it.
 type KeyState struct {
 	record.Key
-	Index     record.Index // entry that last changed it
-	Suspended int64        // height of the suspension; 0: active
-	Since     int64        // its approvals at or after this height are void; 0: none are
+	Registered record.Index // fact entry that registered it, for good
+	Suspended  int64        // height of the suspension; 0: active
+	Since      int64        // its approvals at or after this height are void; 0: none are
 }
 
 // voids tells whether an approval by the key at a height has been voided.
@@ -108,7 +108,7 @@ func KeyOf(v View, id record.KeyID) (KeyState, bool, error) {
 func parseKey(v Value) (KeyState, error) {
 	r := open(v.Value, 4)
 	at, fact := r.number(), r.fact()
-	k := KeyState{Index: record.Index(at), Suspended: r.number(), Since: r.number()}
+	k := KeyState{Registered: record.Index(at), Suspended: r.number(), Since: r.number()}
 	if err := r.end(v.Key); err != nil {
 		return KeyState{}, err
 	}

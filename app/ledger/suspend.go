@@ -32,7 +32,7 @@ func (a *act) suspend(m *record.SuspendKey) (Code, error) {
 		key.Status, key.Suspended = record.StatusSuspended, a.header.Height
 	}
 	key.Since = m.SinceHeight
-	key.Index = a.add(record.SuspensionEntry{Office: a.office.Code, KeyID: m.KeyID, SinceHeight: m.SinceHeight})
+	a.add(record.SuspensionEntry{Office: a.office.Code, KeyID: m.KeyID, SinceHeight: m.SinceHeight})
 	values, err := keyValues(key)
 	if err != nil {
 		return 0, err

@@ -286,7 +286,7 @@ func (s *script) entryLine(t *testing.T, e record.Entry) string {
 		}
 		return "fact " + s.factLine(f)
 	case record.BlockEntry:
-		return fmt.Sprintf("block %d %s state %x", e.Height, moment(e.Time), e.StateRoot[:4])
+		return fmt.Sprintf("block %d %s from %d state %x", e.Height, moment(e.Time), e.First, e.StateRoot[:4])
 	case record.TxEntry:
 		return fmt.Sprintf("tx by %s until %s count %d body %d bytes", s.keyName(e.KeyID), date(e.NotAfter), e.Count, len(e.Body))
 	case record.JumpEntry:
@@ -355,7 +355,7 @@ func (s *script) show(t *testing.T, out *strings.Builder, what string, args map[
 	case "key":
 		var k ledger.KeyState
 		if k, known, err = ledger.KeyOf(s.view, keyID(args["name"])); known {
-			fmt.Fprintf(out, "%s, entry %d, suspended %d since %d\n", s.factLine(&k.Key), k.Index, k.Suspended, k.Since)
+			fmt.Fprintf(out, "%s, registered %d, suspended %d since %d\n", s.factLine(&k.Key), k.Registered, k.Suspended, k.Since)
 		}
 	case "proposal":
 		var p ledger.Proposal

@@ -58,14 +58,14 @@ func factValue(at record.Index, fact []byte) []byte {
 	return appendBytes(appendNumber(newValue(2), at), fact)
 }
 
-// keyValue is [1, index of the entry that last changed the key, fact, height of
-// the suspension or 0, height from which its approvals are void or 0].
+// keyValue is [1, index of the fact entry that registered the key, fact, height
+// of the suspension or 0, height from which its approvals are void or 0].
 func keyValue(k KeyState) ([]byte, error) {
 	fact, err := record.MarshalFact(&k.Key)
 	if err != nil {
 		return nil, err
 	}
-	b := appendBytes(appendNumber(newValue(4), k.Index), fact)
+	b := appendBytes(appendNumber(newValue(4), k.Registered), fact)
 	return appendNumber(appendNumber(b, k.Suspended), k.Since), nil
 }
 

@@ -71,6 +71,7 @@ func (p parts) complete(entry record.Entry) error {
 		needsTx, mayTx = true, true
 	case record.FactEntry:
 		mayTx = true // a fact of the genesis has none
+		needsTx = p.block != nil && p.block.Height != 0
 	case record.TxEntry:
 		isTx = true
 	case record.BlockEntry:
@@ -90,23 +91,26 @@ func (p parts) complete(entry record.Entry) error {
 	return nil
 }
 
-// ownBlock tells whether it is shown that the block entry ends the very block
-// of the entry at index: nothing stands between that could end a block, or
-// it is the first block of all.
-func (p parts) ownBlock(index int64) bool {
-	return p.block.Height == 0 || p.blockIndex == index || p.blockIndex == index+1 || p.tx != nil && p.blockIndex == p.txIndex+p.tx.Count+1
+// inBlock tells whether an entry and the more entries behind it are among those
+// that the block entry closes.
+func (p parts) inBlock(index, more int64) bool {
+	return int64(p.block.First) <= index && more < p.blockIndex-index
 }
 
 // checkPlaces takes steps 11 and 12: where the parts stand in the log.
 func (p parts) checkPlaces(index int64) error {
-	if p.blockIndex < index {
-		return refuse(BlockBeforeEntry, "the block entry %d stands before entry %d", p.blockIndex, index)
+	inside := index
+	if index == p.blockIndex {
+		inside-- // a block entry closes the one before it, at least
+	}
+	if !p.inBlock(inside, 0) {
+		return refuse(BlockElsewhere, "entry %d is not in the block from entry %d to %d", index, p.block.First, p.blockIndex)
 	}
 	if p.tx != nil && p.txIndex != index && (index <= p.txIndex || index-p.txIndex > p.tx.Count) {
 		return refuse(TxElsewhere, "entry %d is not among the %d items of the transaction at %d", index, p.tx.Count, p.txIndex)
 	}
-	if p.tx != nil && p.blockIndex-p.txIndex <= p.tx.Count {
-		return refuse(BlockBeforeEntry, "the block entry %d stands among the items of the transaction at %d", p.blockIndex, p.txIndex)
+	if p.tx != nil && !p.inBlock(p.txIndex, p.tx.Count) {
+		return refuse(BlockElsewhere, "the transaction at %d is not in the block from entry %d to %d", p.txIndex, p.block.First, p.blockIndex)
 	}
 	return nil
 }

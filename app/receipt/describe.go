@@ -28,6 +28,7 @@ func describe(e record.Entry) (kind string, fields []Field) {
 		kind = "block"
 		number("height", e.Height)
 		add("time", clock(e.Time))
+		number("first entry", int64(e.First))
 		hash("state root", e.StateRoot[:])
 	case record.TxEntry:
 		kind = "transaction"

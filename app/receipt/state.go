@@ -83,6 +83,8 @@ func ParseState(text []byte) (StateReceipt, error) {
 
 // VerifyState judges a state receipt against a network file. Like
 // [VerifyWith] it takes a consistency proof, needed for closed eras alone.
+// What passes answers for the state key in the text alone: the caller compares
+// it ([State].Key) with the key that the question is about.
 func VerifyState(n Network, text []byte, toPin tlog.TreeProof) (Verdict, error) {
 	v := newVerdict(n)
 	return v.conclude(v.state(n, text, toPin))
@@ -119,8 +121,8 @@ func (v *Verdict) state(n Network, text []byte, toPin tlog.TreeProof) error {
 	}
 	v.tree(standing)
 	v.entry(entry, r.Index, r.Entry)
-	v.block(block, r.Index, true)
-	v.State = &State{Key: hex.EncodeToString(r.Key), Present: r.Value != nil, Value: hex.EncodeToString(r.Value), value: r.Value}
+	v.block(block, r.Index)
+	v.State = &State{Key: hex.EncodeToString(r.Key), Present: r.Value != nil, Value: hex.EncodeToString(r.Value), key: r.Key, value: r.Value}
 	if r.Value != nil {
 		v.proven("the state after block %d held this value under the key", block.Height)
 	} else {

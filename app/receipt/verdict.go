@@ -37,8 +37,8 @@ type Verdict struct {
 	Validators []string `json:"validators,omitempty"`
 	Witnesses  []string `json:"witnesses,omitempty"`
 
-	NotBefore   *Moment `json:"not_before,omitempty"`
-	NotAfter    *Moment `json:"not_after,omitempty"`
+	NotBefore   *Moment `json:"not_before,omitempty"`   // PASSED only, then always
+	NotAfter    *Moment `json:"not_after,omitempty"`    // likewise
 	WitnessedBy *Moment `json:"witnessed_by,omitempty"` // grade witnessed only
 	BlockHeight int64   `json:"block_height"`
 	BlockIndex  int64   `json:"block_index"`
@@ -78,6 +78,7 @@ type State struct {
 	Key     string `json:"key"` // hex
 	Present bool   `json:"present"`
 	Value   string `json:"value,omitempty"` // hex
+	key     []byte
 	value   []byte
 }
 
@@ -134,15 +135,11 @@ func (v *Verdict) entry(e record.Entry, index int64, raw []byte) {
 	v.proven("entry %d of the log is this %s", index, v.Kind)
 }
 
-func (v *Verdict) block(b record.BlockEntry, index int64, own bool) {
+// block states in which block the entry was logged, and so since when it can be there.
+func (v *Verdict) block(b record.BlockEntry, index int64) {
 	v.BlockHeight, v.BlockIndex = b.Height, index
-	if own {
-		v.NotBefore = &Moment{Time: time.Unix(0, b.Time).UTC(), Source: fmt.Sprintf("consensus of the validators: time of block %d, entry %d", b.Height, index)}
-		v.proven("it was logged in block %d", b.Height)
-		return
-	}
-	v.proven("it was in the log when block %d ended, at %s", b.Height, clock(b.Time))
-	v.notProven("in which block it was logged, and so a time before which it was not: the receipt shows block %d or an earlier one", b.Height)
+	v.NotBefore = &Moment{Time: time.Unix(0, b.Time).UTC(), Source: fmt.Sprintf("consensus of the validators: time of block %d, entry %d", b.Height, index)}
+	v.proven("it was logged in block %d", b.Height)
 }
 
 // act states who signed, and what of it was seen.
@@ -188,7 +185,7 @@ func (v Verdict) Text() string {
 		line("  "+f.Name, "%s", f.Value)
 	}
 	if v.State != nil {
-		line("state key", "%s", v.State.Key)
+		line("state key", "%s (%+q)", v.State.Key, v.State.key)
 		line("state value", "%s", v.State.describe())
 	}
 	if v.Signed != nil {
@@ -196,9 +193,7 @@ func (v Verdict) Text() string {
 	}
 	line("grade", "%s, %s", v.Grade, v.Cosigners)
 	line("tree", "%d entries, root %s", v.TreeSize, v.Root)
-	if v.NotBefore != nil {
-		line("not before", "%s (%s)", v.NotBefore.Time.Format(time.RFC3339Nano), v.NotBefore.Source)
-	}
+	line("not before", "%s (%s)", v.NotBefore.Time.Format(time.RFC3339Nano), v.NotBefore.Source)
 	line("not after", "%s (%s)", v.NotAfter.Time.Format(time.RFC3339), v.NotAfter.Source)
 	if v.WitnessedBy != nil {
 		line("witnessed by", "%s (%s)", v.WitnessedBy.Time.Format(time.RFC3339), v.WitnessedBy.Source)

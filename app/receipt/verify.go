@@ -73,7 +73,7 @@ func (v *Verdict) receipt(n Network, text []byte, toPin tlog.TreeProof) error {
 	}
 	v.tree(standing)
 	v.entry(entry, r.Index, r.Entry)
-	v.block(*p.block, p.blockIndex, p.ownBlock(r.Index))
+	v.block(*p.block, p.blockIndex)
 	v.act(entry, p, bodyKnown)
 	return nil
 }

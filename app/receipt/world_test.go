@@ -30,6 +30,7 @@ type world struct {
 	entries [][]byte
 	hashes  []tlog.Hash // stored hashes of the log tree
 	blocks  []int64     // indexes of block entries
+	first   int64       // first entry of the block in the making
 	state   statetree.Memory
 	root    statetree.Hash
 	height  int64
@@ -94,8 +95,8 @@ func (w *world) endBlock() int64 {
 	}
 	w.state.Apply(nodes)
 	w.root = root
-	at := w.add(record.BlockEntry{Height: w.height, Time: start + w.height*second, StateRoot: root})
-	w.blocks = append(w.blocks, at)
+	at := w.add(record.BlockEntry{Height: w.height, Time: start + w.height*second, First: record.Index(w.first), StateRoot: root})
+	w.blocks, w.first = append(w.blocks, at), at+1
 	w.height++
 	return at
 }
@@ -236,7 +237,7 @@ func (w *world) receipt(size, index int64) []byte {
 func (w *world) txOf(index int64) (int64, record.TxEntry, bool) {
 	for at := index - 1; at >= 0; at-- {
 		if e, ok := must1(record.ParseEntry(w.entries[at])).(record.TxEntry); ok {
-			return at, e, index <= at+e.Count
+			return at, e, index-at <= e.Count
 		}
 	}
 	return 0, record.TxEntry{}, false

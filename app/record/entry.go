@@ -63,6 +63,7 @@ type FactEntry struct {
 type BlockEntry struct {
 	Height    int64
 	Time      int64 // Unix nanoseconds
+	First     Index // of the block's entries; 0 in the block of height 0
 	StateRoot [32]byte
 }
 
@@ -143,7 +144,9 @@ func (e FactEntry) check() error {
 	return err
 }
 
-func (e BlockEntry) check() error { return notNegative("block entry", e.Height, e.Time) }
+func (e BlockEntry) check() error {
+	return notNegative("block entry", e.Height, e.Time, int64(e.First))
+}
 
 func (e TxEntry) check() error {
 	if len(e.Body) > MaxBodyBytes {
@@ -238,7 +241,7 @@ func MarshalEntry(e Entry) ([]byte, error) {
 	case FactEntry:
 		values = append(values, e.Fact)
 	case BlockEntry:
-		values = append(values, e.Height, e.Time, e.StateRoot)
+		values = append(values, e.Height, e.Time, e.First, e.StateRoot)
 	case TxEntry:
 		values = append(values, e.KeyID, e.Signature, e.BodyHash, e.Nonce, e.NotAfter, e.Count, notNil(e.Body))
 	case JumpEntry:

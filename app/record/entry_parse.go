@@ -53,7 +53,7 @@ func (r *reader) entry(k Kind) Entry {
 	case KindFact:
 		return FactEntry{Fact: r.bytes()}
 	case KindBlock:
-		e := BlockEntry{Height: r.number(), Time: r.number()}
+		e := BlockEntry{Height: r.number(), Time: r.number(), First: Index(r.number())}
 		r.fixed(e.StateRoot[:])
 		return e
 	case KindTx:

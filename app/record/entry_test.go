@@ -25,7 +25,8 @@ func sampleEntries(t testing.TB) []Entry {
 	return []Entry{
 		GenesisEntry{Network: fill[Network](1), ChainID: "muniment-demo-1", Origin: "records.example.org/demo", Time: 1_900_000_000_000_000_000},
 		FactEntry{Fact: fact},
-		BlockEntry{Height: 7, Time: 1_900_000_000_000_000_001, StateRoot: fill[[32]byte](2)},
+		BlockEntry{Height: 7, Time: 1_900_000_000_000_000_001, First: 31, StateRoot: fill[[32]byte](2)},
+		BlockEntry{Time: 1_900_000_000_000_000_000},
 		TxEntry{KeyID: fill[KeyID](3), BodyHash: fill[[32]byte](4), Nonce: Nonce{5}, NotAfter: 22_000, Count: 2, Body: []byte{1, 2, 3}},
 		TxEntry{KeyID: fill[KeyID](3), Count: 4096},
 		JumpEntry{Height: 9, Before: 10, After: 11},
@@ -82,6 +83,19 @@ func TestAnchorEntryBytes(t *testing.T) {
 	}
 }
 
+// TestBlockEntryBytes pins the form byte by byte.
+func TestBlockEntryBytes(t *testing.T) {
+	got, err := MarshalEntry(BlockEntry{Height: 7, Time: 1_900_000_000_000_000_001, First: 300, StateRoot: fill[[32]byte](0)})
+	want := "86" + "01" + "03" + // array of 6, version 1, kind 3
+		"07" + // height
+		"1b1a5e27eef13e0001" + // time
+		"19012c" + // first entry 300
+		"5820000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+	if err != nil || hex.EncodeToString(got) != want {
+		t.Errorf("got  %x, %v\nwant %s", got, err, want)
+	}
+}
+
 // TestEachByteOfAnEntryCounts flips every byte: what still parses must be the
 // canonical form of something else.
 func TestEachByteOfAnEntryCounts(t *testing.T) {
@@ -125,16 +139,18 @@ func TestEntriesOfBadFormAreRefused(t *testing.T) {
 	office := make([]byte, 32)
 	for name, b := range map[string][]byte{
 		"empty":                       {},
-		"version 2":                   raw(2, 3, 1, 1, office),
+		"version 2":                   raw(2, 3, 1, 1, 1, office),
 		"unknown kind":                raw(1, 99, 1),
-		"block with a field too many": raw(1, 3, 1, 1, office, 1),
-		"block with a short root":     raw(1, 3, 1, 1, office[:31]),
-		"negative height":             raw(1, 3, -1, 1, office),
+		"block with a field too many": raw(1, 3, 1, 1, 1, office, 1),
+		"block without its first":     raw(1, 3, 1, 1, office),
+		"block with a short root":     raw(1, 3, 1, 1, 1, office[:31]),
+		"negative height":             raw(1, 3, -1, 1, 1, office),
+		"negative first":              raw(1, 3, 1, 1, -1, office),
 		"null body":                   raw(1, 4, office, make([]byte, 64), office, make([]byte, 16), 1, 1, nil),
 		"office in lower case":        raw(1, 48, "clerk", office),
 		"float day":                   raw(1, 16, "A", "B", "", office, 1.5, 0),
 		"unknown flag":                raw(1, 16, "A", "B", "", office, 1, 2),
-		"number in two bytes":         {0x85, 0x18, 0x01, 0x03, 0x01, 0x01, 0x40},
+		"number in two bytes":         append([]byte{0x86, 0x18}, raw(1, 3, 1, 1, 1, office)[1:]...),
 		"indefinite array":            {0x9f, 0x01, 0x03, 0xff},
 		"supersedes itself":           raw(1, 17, "A", 5, 5),
 	} {

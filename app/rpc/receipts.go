@@ -80,7 +80,7 @@ func (s *Server) leavesOf(view ledger.View, entry record.Entry, index, block rec
 		return nil, err
 	}
 	if ok {
-		leaves = append(leaves, key.Index)
+		leaves = append(leaves, key.Registered)
 	}
 	return leaves, nil
 }

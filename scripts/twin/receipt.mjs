@@ -298,7 +298,7 @@ const checkClocks = (time, notAfter) => need(time <= (notAfter + 60n) * 1_000_00
 const FIELDS = {
   1: ['genesis', 'network b32', 'chain text', 'origin text', 'time uint'],
   2: ['fact', 'fact bytes'],
-  3: ['block', 'height uint', 'time uint', 'stateRoot b32'],
+  3: ['block', 'height uint', 'time uint', 'first uint', 'stateRoot b32'],
   4: ['transaction', 'keyID b32', 'signature b64', 'bodyHash b32', 'nonce b16', 'notAfter uint', 'count uint', 'body bytes'],
   5: ['jump', 'height uint', 'before uint', 'after uint'],
   16: ['anchor', 'office code', 'series code', 'custody optional', 'commitment b32', 'day int', 'flags uint'],
@@ -428,9 +428,7 @@ export function verify(n, text, toPin = []) {
     }
     checkAct(n, entry, parts);
     checkClocks(parts.block.time, standing.notAfter);
-    const { block, tx } = parts;
-    const own = block.height === 0n || block.index <= entry.index + 1 || (tx && block.index === tx.index + Number(tx.count) + 1);
-    return { grade: standing.grade, notAfter: standing.notAfter, notBefore: own ? block.time : undefined };
+    return { grade: standing.grade, notAfter: standing.notAfter, notBefore: parts.block.time };
   });
 }
 
@@ -449,7 +447,8 @@ function sortParts(entry, leaves) {
     parts[role[e.kind]] = e;
   }
   const acts = ['anchor', 'supersession', 'proposal', 'approval', 'suspension'];
-  const needsTx = acts.includes(entry.kind);
+  const ofGenesis = parts.block === undefined || parts.block.height === 0n;
+  const needsTx = acts.includes(entry.kind) || (entry.kind === 'fact' && !ofGenesis);
   const needsKey = parts.tx !== undefined || needsTx || entry.kind === 'transaction';
   need(parts.tx === undefined || needsTx || entry.kind === 'fact', 'PART_UNEXPECTED');
   need(parts.key === undefined || needsKey, 'PART_UNEXPECTED');
@@ -464,11 +463,13 @@ function sortParts(entry, leaves) {
 
 // checkAct takes steps 11 to 15.
 function checkAct(n, entry, { block, tx, key }) {
-  need(block.index >= entry.index, 'BLOCK_BEFORE_ENTRY');
+  const inBlock = (first, last) => need(block.first <= first && last < block.index, 'BLOCK_ELSEWHERE');
+  if (entry.kind === 'block') inBlock(entry.index - 1, entry.index - 1);
+  else inBlock(entry.index, entry.index);
   if (tx === undefined) return;
   const last = tx.index + Number(tx.count);
   need(tx.index === entry.index || (tx.index < entry.index && entry.index <= last), 'TX_ELSEWHERE');
-  need(block.index > last, 'BLOCK_BEFORE_ENTRY');
+  inBlock(tx.index, last);
   need(key.index < tx.index && same(sha256('muniment/v1/key\n', key.publicKey), tx.keyID) && key.use === 1n && key.status === 1n, 'KEY_MISMATCH');
   need(entry.office === undefined || entry.office === key.office, 'KEY_MISMATCH');
   need(ed25519(key.publicKey, Buffer.concat([Buffer.from('muniment/v1/tx\n'), tx.bodyHash]), tx.signature), 'BAD_TX_SIGNATURE');
