@@ -1,0 +1,125 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/muniment/muniment/app/receipt"
+)
+
+func (p *program) networkAddCommand() *cobra.Command {
+	var want string
+	c := &cobra.Command{
+		Use: "add FILE --fingerprint HEX", Short: "Pin a network file: whom to believe from now on",
+		Long: "Pins the network file that munimentd init wrote. Its fingerprint comes to you by another way than the file:\n" +
+			"by telephone, on paper, from a colleague. All that this program believes rests on it.",
+		Args: exactly(1, "one network file"),
+	}
+	c.Flags().StringVar(&want, "fingerprint", "", "SHA-256 of the file, as munimentd init printed it")
+	c.RunE = func(_ *cobra.Command, args []string) error { return p.addNetwork(args[0], want) }
+	return c
+}
+
+func (p *program) addNetwork(path, want string) error {
+	text, err := readBounded(path, receipt.MaxNetworkBytes)
+	if err != nil {
+		return fmt.Errorf("read network file: %w", err)
+	}
+	n, err := receipt.ParseNetwork(text)
+	if err != nil {
+		return failed(exitError, "BAD_NETWORK_FILE", "", "network file %s: %w", path, err)
+	}
+	const ask = "ask whoever runs the node for the fingerprint that munimentd init printed, by another way than the file came"
+	switch got := fingerprint(n); {
+	case want == "":
+		return failed(exitUsage, "NO_FINGERPRINT", ask, "give --fingerprint: without it anybody could have made this file")
+	case !isHex(want, 32):
+		return usage("the fingerprint is not 64 lower-case hex digits")
+	case want != got:
+		return failed(exitContradicted, "FINGERPRINT_DIFFERS", ask, "%s has fingerprint %s, not the one given: nothing was pinned", path, got)
+	}
+	if !fileName(n.ChainID) {
+		return failed(exitError, "BAD_NETWORK_FILE", "", "network file %s: chain id %q cannot name a file", path, n.ChainID)
+	}
+	c, err := p.places.loadConfig()
+	if err != nil {
+		return err
+	}
+	if err := replaceFile(p.places.networkFile(n.ChainID), text); err != nil {
+		return fmt.Errorf("keep network file: %w", err)
+	}
+	if c.Networks == nil {
+		c.Networks = map[string]string{}
+	}
+	c.Networks[n.ChainID] = want
+	if c.Network == "" {
+		c.Network = n.ChainID
+	}
+	if office := p.office; office != "" {
+		if _, err := p.actingOffice(c); err != nil {
+			return err
+		}
+		c.Office = office
+	}
+	if err := p.places.saveConfig(c); err != nil {
+		return err
+	}
+	return p.showNetwork(n, c)
+}
+
+func (p *program) networkShowCommand() *cobra.Command {
+	c := &cobra.Command{Use: "show", Short: "Show the pinned network", Args: exactly(0, "no argument")}
+	c.RunE = func(*cobra.Command, []string) error {
+		config, err := p.places.loadConfig()
+		if err != nil {
+			return err
+		}
+		n, err := p.pinnedNetwork(config)
+		if err != nil {
+			return err
+		}
+		return p.showNetwork(n, config)
+	}
+	return c
+}
+
+// networkResult is what network add and network show print.
+type networkResult struct {
+	ChainID     string     `json:"chain_id"`
+	Origin      string     `json:"origin"`
+	Network     string     `json:"network"` // hex
+	Fingerprint string     `json:"fingerprint"`
+	Default     bool       `json:"default"`
+	Validators  int        `json:"validators"`
+	Witnesses   int        `json:"witnesses"`
+	Nodes       []nodeInfo `json:"nodes"`
+	Office      string     `json:"office"`
+}
+
+type nodeInfo struct {
+	ID      string `json:"id"`
+	Address string `json:"address"`
+}
+
+func (p *program) showNetwork(n receipt.Network, c config) error {
+	era := n.Eras[len(n.Eras)-1]
+	result := networkResult{
+		ChainID: n.ChainID, Origin: n.Origin, Network: fmt.Sprintf("%x", n.ID), Fingerprint: fingerprint(n),
+		Default: c.Network == n.ChainID, Validators: len(era.Validators), Witnesses: len(era.Witnesses), Office: c.Office,
+	}
+	for _, node := range n.Nodes {
+		result.Nodes = append(result.Nodes, nodeInfo{node.ID, node.Address})
+	}
+	return p.show(result, func(w io.Writer) {
+		fmt.Fprintf(w, "network\t%s, %s\ngenesis\t%s\nfingerprint\t%s\nvalidators\t%d\nwitnesses\t%d\n",
+			n.ChainID, n.Origin, result.Network, result.Fingerprint, result.Validators, result.Witnesses)
+		for _, node := range result.Nodes {
+			fmt.Fprintf(w, "node\t%s at %s\n", node.ID, node.Address)
+		}
+		if c.Office != "" {
+			fmt.Fprintf(w, "acting office\t%s\n", c.Office)
+		}
+	})
+}

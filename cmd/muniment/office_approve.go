@@ -1,0 +1,57 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/muniment/muniment/app/record"
+)
+
+func (p *program) approveCommand() *cobra.Command {
+	var want string
+	c := &cobra.Command{
+		Use: "approve PROPOSAL", Short: "Approve a proposal: it is shown, and the signature binds what is shown",
+		Long: "PROPOSAL is the entry index that propose printed; office show lists the open ones. The signature is bound to\n" +
+			"the hash of the fact that is printed, so nothing else can be approved by it.",
+		Args: exactly(1, "one proposal"),
+	}
+	c.Flags().StringVar(&want, "expect", "", "refuse unless the proposed fact reads exactly like this, as office show prints it")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		index, err := parseIndex(args[0])
+		if err != nil {
+			return err
+		}
+		s, err := p.open(true)
+		if err != nil {
+			return err
+		}
+		defer s.close()
+		r, err := s.registry(c.Context())
+		if err != nil {
+			return err
+		}
+		proposed, err := r.proposal(index)
+		if err != nil {
+			return err
+		}
+		text := factText(proposed.fact)
+		if want != "" && want != text {
+			return failed(exitRefused, "OTHER_FACT", "", "the proposal is: %s", text)
+		}
+		p.say("approving: %s", text)
+		done, err := s.act(c.Context(), &record.ApproveChange{Proposal: index, FactHash: proposed.hash})
+		if err != nil {
+			return err
+		}
+		return p.showAct(done, "muniment office show")
+	}
+	return c
+}
+
+func (r registry) proposal(index record.Index) (proposal, error) {
+	for _, open := range r.proposals {
+		if open.index == index {
+			return open, nil
+		}
+	}
+	return proposal{}, failed(exitNotFound, "UNKNOWN_PROPOSAL", adviceOn["UNKNOWN_PROPOSAL"], "proposal %d is not open", index)
+}

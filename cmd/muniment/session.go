@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/tls"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+
+	"github.com/muniment/muniment/app/identity"
+	"github.com/muniment/muniment/app/receipt"
+	"github.com/muniment/muniment/app/record"
+	apiv1 "github.com/muniment/muniment/proto/muniment/api/v1"
+)
+
+const (
+	certificateLifetime = time.Hour
+	clockTolerance      = 5 * time.Minute // how far the node's clock may be behind
+	renewAfter          = 45 * time.Minute
+
+	callTimeout   = time.Minute
+	streamTimeout = 15 * time.Minute
+
+	maxMessageBytes = 16 << 20
+)
+
+// session is one run's dealings with one node, in the name of an office. It is
+// safe for concurrent use.
+type session struct {
+	program *program
+	network receipt.Network
+	node    receipt.Node
+	account identity.Account
+	signing ed25519.PrivateKey // nil unless it was asked for
+	access  ed25519.PrivateKey
+
+	mu     sync.Mutex // guards conn and until
+	conn   *grpc.ClientConn
+	until  time.Time // when a new certificate is due
+	closed []*grpc.ClientConn
+}
+
+// open unlocks the office's keys, once for the whole process, and prepares the
+// connection to a node. The signing key is opened only where something is to be
+// signed.
+func (p *program) open(signs bool) (*session, error) {
+	c, err := p.places.loadConfig()
+	if err != nil {
+		return nil, err
+	}
+	office, err := p.actingOffice(c)
+	if err != nil {
+		return nil, err
+	}
+	network, err := p.pinnedNetwork(c)
+	if err != nil {
+		return nil, err
+	}
+	node, err := chooseNode(network, p.node)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := c.Keys[string(office)]; !ok || c.Account == "" {
+		return nil, failed(exitError, "NO_KEY", "make keys with: muniment key new --office "+string(office), "there are no keys of office %s here", office)
+	}
+	passphrase, err := p.passphrase("passphrase of "+string(office), false)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(passphrase)
+	s := &session{program: p, network: network, node: node, account: identity.Account{Office: office, ID: c.Account}}
+	if s.access, err = p.openKey(c, office, useAccess, passphrase); err != nil {
+		return nil, err
+	}
+	if signs {
+		if s.signing, err = p.openKey(c, office, useSigning, passphrase); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// close ends the connections and forgets the keys.
+func (s *session) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, conn := range append(s.closed, s.conn) {
+		if conn != nil {
+			conn.Close()
+		}
+	}
+	clear(s.signing)
+	clear(s.access)
+}
+
+// connection gives a connection whose certificate has time left. A connection
+// that it replaces stays open for the calls that are under way on it.
+func (s *session) connection() (*grpc.ClientConn, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.program.now()
+	if s.conn != nil && now.Before(s.until) {
+		return s.conn, nil
+	}
+	config, err := s.tlsConfig(now)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := grpc.NewClient(s.node.Address, grpc.WithTransportCredentials(credentials.NewTLS(config)),
+		grpc.WithUserAgent("muniment/"+version()), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessageBytes)))
+	if err != nil {
+		return nil, err
+	}
+	if s.conn != nil {
+		s.closed = append(s.closed, s.conn)
+	}
+	s.conn, s.until = conn, now.Add(renewAfter)
+	return conn, nil
+}
+
+// tlsConfig issues an account certificate for a key that lives as long as the
+// connection, in memory, and pins the node.
+func (s *session) tlsConfig(now time.Time) (*tls.Config, error) {
+	public, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	der, err := identity.Issue(rand.Reader, s.access, s.account, public, now.Add(-clockTolerance), certificateLifetime)
+	if err != nil {
+		return nil, err
+	}
+	return identity.ClientConfig(tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, s.node.Certificate)
+}
+
+func (s *session) departments() (apiv1.DepartmentsClient, error) {
+	conn, err := s.connection()
+	if err != nil {
+		return nil, err
+	}
+	return apiv1.NewDepartmentsClient(conn), nil
+}
+
+func (s *session) auditors() (apiv1.AuditorsClient, error) {
+	conn, err := s.connection()
+	if err != nil {
+		return nil, err
+	}
+	return apiv1.NewAuditorsClient(conn), nil
+}
+
+// departmentsCall makes one call of the Departments service with the deadline
+// of a single call.
+func departmentsCall[Q, R any](ctx context.Context, s *session, method func(apiv1.DepartmentsClient, context.Context, *Q, ...grpc.CallOption) (*R, error), request *Q) (*R, error) {
+	client, err := s.departments()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	response, err := method(client, ctx, request)
+	if err != nil {
+		return nil, remote(err)
+	}
+	return response, nil
+}
+
+// ledgerDay is the day that consensus goes by, as far as this clock knows.
+func (s *session) ledgerDay() record.Day { return record.LedgerDay(s.program.now().UnixNano()) }

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/muniment/muniment/app/receipt"
+	"github.com/muniment/muniment/app/record"
+	apiv1 "github.com/muniment/muniment/proto/muniment/api/v1"
+)
+
+// notAfterDays is how long a transaction of this program can be executed: the
+// ledger allows a day more, so that this clock may be behind by one.
+const notAfterDays = 6
+
+// submitAttempts is how often a transaction is handed in while no node answers.
+// It is safe: the same transaction is executed once.
+const submitAttempts = 3
+
+// sign makes a transaction of a message.
+func (s *session) sign(m record.Message, notAfter record.Day) ([]byte, error) {
+	var nonce record.Nonce
+	rand.Read(nonce[:]) // never fails
+	body, err := record.NewBody(s.network.ID, nonce, notAfter, m)
+	if err != nil {
+		return nil, err
+	}
+	return record.Sign(s.signing, body)
+}
+
+// submit hands in a transaction and gives where it stands in the log, and how
+// often it was handed in. A refusal of the ledger is a failure with exit code 7.
+func (s *session) submit(ctx context.Context, raw []byte) (response *apiv1.SubmitResponse, attempts int, err error) {
+	for attempt := 1; ; attempt++ {
+		response, err := departmentsCall(ctx, s, apiv1.DepartmentsClient.Submit, &apiv1.SubmitRequest{Transaction: raw})
+		switch {
+		case err == nil && response.Reason == "OK":
+			return response, attempt, nil
+		case err == nil:
+			return nil, attempt, refused(response.Reason)
+		case codeOf(err) != exitUnavailable || attempt == submitAttempts || ctx.Err() != nil:
+			return nil, attempt, err
+		}
+		if err := sleep(ctx, s.program.pause*time.Duration(attempt)); err != nil {
+			return nil, attempt, err
+		}
+	}
+}
+
+// sleep waits unless the run ends before.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// actResult is what commands print that put one signed act on the ledger.
+type actResult struct {
+	Kind        string `json:"kind"`
+	Index       int64  `json:"index"`       // of the act's entry
+	Transaction int64  `json:"transaction"` // index of its transaction entry
+	Height      int64  `json:"height"`
+}
+
+// act signs a message, submits it, and verifies the receipt of its entry.
+func (p *program) act(ctx context.Context, m record.Message) (actResult, error) {
+	s, err := p.open(true)
+	if err != nil {
+		return actResult{}, err
+	}
+	defer s.close()
+	return s.act(ctx, m)
+}
+
+func (s *session) act(ctx context.Context, m record.Message) (actResult, error) {
+	raw, err := s.sign(m, s.ledgerDay()+notAfterDays)
+	if err != nil {
+		return actResult{}, err
+	}
+	response, _, err := s.submit(ctx, raw)
+	if err != nil {
+		return actResult{}, unknownOutcome(err)
+	}
+	verdict, text, err := s.receipt(ctx, response.FirstIndex)
+	if err != nil {
+		return actResult{}, err
+	}
+	if !isReceiptOf(text, verdict, raw) {
+		return actResult{}, failed(exitContradicted, "RECEIPT_OF_ANOTHER", "", "the receipt of entry %d is not of what was signed", response.FirstIndex)
+	}
+	return actResult{Kind: verdict.Kind, Index: verdict.Index, Transaction: verdict.Signed.TxIndex, Height: verdict.BlockHeight}, nil
+}
+
+// isReceiptOf tells whether a verified receipt is of the transaction raw.
+func isReceiptOf(text []byte, v receipt.Verdict, raw []byte) bool {
+	tx, err := record.ParseTx(raw)
+	if err != nil || v.Signed == nil {
+		return false
+	}
+	parsed, err := receipt.Parse(text)
+	if err != nil {
+		return false
+	}
+	for _, leaf := range parsed.Leaves {
+		if leaf.Index != v.Signed.TxIndex {
+			continue
+		}
+		entry, err := record.ParseEntry(leaf.Entry)
+		if err != nil {
+			return false
+		}
+		signed, ok := entry.(record.TxEntry)
+		return ok && signed.BodyHash == tx.BodyHash()
+	}
+	return false
+}
+
+// unknownOutcome changes the advice where a transaction that is not in the
+// journal may have been executed.
+func unknownOutcome(err error) error {
+	if code := codeOf(err); code != exitUnavailable && code != exitInterrupted {
+		return err
+	}
+	return failed(exitUnavailable, "OUTCOME_UNKNOWN", "before you try again, see with muniment office show or muniment record show whether it was done",
+		"whether it was done is not known: %w", err)
+}
+
+func (p *program) showAct(a actResult, next string) error {
+	err := p.show(a, func(w io.Writer) {
+		fmt.Fprintf(w, "%s\tentry %d\ntransaction\tentry %d\nheight\t%d\n", a.Kind, a.Index, a.Transaction, a.Height)
+	})
+	if err == nil && next != "" {
+		p.say("next: %s", next)
+	}
+	return err
+}
