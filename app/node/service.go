@@ -117,7 +117,7 @@ func (s *Service) Start(ctx context.Context) error {
 		return err
 	}
 	ctx, s.cancel = context.WithCancel(ctx)
-	for next := s.node.NextBlock(); s.node.View().Head().Size == 0; next = s.node.NextBlock() {
+	for next := s.node.NextBlock(); s.node.state.View().Head().Size == 0; next = s.node.NextBlock() {
 		select {
 		case <-next:
 		case <-ctx.Done():
