@@ -33,6 +33,10 @@ for file in $(cd "$fresh" && find . -name '*.pb.go') $(cd proto && find . -name 
 	fi
 done
 
+# The other two twins are run by the tests of their packages.
+step twin of receipts agrees with the vectors
+node scripts/twin/receipt.mjs docs/spec/vectors/receipt.json
+
 step the rules of the tree
 go test -count=1 ./app
 
