@@ -70,26 +70,12 @@ func filesOf(t *testing.T, fs *vfs.MemFS, ending string) (paths []string) {
 func eachFlip(t *testing.T, fs *vfs.MemFS, format pebble.FormatMajorVersion, ending string, step int64, check func(f flip, db *pebble.DB, err error)) {
 	t.Helper()
 	for _, path := range filesOf(t, fs, ending) {
-		file, err := fs.OpenReadWrite(path, vfs.WriteCategoryUnspecified)
+		info, err := fs.Stat(path)
 		if err != nil {
 			t.Fatal(err)
-		}
-		info, err := file.Stat()
-		if err != nil {
-			t.Fatal(err)
-		}
-		toggle := func(at int64) {
-			var b [1]byte
-			if _, err := file.ReadAt(b[:], at); err != nil {
-				t.Fatal(err)
-			}
-			b[0] ^= 0x10
-			if _, err := file.WriteAt(b[:], at); err != nil {
-				t.Fatal(err)
-			}
 		}
 		for at := int64(0); at < info.Size(); at += step {
-			toggle(at)
+			toggle(t, fs, path, at)
 			opts := damagedOptions(fs)
 			opts.FormatMajorVersion = format
 			db, err := pebble.Open("ledger", opts)
@@ -97,11 +83,28 @@ func eachFlip(t *testing.T, fs *vfs.MemFS, format pebble.FormatMajorVersion, end
 			if err == nil {
 				closeDB(t, db)
 			}
-			toggle(at)
+			toggle(t, fs, path, at)
 		}
-		if err := file.Close(); err != nil {
-			t.Fatal(err)
-		}
+	}
+}
+
+// toggle changes one byte of a file, or changes it back.
+func toggle(t *testing.T, fs *vfs.MemFS, path string, at int64) {
+	t.Helper()
+	file, err := fs.OpenReadWrite(path, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b [1]byte
+	if _, err := file.ReadAt(b[:], at); err != nil {
+		t.Fatal(err)
+	}
+	b[0] ^= 0x10
+	if _, err := file.WriteAt(b[:], at); err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -139,6 +142,32 @@ func TestFlippedByteInTableIsNoticed(t *testing.T) {
 	if flips < 50 || noticed*100 < flips*95 {
 		t.Errorf("%d of %d flips noticed, want nearly all", noticed, flips)
 	}
+}
+
+// Outside of these tests, damage that a reader meets ends the process: a node must not serve from such a disk.
+func TestDamageEndsTheProcess(t *testing.T) {
+	fs, want, _ := storeOnDisk(t, pebble.FormatNewest, true)
+	for _, path := range filesOf(t, fs, ".sst") {
+		info, err := fs.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		toggle(t, fs, path, info.Size()/2)
+	}
+	opts := damagedOptions(fs)
+	opts.EventListener = nil         // as in NewOptions
+	s := &State{db: openDB(t, opts)} // never closed: this process is to end
+	defer func() {
+		if got := recover(); got != (exited{1}) {
+			t.Errorf("the process ended with %v, want exit code 1", got)
+		}
+	}()
+	for key := range want {
+		if _, _, err := s.get([]byte(key)); err != nil {
+			t.Fatalf("the reader was given %v, and the process goes on", err)
+		}
+	}
+	t.Error("the damage was not met")
 }
 
 // logTail is where Pebble cannot tell damage from an end of the log: it looks for the mark of a later sync from the next 32 KiB on.

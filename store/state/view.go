@@ -16,7 +16,8 @@ import (
 // beyond its size. State values and nodes are overwritten: before a commit touches Pebble, it hangs what it is about to
 // overwrite on the current view. So the views form a chain from old to new, and a reader finds the value of its own block
 // at the first view from its own on that had to give the key up, or else in Pebble. Whoever holds an old view holds the
-// chain from there on; the rest is garbage, and there is nothing to close.
+// chain from there on, and walks it in each read: views are for a request, not for keeping. The rest is garbage, and there
+// is nothing to close.
 type view struct {
 	state *State
 	tip   tip
