@@ -200,7 +200,7 @@ func receiptOf(t testing.TB, n *Node, i record.Index) []byte {
 		if err != nil {
 			t.Fatal(err)
 		}
-		leaves = append(leaves, leaf(tx), leaf(state.Index))
+		leaves = append(leaves, leaf(tx), leaf(state.Registered))
 	}
 	own := leaf(i)
 	text, err := receipt.New(own.Entry, own.Index, own.Proof, leaves, checkpoint.Signed)

@@ -28,8 +28,7 @@ const (
 type engineOptions struct {
 	root       string // HOME; the consensus WAL is the one thing the engine keeps in files
 	listen     string // p2p, as "tcp://127.0.0.1:26656"
-	peers      string // "id@host:port,..." of all other nodes
-	peerIDs    string // the ids among them
+	peerIDs    string // ids of all other nodes
 	validators int    // at genesis or now; one validator waits for nobody
 	heartbeat  time.Duration
 }
@@ -46,8 +45,8 @@ func engineConfig(o engineOptions) *config.Config {
 	c.RPC.ListenAddress, c.RPC.GRPCListenAddress, c.RPC.PprofListenAddress = "", "", ""
 
 	c.P2P.ListenAddress = o.listen
-	c.P2P.PersistentPeers, c.P2P.UnconditionalPeerIDs, c.P2P.PrivatePeerIDs = o.peers, o.peerIDs, o.peerIDs
-	c.P2P.Seeds = ""
+	c.P2P.PersistentPeers, c.P2P.Seeds = "", "" // the node dials itself, see peers.go
+	c.P2P.UnconditionalPeerIDs, c.P2P.PrivatePeerIDs = o.peerIDs, o.peerIDs
 	c.P2P.PexReactor, c.P2P.AddrBookStrict = false, false
 	c.P2P.AddrBook = "wal/addrbook.json" // never written with peer exchange off
 	c.P2P.AllowDuplicateIP = true        // members may share an address behind one firewall

@@ -197,7 +197,7 @@ func (n *Node) openEngine(facts ledger.GenesisFacts, heartbeat time.Duration) er
 		return err
 	}
 	config := engineConfig(engineOptions{
-		root: string(n.home), listen: "tcp://" + n.config.P2P.Listen, peers: strings.Join(n.config.P2P.Peers, ","),
+		root: string(n.home), listen: "tcp://" + n.config.P2P.Listen,
 		peerIDs: strings.Join(peerIDs(n.config.P2P.Peers), ","), validators: n.genesis.validators(), heartbeat: heartbeat,
 	})
 	n.engine, err = cometnode.NewNode(config, signer, &p2p.NodeKey{PrivKey: cmted25519.PrivKey(n.keys.Node)},
