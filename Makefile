@@ -1,7 +1,15 @@
 # The few commands of the project. `.ci/run` calls the same ones.
 FUZZTIME ?= 60s
 
-.PHONY: test check fuzz proto clean
+.PHONY: build demo test check fuzz proto clean
+
+build: ## the three programs, into bin/
+	mkdir -p bin
+	$(GO) build -trimpath -o bin/ ./cmd/munimentd
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/muniment ./cmd/muniment-verify
+
+demo: build ## the main job on an embedded ledger in a temporary directory
+	bash scripts/demo.sh
 
 test: ## every test; prints how many were skipped
 	bash scripts/test.sh
