@@ -5,12 +5,10 @@ import (
 	"crypto/ed25519"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/peer"
 
@@ -19,10 +17,10 @@ import (
 	"github.com/muniment/muniment/app/record"
 )
 
-// Caller is who makes a call: an account with the roles of its office.
-type Caller struct {
+// caller is who makes a call: an account with the roles of its office.
+type caller struct {
 	identity.Account
-	Roles []record.Role
+	roles []record.Role
 }
 
 // authority decides who a certificate is, by the committed state.
@@ -31,31 +29,45 @@ type authority struct {
 	keys func(identity.Issuer) (record.KeyID, bool, error) // full key id of an issuer
 	now  func() time.Time
 
-	issuers sync.Map // identity.Issuer -> record.KeyID; as many as there are registered keys
+	issuers sync.Map // identity.Issuer -> record.KeyID; at most as many as there are registered keys
 }
 
-// connect decides on a new connection: form, validity, signature and state.
+// connect decides on a new connection: form, validity, state and signature. It
+// is the only place that checks the signature: a connection keeps its certificate.
 func (a *authority) connect(cert *x509.Certificate) error {
 	_, key, err := a.standing(cert)
 	if err != nil {
 		return err
 	}
-	return identity.Check(cert, ed25519.PublicKey(key.Key.PublicKey[:]), a.now())
+	err = identity.Check(cert, ed25519.PublicKey(key.PublicKey[:]), a.now())
+	switch {
+	case errors.Is(err, identity.ErrExpired):
+		return errCertificateExpired
+	case err != nil:
+		return refuse(reasonUnauthenticated, "%v", err)
+	}
+	return nil
 }
 
-// caller decides on a call over a connection that connect has let in.
-func (a *authority) caller(ctx context.Context) (Caller, error) {
+var errCertificateExpired = refuse(reasonCertificateExpired, "the account certificate is outside its validity: issue a new one")
+
+// identify decides on a call over a connection that connect has let in.
+func (a *authority) identify(ctx context.Context) (caller, error) {
 	p, ok := peer.FromContext(ctx)
 	if !ok {
-		return Caller{}, refuse(reasonUnauthenticated, "no connection")
+		return caller{}, refuse(reasonUnauthenticated, "the call has no connection")
 	}
 	info, ok := p.AuthInfo.(credentials.TLSInfo)
 	if !ok || len(info.State.PeerCertificates) != 1 {
-		return Caller{}, refuse(reasonUnauthenticated, "the connection has no certificate")
+		return caller{}, refuse(reasonUnauthenticated, "the connection has no certificate")
 	}
-	cert := info.State.PeerCertificates[0]
+	return a.current(info.State.PeerCertificates[0])
+}
+
+// current tells who a certificate that connect has let in stands for now.
+func (a *authority) current(cert *x509.Certificate) (caller, error) {
 	if now := a.now(); now.Before(cert.NotBefore) || now.After(cert.NotAfter) {
-		return Caller{}, refuse(reasonCertificateExpired, "the account certificate is outside its validity: issue a new one")
+		return caller{}, errCertificateExpired
 	}
 	c, _, err := a.standing(cert)
 	return c, err
@@ -63,33 +75,33 @@ func (a *authority) caller(ctx context.Context) (Caller, error) {
 
 // standing reads who a certificate claims to be and whether the office and its
 // access key are active now.
-func (a *authority) standing(cert *x509.Certificate) (Caller, ledger.KeyState, error) {
+func (a *authority) standing(cert *x509.Certificate) (caller, record.Key, error) {
 	account, issuer, err := identity.Claim(cert)
 	if err != nil {
-		return Caller{}, ledger.KeyState{}, refuse(reasonUnauthenticated, "%v", err)
+		return caller{}, record.Key{}, refuse(reasonUnauthenticated, "%v", err)
 	}
 	id, ok, err := a.keyID(issuer)
 	if err != nil {
-		return Caller{}, ledger.KeyState{}, err
+		return caller{}, record.Key{}, err
 	}
 	view := a.view()
 	var key ledger.KeyState
 	if ok {
 		if key, ok, err = ledger.KeyOf(view, id); err != nil {
-			return Caller{}, ledger.KeyState{}, err
+			return caller{}, record.Key{}, err
 		}
 	}
 	if !ok || key.Key.Use != record.UseAccess || key.Key.Office != account.Office {
-		return Caller{}, ledger.KeyState{}, refuse(reasonUnknownKey, "no access key of %s is registered that issued this certificate", account.Office)
+		return caller{}, record.Key{}, refuse(reasonUnknownKey, "no access key of %s is registered that issued this certificate", account.Office)
 	}
 	office, ok, err := ledger.OfficeOf(view, account.Office)
 	if err != nil {
-		return Caller{}, ledger.KeyState{}, err
+		return caller{}, record.Key{}, err
 	}
 	if !ok || office.Status != record.StatusActive || key.Suspended != 0 || key.Key.Status != record.StatusActive {
-		return Caller{}, ledger.KeyState{}, refuse(reasonSuspended, "office %s or its access key is suspended", account.Office)
+		return caller{}, record.Key{}, refuse(reasonSuspended, "office %s or its access key is suspended", account.Office)
 	}
-	return Caller{Account: account, Roles: office.Roles}, key, nil
+	return caller{Account: account, roles: office.Roles}, key.Key, nil
 }
 
 func (a *authority) keyID(issuer identity.Issuer) (record.KeyID, bool, error) {
@@ -104,14 +116,14 @@ func (a *authority) keyID(issuer identity.Issuer) (record.KeyID, bool, error) {
 	return id, true, nil
 }
 
-// allow decides whether the caller may call a method.
-func (a *authority) allow(ctx context.Context, method string) (Caller, error) {
-	c, err := a.caller(ctx)
+// allow decides whether whoever makes a call may call its method.
+func (a *authority) allow(ctx context.Context, method string) (caller, error) {
+	c, err := a.identify(ctx)
 	if err != nil {
-		return Caller{}, err
+		return caller{}, err
 	}
-	if !may(c.Roles, method) {
-		return Caller{}, refuse(reasonDenied, "no role of office %s may call %s", c.Office, method)
+	if !may(c.roles, method) {
+		return c, refuse(reasonDenied, "no role of office %s may call %s", c.Office, method)
 	}
 	return c, nil
 }
@@ -119,72 +131,4 @@ func (a *authority) allow(ctx context.Context, method string) (Caller, error) {
 func may(roles []record.Role, method string) bool {
 	permitted := permissions[method]
 	return slices.ContainsFunc(roles, func(r record.Role) bool { return slices.Contains(permitted, r) })
-}
-
-type callerKey struct{}
-
-func callerOf(ctx context.Context) Caller { return ctx.Value(callerKey{}).(Caller) }
-
-func (a *authority) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-	c, err := a.allow(ctx, info.FullMethod)
-	if err != nil {
-		return nil, status(err)
-	}
-	ctx, cancel := withDeadline(context.WithValue(ctx, callerKey{}, c))
-	defer cancel()
-	resp, err := next(ctx, req)
-	return resp, status(err)
-}
-
-func (a *authority) stream(srv any, s grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-	c, err := a.allow(s.Context(), info.FullMethod)
-	if err != nil {
-		return status(err)
-	}
-	return status(next(srv, &checkedStream{ServerStream: s, authority: a, method: info.FullMethod,
-		ctx: context.WithValue(s.Context(), callerKey{}, c)}))
-}
-
-// checkedStream asks again before each message in or out, so that a suspension
-// ends a stream that is under way.
-type checkedStream struct {
-	grpc.ServerStream
-	authority *authority
-	method    string
-	ctx       context.Context
-}
-
-func (s *checkedStream) Context() context.Context { return s.ctx }
-
-func (s *checkedStream) RecvMsg(m any) error {
-	if err := s.ServerStream.RecvMsg(m); err != nil {
-		return err
-	}
-	_, err := s.authority.allow(s.ServerStream.Context(), s.method)
-	return err
-}
-
-func (s *checkedStream) SendMsg(m any) error {
-	if _, err := s.authority.allow(s.ServerStream.Context(), s.method); err != nil {
-		return err
-	}
-	return s.ServerStream.SendMsg(m)
-}
-
-// defaultDeadline bounds a call whose caller set no deadline.
-const defaultDeadline = time.Minute
-
-func withDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
-	if _, ok := ctx.Deadline(); ok {
-		return context.WithCancel(ctx)
-	}
-	return context.WithTimeout(ctx, defaultDeadline)
-}
-
-// recovered turns a panic of a handler into an error: one bad request must not
-// end the process, which holds no state that a handler could have broken.
-func recovered(err *error) {
-	if r := recover(); r != nil {
-		*err = errors.Join(*err, fmt.Errorf("handler: %v", r))
-	}
 }

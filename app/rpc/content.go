@@ -1,12 +1,14 @@
 package rpc
 
 import (
-	"bytes"
+	"bufio"
 	"context"
 	"encoding/base64"
+	"errors"
 	"io"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/muniment/muniment/app/commitment"
 	"github.com/muniment/muniment/app/custody"
@@ -24,7 +26,7 @@ func (d *departments) custodian(ctx context.Context) (*custody.Custody, custody.
 		return nil, custody.Caller{}, refuse(reasonNotCustodian, "this node keeps no content: ask a custodian")
 	}
 	caller := callerOf(ctx)
-	return c, custody.Caller{Office: caller.Office, Account: caller.ID, Roles: caller.Roles}, nil
+	return c, custody.Caller{Office: caller.Office, Account: caller.ID, Roles: caller.roles}, nil
 }
 
 // Deposit takes a header and then the bytes of one document.
@@ -34,6 +36,9 @@ func (d *departments) Deposit(stream grpc.ClientStreamingServer[apiv1.DepositReq
 		return err
 	}
 	first, err := stream.Recv()
+	if errors.Is(err, io.EOF) {
+		return refuse(reasonMalformed, "the first message of a deposit must be its header")
+	}
 	if err != nil {
 		return err
 	}
@@ -127,16 +132,25 @@ func (d *departments) Search(ctx context.Context, r *apiv1.SearchRequest) (*apiv
 		return nil, err
 	}
 	resp := &apiv1.SearchResponse{}
-	for _, h := range hits {
-		resp.Hits = append(resp.Hits, &apiv1.SearchHit{
+	for i, size := 0, 0; i < len(hits); i++ {
+		h := hits[i]
+		hit := &apiv1.SearchHit{
 			Commitment: h.Commitment[:], Index: uint64(h.Index), Anchored: h.Anchored, Series: string(h.Series), Title: h.Title, FileName: h.FileName,
-		})
+		}
+		if size += proto.Size(hit); i > 0 && size > pageBytes {
+			hits, more = hits[:i], true
+			break
+		}
+		resp.Hits = append(resp.Hits, hit)
 	}
 	if more {
 		resp.NextPageToken = base64.RawURLEncoding.EncodeToString(hits[len(hits)-1].Commitment[:])
 	}
 	return resp, nil
 }
+
+// pageBytes is about how much a message with a list holds; one item may be more.
+const pageBytes = 1 << 20
 
 // opening finds the record that a request names, among the caller's own where it
 // is named by its commitment.
@@ -172,7 +186,6 @@ var purposes = map[apiv1.Purpose]custody.Purpose{
 
 // Segments lists what a copy of the record can hide.
 func (d *departments) Segments(r *apiv1.SegmentsRequest, stream grpc.ServerStreamingServer[apiv1.SegmentsResponse]) error {
-	const page = 1000
 	o, err := d.opening(stream.Context(), r.Record, r.Purpose)
 	if err != nil {
 		return err
@@ -181,18 +194,18 @@ func (d *departments) Segments(r *apiv1.SegmentsRequest, stream grpc.ServerStrea
 	if err != nil {
 		return err
 	}
-	for len(list) > 0 {
-		n := min(page, len(list))
-		resp := &apiv1.SegmentsResponse{}
-		for _, s := range list[:n] {
-			resp.Segments = append(resp.Segments, &apiv1.SegmentInfo{Leaf: s.Leaf, Kind: s.Kind.String(), Label: s.Label, Size: uint64(s.Size), Oracle: s.Oracle})
+	resp, size := &apiv1.SegmentsResponse{}, 0
+	for _, segment := range list {
+		info := &apiv1.SegmentInfo{Leaf: segment.Leaf, Kind: segment.Kind.String(), Label: segment.Label, Size: uint64(segment.Size), Oracle: segment.Oracle}
+		resp.Segments = append(resp.Segments, info)
+		if size += proto.Size(info); size > pageBytes {
+			if err := stream.Send(resp); err != nil {
+				return err
+			}
+			resp, size = &apiv1.SegmentsResponse{}, 0
 		}
-		if err := stream.Send(resp); err != nil {
-			return err
-		}
-		list = list[n:]
 	}
-	return nil
+	return stream.Send(resp)
 }
 
 // Read streams the original bytes.
@@ -201,8 +214,11 @@ func (d *departments) Read(r *apiv1.ReadRequest, stream grpc.ServerStreamingServ
 	if err != nil {
 		return err
 	}
-	send := chunkWriter(func(chunk []byte) error { return stream.Send(&apiv1.ReadResponse{Chunk: chunk}) })
-	return o.custody.Read(stream.Context(), o.caller, o.ref, o.purpose, send)
+	w := bufio.NewWriterSize(chunkWriter(func(chunk []byte) error { return stream.Send(&apiv1.ReadResponse{Chunk: chunk}) }), chunkBytes)
+	if err := o.custody.Read(stream.Context(), o.caller, o.ref, o.purpose, w); err != nil {
+		return err
+	}
+	return w.Flush()
 }
 
 // Copy streams a redacted copy.
@@ -215,7 +231,8 @@ func (d *departments) Copy(r *apiv1.CopyRequest, stream grpc.ServerStreamingServ
 	if err != nil {
 		return err
 	}
-	return streamed(car, func(chunk []byte) error { return stream.Send(&apiv1.CopyResponse{Chunk: chunk}) })
+	_, err = chunkWriter(func(chunk []byte) error { return stream.Send(&apiv1.CopyResponse{Chunk: chunk}) }).Write(car)
+	return err
 }
 
 // Evidence streams a copy with the receipt of its anchor and, where the record
@@ -233,11 +250,7 @@ func (d *departments) Evidence(r *apiv1.EvidenceRequest, stream grpc.ServerStrea
 	if err != nil {
 		return err
 	}
-	return streamed(car, func(chunk []byte) error { return stream.Send(&apiv1.EvidenceResponse{Chunk: chunk}) })
-}
-
-func streamed(data []byte, send func([]byte) error) error {
-	_, err := io.CopyBuffer(struct{ io.Writer }{chunkWriter(send)}, struct{ io.Reader }{bytes.NewReader(data)}, make([]byte, chunkBytes))
+	_, err = chunkWriter(func(chunk []byte) error { return stream.Send(&apiv1.EvidenceResponse{Chunk: chunk}) }).Write(car)
 	return err
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync"
 
 	"google.golang.org/grpc"
 
@@ -41,35 +42,30 @@ func submitted(result ledger.Result, height int64) *apiv1.SubmitResponse {
 
 // SubmitStream hands in transactions as they come, a window of them at once.
 func (d *departments) SubmitStream(stream grpc.BidiStreamingServer[apiv1.SubmitStreamRequest, apiv1.SubmitStreamResponse]) error {
-	type answer struct {
-		resp *apiv1.SubmitResponse
-		err  error
-	}
-	ctx, cancel := context.WithCancel(stream.Context())
-	defer cancel()
-	queue := make(chan chan answer, submitWindow)
-	received := make(chan error, 1)
-	go func() {
+	ctx := stream.Context()
+	queue := make(chan chan submission, submitWindow)
+	var ended error // why the requests ended; read once queue is closed
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancelOf(ctx)(nil) // ends what the wait waits for
+	running.Go(func() {
 		defer close(queue)
 		for {
 			r, err := stream.Recv()
 			if err != nil {
-				received <- err
+				ended = err
 				return
 			}
-			one := make(chan answer, 1)
+			one := make(chan submission, 1)
 			select {
 			case queue <- one:
 			case <-ctx.Done():
-				received <- ctx.Err()
+				ended = ctx.Err()
 				return
 			}
-			go func() {
-				resp, err := d.Submit(ctx, r.GetSubmit())
-				one <- answer{resp, err}
-			}()
+			running.Go(func() { one <- d.submit(ctx, r.GetSubmit().GetTransaction()) })
 		}
-	}()
+	})
 	for one := range queue {
 		a := <-one
 		if a.err != nil {
@@ -79,10 +75,25 @@ func (d *departments) SubmitStream(stream grpc.BidiStreamingServer[apiv1.SubmitS
 			return err
 		}
 	}
-	if err := <-received; !errors.Is(err, io.EOF) {
-		return err
+	if errors.Is(ended, io.EOF) {
+		return nil
 	}
-	return nil
+	return ended
+}
+
+// submission is the answer to one transaction of a stream.
+type submission struct {
+	resp *apiv1.SubmitResponse
+	err  error
+}
+
+// submit hands in one transaction of a stream, in as much time as one alone has.
+func (d *departments) submit(ctx context.Context, transaction []byte) (s submission) {
+	defer recovered(&s.err)
+	ctx, cancel := context.WithTimeout(ctx, d.server.limits.call)
+	defer cancel()
+	s.resp, s.err = d.Submit(ctx, &apiv1.SubmitRequest{Transaction: transaction})
+	return s
 }
 
 // Receipt gives the receipt of an entry.
@@ -100,10 +111,11 @@ func (d *departments) Receipt(ctx context.Context, r *apiv1.ReceiptRequest) (*ap
 
 // Record tells what the ledger knows of a record.
 func (d *departments) Record(ctx context.Context, r *apiv1.RecordRequest) (*apiv1.RecordResponse, error) {
-	caller := callerOf(ctx)
-	department := caller.Office
+	department := callerOf(ctx).Office
 	if r.Department != "" {
-		department = record.Code(r.Department)
+		if department = record.Code(r.Department); !department.Valid() {
+			return nil, refuse(reasonMalformed, "the department %.16q is not a code", r.Department)
+		}
 	}
 	view := d.server.options.Node.View()
 	index, anchor, err := d.server.anchorOf(view, department, r.Record)

@@ -10,7 +10,6 @@ import (
 	grpcstatus "google.golang.org/grpc/status"
 
 	"github.com/muniment/muniment/app/custody"
-	"github.com/muniment/muniment/app/record"
 )
 
 // What a Node returns where a transaction has no outcome.
@@ -43,7 +42,7 @@ const (
 )
 
 // grpcCodes gives the gRPC code of each reason. It is the only place where
-// gRPC codes appear.
+// gRPC codes are chosen.
 var grpcCodes = map[string]codes.Code{
 	reasonUnauthenticated:    codes.Unauthenticated,
 	reasonCertificateExpired: codes.Unauthenticated,
@@ -76,6 +75,9 @@ var grpcCodes = map[string]codes.Code{
 	string(custody.Damaged):            codes.DataLoss,
 }
 
+// inside are the reasons that are the node's trouble and not the caller's.
+var inside = map[string]bool{reasonInternal: true, string(custody.AuditUnavailable): true, string(custody.Damaged): true}
+
 // refusal is a bad request: a stable reason and one sentence.
 type refusal struct {
 	reason string
@@ -103,27 +105,41 @@ func status(err error) error {
 }
 
 func reasonOf(err error) (reason, text string) {
-	var r *refusal
 	if reason, ok := custody.ReasonOf(err); ok {
-		return string(reason), err.Error()
+		if _, known := grpcCodes[string(reason)]; known {
+			return string(reason), err.Error()
+		}
+	}
+	if r, ok := errors.AsType[*refusal](err); ok {
+		return r.reason, r.text
 	}
 	switch {
-	case errors.As(err, &r):
-		return r.reason, r.text
-	case errors.Is(err, record.ErrMalformed):
-		return reasonMalformed, err.Error()
-	case errors.Is(err, record.ErrTooLarge):
-		return reasonTooLarge, err.Error()
+	case errors.Is(err, ErrOutcomeUnknown):
+		return reasonOutcomeUnknown, "the outcome is not known yet: submit the same transaction again"
 	case errors.Is(err, ErrStopping):
 		return reasonStopping, "the node is stopping: try again later"
 	case errors.Is(err, ErrBusy):
 		return reasonBusy, "the node is busy: try again later"
-	case errors.Is(err, ErrOutcomeUnknown):
-		return reasonOutcomeUnknown, "the outcome is not known yet: submit the same transaction again"
 	case errors.Is(err, context.DeadlineExceeded):
 		return reasonDeadline, "the deadline has passed: try again with more time"
 	case errors.Is(err, context.Canceled):
 		return reasonCanceled, "the call was canceled"
 	}
 	return reasonInternal, "the node could not answer: its log says why"
+}
+
+// moveError gives a reason to what gRPC says when a message of a stream cannot
+// be read or written: nothing of it is the node's fault.
+func moveError(err error, messageBytes int) error {
+	switch grpcstatus.Code(err) {
+	case codes.ResourceExhausted:
+		return refuse(reasonTooLarge, "a message is larger than %d bytes: send the content in chunks", messageBytes)
+	case codes.Internal, codes.Unimplemented, codes.InvalidArgument:
+		return refuse(reasonMalformed, "a message is not of this service")
+	case codes.DeadlineExceeded:
+		return context.DeadlineExceeded
+	case codes.Canceled, codes.Unavailable:
+		return context.Canceled
+	}
+	return err
 }

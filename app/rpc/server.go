@@ -3,11 +3,15 @@ package rpc
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net"
+	"net/http"
+	"sync"
 	"time"
 
+	"golang.org/x/net/netutil"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health"
@@ -22,14 +26,8 @@ import (
 	"github.com/muniment/muniment/store/state"
 )
 
-// Limits of the listener. A request is at most one transaction of 512 KiB or
-// one chunk; answers are streamed in chunks.
-const (
-	maxRequestBytes   = 600 << 10
-	maxStreams        = 256 // per connection
-	chunkBytes        = 256 << 10
-	connectionTimeout = 10 * time.Second
-)
+// chunkBytes is how much of a document or a CAR file an answer's message holds.
+const chunkBytes = 256 << 10
 
 // Node is what the services need of the running node. Its methods are safe for
 // concurrent use.
@@ -54,62 +52,103 @@ type Options struct {
 	Log         *slog.Logger
 }
 
-// Server serves departments and auditors on one listener and operators on another.
+// Server serves departments and auditors on one listener, the log tiles on
+// another, and operators on a third.
 type Server struct {
 	options   Options
+	limits    limits
 	authority *authority
+	quota     quota
 	health    *health.Server
 	public    *grpc.Server
+	tiles     *http.Server
+	reading   sync.WaitGroup // requests for tiles
 	operators *grpc.Server
 }
 
 // New makes a server that serves nothing yet.
-func New(o Options) *Server {
-	s := &Server{options: o, health: health.NewServer()}
+func New(o Options) *Server { return newServer(o, standard) }
+
+func newServer(o Options, l limits) *Server {
+	s := &Server{options: o, limits: l, quota: quota{runs: map[record.Code]int{}}, health: health.NewServer()}
 	s.authority = &authority{view: o.Node.View, now: o.Now, keys: func(i identity.Issuer) (record.KeyID, bool, error) {
 		return ledger.KeyByPrefix(i[:], o.State.Values)
 	}}
-	s.public = grpc.NewServer(
-		grpc.Creds(credentials.NewTLS(identity.ServerConfig(o.Certificate, s.authority.connect))),
-		grpc.MaxRecvMsgSize(maxRequestBytes),
-		grpc.MaxConcurrentStreams(maxStreams),
-		grpc.ConnectionTimeout(connectionTimeout),
-		grpc.MaxHeaderListSize(16<<10),
-		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: 15 * time.Minute, Time: time.Minute, Timeout: 20 * time.Second}),
+	common := []grpc.ServerOption{
+		grpc.MaxRecvMsgSize(l.messageBytes),
+		grpc.MaxHeaderListSize(l.headerBytes),
+		grpc.MaxConcurrentStreams(l.streams),
+		grpc.ConnectionTimeout(l.handshake),
+		grpc.InTapHandle(l.bound),
+		grpc.WaitForHandlers(true), // so that what they use can be closed after Stop
+	}
+	s.public = grpc.NewServer(append(common,
+		grpc.Creds(credentials.NewTLS(identity.ServerConfig(o.Certificate, s.connect))),
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			MaxConnectionIdle: 15 * time.Minute, MaxConnectionAge: l.age, MaxConnectionAgeGrace: time.Minute, Time: time.Minute, Timeout: 20 * time.Second,
+		}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 20 * time.Second}),
-		grpc.ChainUnaryInterceptor(s.logUnary, s.authority.unary),
-		grpc.ChainStreamInterceptor(s.logStream, s.authority.stream),
-	)
+		grpc.UnaryInterceptor(s.call), grpc.StreamInterceptor(s.stream),
+	)...)
 	apiv1.RegisterDepartmentsServer(s.public, &departments{server: s})
 	apiv1.RegisterAuditorsServer(s.public, &auditors{server: s})
-	s.operators = grpc.NewServer(grpc.MaxRecvMsgSize(maxRequestBytes), grpc.ChainUnaryInterceptor(s.logUnary))
+	s.operators = grpc.NewServer(append(common, grpc.UnaryInterceptor(s.operate))...)
 	apiv1.RegisterOperatorsServer(s.operators, &operators{server: s})
 	healthpb.RegisterHealthServer(s.operators, s.health)
+	s.tiles = &http.Server{
+		Handler: s.Tiles(), TLSConfig: s.TileConfig(), ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+		MaxHeaderBytes: int(l.headerBytes), ReadTimeout: l.handshake, WriteTimeout: l.call, IdleTimeout: l.call,
+	}
 	return s
 }
 
+// connect decides on a new connection and writes a line if it is refused: the
+// client is told no more than that its certificate is bad.
+func (s *Server) connect(cert *x509.Certificate) error {
+	err := s.authority.connect(cert)
+	if err != nil {
+		reason, _ := reasonOf(err)
+		s.options.Log.Info("connection refused", "reason", reason)
+	}
+	return err
+}
+
 // Serve answers departments and auditors until Stop.
-func (s *Server) Serve(l net.Listener) error { return served(s.public.Serve(l)) }
+func (s *Server) Serve(l net.Listener) error { return served(s.public.Serve(s.limited(l))) }
+
+// ServeTiles serves the log tiles over HTTPS until Stop.
+func (s *Server) ServeTiles(l net.Listener) error {
+	return served(s.tiles.ServeTLS(s.limited(l), "", ""))
+}
 
 // ServeOperators answers operators until Stop.
-func (s *Server) ServeOperators(l net.Listener) error { return served(s.operators.Serve(l)) }
+func (s *Server) ServeOperators(l net.Listener) error { return served(s.operators.Serve(s.limited(l))) }
+
+func (s *Server) limited(l net.Listener) net.Listener {
+	return netutil.LimitListener(l, s.limits.connections)
+}
 
 func served(err error) error {
-	if errors.Is(err, grpc.ErrServerStopped) {
+	if errors.Is(err, grpc.ErrServerStopped) || errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
 	return err
 }
 
-// Stop lets calls under way finish until ctx ends, then cuts them off.
+// Stop lets calls under way finish until ctx ends, then cuts them off. When it
+// returns, no handler runs.
 func (s *Server) Stop(ctx context.Context) {
 	s.health.Shutdown()
 	done := make(chan struct{})
 	go func() {
+		defer close(done)
 		s.public.GracefulStop()
 		s.operators.GracefulStop()
-		close(done)
 	}()
+	if err := s.tiles.Shutdown(ctx); err != nil {
+		s.tiles.Close()
+	}
+	s.reading.Wait()
 	select {
 	case <-done:
 	case <-ctx.Done():
@@ -117,29 +156,4 @@ func (s *Server) Stop(ctx context.Context) {
 		s.operators.Stop()
 		<-done
 	}
-}
-
-// logUnary writes one line for a failed call: method, account and reason. It
-// never writes what was asked or answered.
-func (s *Server) logUnary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (resp any, err error) {
-	defer func() { s.logged(ctx, info.FullMethod, err) }()
-	defer recovered(&err)
-	return next(ctx, req)
-}
-
-func (s *Server) logStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
-	defer func() { s.logged(stream.Context(), info.FullMethod, err) }()
-	defer recovered(&err)
-	return next(srv, stream)
-}
-
-func (s *Server) logged(ctx context.Context, method string, err error) {
-	if err == nil {
-		return
-	}
-	account := "none"
-	if c, cause := s.authority.caller(ctx); cause == nil {
-		account = c.Account.String()
-	}
-	s.options.Log.Info("call refused or failed", "method", method, "account", account, "error", err.Error())
 }

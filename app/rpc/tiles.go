@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/muniment/muniment/app/identity"
 	"github.com/muniment/muniment/app/record"
+	apiv1 "github.com/muniment/muniment/proto/muniment/api/v1"
+	"github.com/muniment/muniment/store/state"
 )
 
 // entriesLevel is how golang.org/x/mod/sumdb/tlog numbers tiles of entries.
@@ -20,7 +23,7 @@ const entriesLevel = -1
 // TileConfig is TLS for the listener of the log tiles: a client may bring a
 // certificate, and needs one for the entries.
 func (s *Server) TileConfig() *tls.Config {
-	config := identity.ServerConfig(s.options.Certificate, s.authority.connect)
+	config := identity.ServerConfig(s.options.Certificate, s.connect)
 	config.ClientAuth = tls.RequestClientCert
 	config.NextProtos = []string{"h2", "http/1.1"}
 	verify := config.VerifyConnection
@@ -41,11 +44,17 @@ func (s *Server) Tiles() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /checkpoint", s.serveCheckpoint)
 	mux.HandleFunc("GET /tile/", s.serveTile)
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.reading.Add(1)
+		defer s.reading.Done()
+		mux.ServeHTTP(w, r)
+	})
 }
 
 func (s *Server) serveCheckpoint(w http.ResponseWriter, r *http.Request) {
-	text, _, err := s.options.Node.Cosigned(r.Context(), 0)
+	ctx, cancel := context.WithTimeout(r.Context(), s.limits.handshake)
+	defer cancel()
+	text, _, err := s.options.Node.Cosigned(ctx, 0)
 	if err != nil {
 		http.Error(w, "no cosigned checkpoint yet: try again", http.StatusServiceUnavailable)
 		return
@@ -55,35 +64,42 @@ func (s *Server) serveCheckpoint(w http.ResponseWriter, r *http.Request) {
 	w.Write(text)
 }
 
-// errNoTile says that a path names no tile of this log.
-var errNoTile = errors.New("no such tile: the log has not grown so far, or the path is not one of C2SP tlog-tiles")
-
 func (s *Server) serveTile(w http.ResponseWriter, r *http.Request) {
+	const noTile = "no such tile: the log has not grown so far, or the path is not one of C2SP tlog-tiles"
 	tile, err := torchwood.ParseTilePath(strings.TrimPrefix(r.URL.Path, "/"))
 	if err != nil {
-		http.Error(w, errNoTile.Error(), http.StatusNotFound)
+		http.Error(w, noTile, http.StatusNotFound)
 		return
 	}
-	if tile.L == entriesLevel && !s.mayReadEntries(r) {
-		http.Error(w, "entries need the certificate of a registered office: bring one", http.StatusForbidden)
-		return
+	sharing := "public"
+	if tile.L == entriesLevel {
+		if !s.mayReadEntries(r) {
+			http.Error(w, "entries need the certificate of a registered office: bring one", http.StatusForbidden)
+			return
+		}
+		sharing = "private" // a cache in between must not give it to others
 	}
 	data, err := s.tile(tile)
-	if err != nil {
-		http.Error(w, errNoTile.Error(), http.StatusNotFound)
-		return
+	switch {
+	case errors.Is(err, state.ErrNotThere):
+		http.Error(w, noTile, http.StatusNotFound)
+	case err != nil:
+		s.options.Log.Error("tile not served", "tile", r.URL.Path, "err", err)
+		http.Error(w, "the node could not answer: its log says why", http.StatusInternalServerError)
+	default:
+		w.Header().Set("Content-Type", "application/octet-stream")
+		w.Header().Set("Cache-Control", sharing+", max-age=31536000, immutable")
+		w.Write(data)
 	}
-	w.Header().Set("Content-Type", "application/octet-stream")
-	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
-	w.Write(data)
 }
 
+// mayReadEntries asks what Auditors.Entry would.
 func (s *Server) mayReadEntries(r *http.Request) bool {
 	if r.TLS == nil || len(r.TLS.PeerCertificates) != 1 {
 		return false
 	}
-	_, _, err := s.authority.standing(r.TLS.PeerCertificates[0])
-	return err == nil
+	c, err := s.authority.current(r.TLS.PeerCertificates[0])
+	return err == nil && may(c.roles, apiv1.Auditors_Entry_FullMethodName)
 }
 
 // tile gives the bytes of a tile of the committed log.
@@ -93,7 +109,7 @@ func (s *Server) tile(t tlog.Tile) ([]byte, error) {
 	}
 	size := s.options.Node.View().Head().Size
 	if t.N > size/torchwood.TileWidth || t.N*torchwood.TileWidth+int64(t.W) > size {
-		return nil, errNoTile
+		return nil, state.ErrNotThere
 	}
 	entries, err := s.options.State.Entries(record.Index(t.N*torchwood.TileWidth), t.W)
 	if err != nil {

@@ -1,0 +1,91 @@
+package rpc
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/tap"
+
+	"github.com/muniment/muniment/app/record"
+	apiv1 "github.com/muniment/muniment/proto/muniment/api/v1"
+)
+
+// limits bound what callers can take of a node. What waits for a caller is
+// bounded in time, and what is kept for a caller in number.
+type limits struct {
+	messageBytes int           // of one request: a transaction of 512 KiB, or a chunk
+	headerBytes  uint32        // of all headers of a call
+	connections  int           // of one listener; more wait to be accepted
+	streams      uint32        // calls under way on one connection; more wait at the client
+	calls        int           // calls under way of one office; more are refused
+	handshake    time.Duration // from accepting a connection to its first call
+	call         time.Duration // a unary call from its first byte to its last
+	stalled      time.Duration // one message of a stream, in or out
+	age          time.Duration // of a connection; a certificate does not live longer
+}
+
+var standard = limits{
+	messageBytes: 600 << 10, headerBytes: 16 << 10, connections: 512, streams: 256, calls: 1024,
+	handshake: 10 * time.Second, call: time.Minute, stalled: time.Minute, age: 24 * time.Hour,
+}
+
+// unary are the methods that are one request and one answer.
+var unary = func() map[string]bool {
+	methods := map[string]bool{}
+	for _, service := range []grpc.ServiceDesc{apiv1.Departments_ServiceDesc, apiv1.Auditors_ServiceDesc, apiv1.Operators_ServiceDesc} {
+		for _, m := range service.Methods {
+			methods["/"+service.ServiceName+"/"+m.MethodName] = true
+		}
+	}
+	return methods
+}()
+
+// cancelKey is where bound leaves what ends a stream.
+type cancelKey struct{}
+
+// bound gives each call a context that also ends reads and writes that wait for
+// the client: after a while for a unary call, by whoever has the context's
+// cancelKey for a stream. It runs before anything of the request is read.
+func (l limits) bound(ctx context.Context, info *tap.Info) (context.Context, error) {
+	if unary[info.FullMethodName] {
+		bounded, cancel := context.WithTimeout(ctx, l.call)
+		context.AfterFunc(ctx, cancel)
+		return bounded, nil
+	}
+	bounded, cancel := context.WithCancelCause(ctx)
+	return context.WithValue(bounded, cancelKey{}, cancel), nil
+}
+
+// cancelOf gives what ends a stream's context, and with it every read and write
+// of the stream that waits.
+func cancelOf(ctx context.Context) context.CancelCauseFunc {
+	return ctx.Value(cancelKey{}).(context.CancelCauseFunc)
+}
+
+// quota counts the calls under way of each office.
+type quota struct {
+	mu   sync.Mutex
+	runs map[record.Code]int // no zeros
+}
+
+// enter counts a call in, unless most are under way.
+func (q *quota) enter(office record.Code, most int) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.runs[office] >= most {
+		return refuse(reasonBusy, "office %s has %d calls under way: wait until some have ended", office, most)
+	}
+	q.runs[office]++
+	return nil
+}
+
+// leave counts a call out.
+func (q *quota) leave(office record.Code) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.runs[office]--; q.runs[office] == 0 {
+		delete(q.runs, office)
+	}
+}
