@@ -41,9 +41,6 @@ func (c *Custody) open(r vault.Record, s secrets) (opened, error) {
 	return opened{r, s.state, facts}, nil
 }
 
-// unchecked, as the hashes to compare with, is for a reader that hashes all itself.
-var unchecked [][32]byte
-
 // eachSegment opens the live segments of a record in leaf order and compares each
 // with its leaf hash. Padding is not among them: it is not stored.
 func (c *Custody) eachSegment(o opened, hashes [][32]byte, fn func(leaf uint32, s commitment.Segment) error) error {
@@ -67,7 +64,7 @@ func (c *Custody) eachSegment(o opened, hashes [][32]byte, fn func(leaf uint32, 
 			return damaged(err)
 		}
 		s := commitment.Segment{Kind: fact.Kind, Payload: payload, Oracle: fact.Oracle}
-		if len(payload) != int(fact.Size) || hashes != nil && sha256.Sum256(commitment.LeafBlock(leaf, s, secret.Salt)) != hashes[leaf] {
+		if len(payload) != int(fact.Size) || sha256.Sum256(commitment.LeafBlock(leaf, s, secret.Salt)) != hashes[leaf] {
 			return damaged(fmt.Errorf("leaf %d is not what was committed to", leaf))
 		}
 		return fn(leaf, s)

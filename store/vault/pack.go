@@ -13,35 +13,38 @@ const (
 // A packer collects consecutive sealed segments. A pack is: first leaf u32, count
 // u32, then per segment the end of its bytes u32, counted from the end of this
 // table, then the bytes. A segment larger than a pack stands alone.
+//
+// The segments are not copied before the pack is written.
 type packer struct {
-	first uint32
-	ends  []uint32
-	body  []byte
+	first    uint32
+	segments [][]byte
+	bytes    int // of all segments
 }
 
 // fits tells whether a segment can be added without growing beyond the target.
 func (p *packer) fits(sealed []byte) bool {
-	return len(p.ends) == 0 || packHeader+4*(len(p.ends)+1)+len(p.body)+len(sealed) <= packTarget
+	return len(p.segments) == 0 || p.size()+4+len(sealed) <= packTarget
 }
 
 func (p *packer) add(sealed []byte) {
-	p.body = append(p.body, sealed...)
-	p.ends = append(p.ends, uint32(len(p.body)))
+	p.segments = append(p.segments, sealed)
+	p.bytes += len(sealed)
 }
 
-// size is the length of what appendTo appends.
-func (p *packer) size() int { return packHeader + 4*len(p.ends) + len(p.body) }
+// size is the length of what write writes.
+func (p *packer) size() int { return packHeader + 4*len(p.segments) + p.bytes }
 
 // write encodes the pack into b, which has size bytes, and begins the next one.
 func (p *packer) write(b []byte) {
 	binary.BigEndian.PutUint32(b, p.first)
-	binary.BigEndian.PutUint32(b[4:], uint32(len(p.ends)))
-	for i, end := range p.ends {
-		binary.BigEndian.PutUint32(b[packHeader+4*i:], end)
+	binary.BigEndian.PutUint32(b[4:], uint32(len(p.segments)))
+	table, body, end := b[packHeader:], b[packHeader+4*len(p.segments):], 0
+	for i, sealed := range p.segments {
+		end += copy(body[end:], sealed)
+		binary.BigEndian.PutUint32(table[4*i:], uint32(end))
 	}
-	copy(b[packHeader+4*len(p.ends):], p.body)
-	p.first += uint32(len(p.ends))
-	p.ends, p.body = p.ends[:0], p.body[:0]
+	p.first += uint32(len(p.segments))
+	p.segments, p.bytes = p.segments[:0], 0
 }
 
 // eachInPack calls fn for each segment of a pack, whose first leaf must be the

@@ -71,8 +71,9 @@ type Deposit struct {
 	Layout    []byte          // as SealLayout made it
 	Catalogue []CatalogueLeaf // what Search finds it by; may be empty
 	// Sealed are the sealed segments from leaf 0 on, without gaps. Padding at the
-	// end holds nothing and may be left out.
+	// end holds nothing and may be left out. They must not change until Put returns.
 	Sealed iter.Seq2[[]byte, error]
+	Size   int // about how many bytes Sealed gives, to make room once
 }
 
 // Put keeps a deposit, durably. The steps, each safe to repeat after a crash:
@@ -88,7 +89,7 @@ func (v *Vault) Put(d Deposit) error {
 	} else if ok {
 		return fmt.Errorf("deposit %x of %s: %w", r.Commitment[:8], r.Office, ErrExists)
 	}
-	w := &writer{vault: v, rid: r.RID, batch: v.db.NewBatchWithSize(batchTarget)}
+	w := &writer{vault: v, rid: r.RID, batch: v.db.NewBatchWithSize(min(batchTarget, d.Size+d.Size/8) + 32*len(d.Leaves) + len(d.Layout) + 4096)}
 	if err := w.deposit(d); err != nil {
 		err = errors.Join(err, w.batch.Close())
 		if w.begun {
@@ -121,7 +122,7 @@ func (w *writer) deposit(d Deposit) error {
 		}
 		w.pack.add(sealed)
 	}
-	if len(w.pack.ends) > 0 {
+	if len(w.pack.segments) > 0 {
 		if err := w.closePack(); err != nil {
 			return err
 		}

@@ -465,3 +465,43 @@ func FuzzParseCatalogue(f *testing.F) {
 		}
 	})
 }
+
+// TestFailedSyncOfTheVaultIsFatal: after a failed sync Put does not return.
+func TestFailedSyncOfTheVaultIsFatal(t *testing.T) {
+	var mu sync.Mutex
+	broken := false
+	fs := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if broken && (op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData || op.Kind == errorfs.OpFileSyncTo) {
+			return errors.New("input/output error")
+		}
+		return nil
+	}))
+	told := make(chan error, 16)
+	v, err := Open("vault", Options{FS: fs, Fatal: func(err error) {
+		told <- err
+		select {} // a process that ends does not go on
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, _ := testDeposit(1, 16, 40)
+	if err := v.Put(d); err != nil {
+		t.Fatal(err)
+	}
+	mu.Lock()
+	broken = true
+	mu.Unlock()
+	d, _ = testDeposit(2, 16, 40)
+	returned := make(chan error, 1)
+	go func() { returned <- v.Put(d) }()
+	select {
+	case err := <-told:
+		if !strings.Contains(err.Error(), "input/output error") {
+			t.Errorf("fatal: %v", err)
+		}
+	case err := <-returned:
+		t.Errorf("Put returned %v after a failed sync", err)
+	}
+}

@@ -1,0 +1,129 @@
+package custody
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/muniment/muniment/app/commitment"
+)
+
+const (
+	benchSize    = 1 << 20 // bytes of a document
+	benchClients = 8
+)
+
+// BenchmarkDeposit is the deposit of 1 MiB documents by eight clients, and beside
+// it two baselines: plain Pebble that is given the same bytes and syncs, in three
+// stores as a custodian has them (content, ring, access log); and the same in one
+// store, where the three syncs of all clients share one log.
+func BenchmarkDeposit(b *testing.B) {
+	content := make([]byte, benchSize)
+	rand.Read(content)
+	b.Run("custody", func(b *testing.B) {
+		c := &clock{}
+		c.set(today)
+		h := openHouse(b, vfs.Default, b.TempDir(), newCity(b), c)
+		defer h.close()
+		clients(b, func() error {
+			header, _ := offer("", "title")
+			header.Size, header.Profile = benchSize, commitment.Raw
+			_, err := h.Deposit(context.Background(), clerk, header, bytes.NewReader(content))
+			return err
+		})
+	})
+	b.Run("pebble-3", func(b *testing.B) {
+		bulk, ring, log := plainPebble(b), plainPebble(b), plainPebble(b)
+		clients(b, func() error { return plainDeposit(bulk, ring, log, content) })
+	})
+	b.Run("pebble-1", func(b *testing.B) {
+		one := plainPebble(b)
+		clients(b, func() error { return plainDeposit(one, one, one, content) })
+	})
+}
+
+func plainPebble(b *testing.B) *pebble.DB {
+	options := &pebble.Options{
+		FormatMajorVersion: pebble.FormatNewest, MemTableSize: 32 << 20, MemTableStopWritesThreshold: 4, CacheSize: 32 << 20, BytesPerSync: 1 << 20,
+		Logger: quiet{},
+	}
+	options.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
+	db, err := pebble.Open(b.TempDir(), options)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { db.Close() })
+	return db
+}
+
+// plainDeposit writes what a deposit writes: content in four packs, 200 bytes each
+// of log and ring; the log's sync runs beside the content's.
+func plainDeposit(bulk, ring, log *pebble.DB, content []byte) error {
+	var id [16]byte
+	rand.Read(id[:])
+	small := make([]byte, 200)
+	logged := make(chan error, 1)
+	go func() { logged <- log.Set(append(id[:], 'a'), small, pebble.Sync) }()
+	batch := bulk.NewBatchWithSize(benchSize + 64<<10)
+	for i := range byte(4) {
+		if err := batch.Set(append(id[:], 'b', i), content[int(i)*benchSize/4:][:benchSize/4], nil); err != nil {
+			return err
+		}
+	}
+	err := errors.Join(<-logged, batch.Commit(pebble.Sync), batch.Close())
+	if err == nil {
+		err = ring.Set(append(id[:], 's'), small, pebble.Sync)
+	}
+	return err
+}
+
+// clients lets eight clients share b.N operations.
+func clients(b *testing.B, do func() error) {
+	b.SetBytes(benchSize)
+	work := make(chan struct{}, benchClients)
+	var wg sync.WaitGroup
+	b.ResetTimer()
+	for range benchClients {
+		wg.Go(func() {
+			for range work {
+				if err := do(); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	for range b.N {
+		work <- struct{}{}
+	}
+	close(work)
+	wg.Wait()
+}
+
+type quiet struct{}
+
+func (quiet) Infof(string, ...any)              {}
+func (quiet) Errorf(string, ...any)             {}
+func (quiet) Fatalf(format string, args ...any) { panic(format) }
+
+// BenchmarkRead is Read of a 1 MiB document.
+func BenchmarkRead(b *testing.B) {
+	c := &clock{}
+	c.set(today)
+	h := openHouse(b, vfs.Default, b.TempDir(), newCity(b), c)
+	defer h.close()
+	header, content := offer(string(make([]byte, benchSize)), "title")
+	header.Profile = commitment.Raw
+	ref := Ref{"CLERK", mustDeposit(b, h.Custody, clerk, header, content)}
+	b.SetBytes(benchSize)
+	for b.Loop() {
+		if _, err := read(h.Custody, clerk, ref, CaseWork); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
