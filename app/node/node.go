@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -68,6 +69,7 @@ type Node struct {
 	health    health
 	metrics   *metrics
 	exchange  ExchangeFunc
+	strangers atomic.Pointer[[]string] // ids that may connect although the ledger does not list them
 
 	monitor        *http.Server
 	monitorAddress string
@@ -107,6 +109,7 @@ func New(home Home, config Config, o Options) (*Node, error) {
 		}
 	}
 	n.health.committed = n.now()
+	n.strangers.Store(&config.P2P.Allow)
 	facts, err := n.readFiles(o.Passphrase)
 	if err != nil {
 		return nil, err

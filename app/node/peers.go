@@ -32,7 +32,7 @@ func peerIDs(peers []string) []string {
 
 // allowed says whether the operator lets a peer connect that the ledger does not list.
 func (n *Node) allowed(id string) bool {
-	return slices.Contains(n.config.P2P.Allow, id)
+	return slices.Contains(*n.strangers.Load(), id)
 }
 
 // supervise dials missing peers, and after each block cuts those that may no
