@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cometbft/cometbft/abci/types"
 	cmttypes "github.com/cometbft/cometbft/types"
 	"pgregory.net/rapid"
@@ -15,6 +17,7 @@ import (
 	"github.com/muniment/muniment/app/ledger"
 	"github.com/muniment/muniment/app/record"
 	"github.com/muniment/muniment/app/statetree"
+	"github.com/muniment/muniment/store/state"
 )
 
 // The tests of this file follow CometBFT v0.40's specification, "Requirements
@@ -223,11 +226,20 @@ func TestRequirement10FinalizeBlockDependsOnNoVoteExtension(t *testing.T) {
 }
 
 // TestRequirement11And12BlocksGiveTheSameEverywhere runs one history through
-// an App that checks, proposes, crashes and repeats, and through one that does
-// nothing but carry blocks out.
+// an App that checks, proposes, crashes and repeats, on a store in memory, and
+// through one that does nothing but carry blocks out, on Pebble.
 func TestRequirement11And12BlocksGiveTheSameEverywhere(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		p, q := newChain(t, nil), newChain(t, nil)
+		db, err := pebble.Open("ledger", state.NewOptions(state.Options{FS: vfs.NewMem(), CacheBytes: 8 << 20}))
+		if err != nil {
+			rt.Fatal(err)
+		}
+		defer db.Close()
+		onPebble, err := state.Open(db)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		p, q := newChain(t, nil), newChain(t, func(o *Options) { o.View, o.Write = onPebble.View, onPebble.Commit })
 		if a, b := p.init(), q.init(); !bytes.Equal(a, b) {
 			rt.Fatalf("genesis gives %x and %x", a, b)
 		}
@@ -253,8 +265,8 @@ func TestRequirement11And12BlocksGiveTheSameEverywhere(t *testing.T) {
 				rt.Fatal("the AppHash is not the hash of the checkpoint")
 			}
 		}
-		if p.disk.view.Head() != q.disk.view.Head() {
-			rt.Fatalf("heads are %+v and %+v", p.disk.view.Head(), q.disk.view.Head())
+		if p.disk.view.Head() != onPebble.View().Head() {
+			rt.Fatalf("heads are %+v and %+v", p.disk.view.Head(), onPebble.View().Head())
 		}
 	})
 }
