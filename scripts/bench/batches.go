@@ -25,8 +25,8 @@ func (l load) clients() string {
 // runBatches: anchors in batches of 1,000 signed once, committed, indexed and
 // provable, beside the log-and-index writer alone and bare CometBFT.
 func runBatches(b *bench) ([]result, error) {
-	l := load{items: batchItems, txs: b.count(300, 20), conns: 4, streams: 1}
-	writerEntries := b.count(500_000, 50_000)
+	l := load{items: batchItems, txs: b.count(600, 20), conns: 4, streams: 1}
+	writerEntries := b.count(1_000_000, 50_000)
 	const name = "anchors in batches of 1,000, one validator"
 	writer5 := result{name: name, unit: "anchors/s", baseline: "log and index writer, synced every 5,000",
 		target: ratioAtLeast(0.5, "at least 0.5 (aim 0.75)"), clients: l.clients()}
@@ -42,7 +42,7 @@ func runBatches(b *bench) ([]result, error) {
 			}
 			r.base, r.baseCPU, r.baseDisk = append(r.base, rate), append(r.baseCPU, cpu), disk
 		}
-		answer, used, err := b.askBare(fmt.Sprintf("load %d %d %d", b.count(1000, 50), batchItems, 400))
+		answer, used, err := b.askBare(fmt.Sprintf("load %d %d %d", b.count(2000, 50), batchItems, 400))
 		if err != nil {
 			return nil, err
 		}

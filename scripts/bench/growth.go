@@ -35,7 +35,8 @@ func runGrowth(b *bench) ([]result, error) {
 		done += int64(l.txs * l.items)
 		rates = append(rates, m.rate)
 		now, peak := n.memory()
-		b.logf("%d anchors: %s anchors/s, resident %d MiB, peak %d MiB", done, number(m.rate), now>>20, peak>>20)
+		b.logf("%d anchors: %s anchors/s, %s us of CPU each, others used %s CPUs, fsync %s ms, resident %d MiB, peak %d MiB",
+			done, number(m.rate), number(m.cpu), number(m.others), number(m.sync), now>>20, peak>>20)
 		if done < next {
 			continue
 		}

@@ -35,6 +35,8 @@ type options struct {
 	out    string
 	dir    string
 	growth int64
+
+	profile string // folder for profiles of the node
 }
 
 // row is a line of the table, or a few that are measured together.
@@ -72,6 +74,9 @@ type bench struct {
 	running *node  // nil until a row needs it
 	nodeErr error
 	bareApp *child
+
+	current  string // row that is measured
+	profiles int    // taken of the running node
 }
 
 func main() {
@@ -85,6 +90,7 @@ func main() {
 	flag.StringVar(&o.out, "out", "", "write the table to this file as well")
 	flag.StringVar(&o.dir, "dir", "", "where to make the temporary folder (default: the system's)")
 	flag.Int64Var(&o.growth, "growth", 0, "anchor so many records in one network, and measure on the way, instead of the rows")
+	flag.StringVar(&o.profile, "profile", "", "take a CPU profile of the node in each round, into this folder (figures suffer a little)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -116,6 +122,7 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) (err error) {
 
 	t := table{short: o.short, rounds: o.rounds, at: time.Now()}
 	if o.growth > 0 {
+		b.current = "growth"
 		if t.results, err = runGrowth(b); err != nil {
 			return err
 		}
@@ -143,6 +150,7 @@ func (b *bench) measure(wanted *regexp.Regexp) (results []result) {
 			results = append(results, result{name: r.name, notRun: "interrupted"})
 			continue
 		}
+		b.current = r.name
 		got, err := r.run(b)
 		if err != nil {
 			got = append(got, result{name: r.name, notRun: err.Error()})

@@ -175,7 +175,12 @@ func (b *bench) measured(n *node, do func() (float64, time.Duration, error)) (m 
 		return measured{}, err
 	}
 	disk, before := diskBytes(n.home), usageNow(n.child)
-	count, took, err := do()
+	var count float64
+	var took time.Duration
+	err = b.profiled(n, func() (err error) {
+		count, took, err = do()
+		return err
+	})
 	if err != nil {
 		return measured{}, err
 	}

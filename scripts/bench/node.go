@@ -101,7 +101,12 @@ func (b *bench) build(program string) (string, error) {
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	}
-	text, err := exec.CommandContext(b.ctx, "go", "build", "-o", path, "github.com/muniment/muniment/cmd/"+program).CombinedOutput()
+	args, err := b.overlay()
+	if err != nil {
+		return "", err
+	}
+	args = append(append([]string{"build", "-o", path}, args...), "github.com/muniment/muniment/cmd/"+program)
+	text, err := exec.CommandContext(b.ctx, "go", args...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build %s: %w: %s", program, err, firstLine(text))
 	}
@@ -121,6 +126,9 @@ func firstLine(text []byte) []byte {
 func (b *bench) startNode() (*node, error) {
 	program, err := b.build("munimentd")
 	if err != nil {
+		return nil, err
+	}
+	if _, err := b.build("muniment-verify"); err != nil { // now, so that both are of one source
 		return nil, err
 	}
 	dir, err := os.MkdirTemp(b.dir, "node-")
@@ -143,7 +151,7 @@ func (b *bench) startNode() (*node, error) {
 	n.child = &child{command: exec.Command(program, "start", "--home", n.home, "--passphrase-file", passphrase), ended: make(chan error, 1)}
 	n.command.Stdout, n.command.Stderr = log, log
 	n.command.Env = append(os.Environ(), "MUNIMENT_GRPC_LISTEN="+n.address, "MUNIMENT_P2P_LISTEN=127.0.0.1:0",
-		"MUNIMENT_TILES_LISTEN=", "MUNIMENT_MONITOR_LISTEN=", "MUNIMENT_LOG_LEVEL=warn")
+		"MUNIMENT_TILES_LISTEN=", "MUNIMENT_MONITOR_LISTEN=", "MUNIMENT_LOG_LEVEL=warn", "BENCH_PROFILE="+b.profile)
 	if err := n.command.Start(); err != nil {
 		return nil, fmt.Errorf("start munimentd: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,12 +16,15 @@ import (
 )
 
 // submitAll hands transactions in over streams, dealt out among them, and waits
-// until every one of them is committed. It gives the number of anchors that the
-// node says it has committed, and the time from the first to the last.
+// until every one of them is committed and the newest cosigned tree holds them
+// all: from then on each is durable, final, indexed and provable. It gives the
+// number of anchors that the node says it has committed, and the time that all
+// of this took.
 func submitAll(ctx context.Context, conns []*grpc.ClientConn, streamsEach int, txs [][]byte) (anchors int64, took time.Duration, err error) {
 	streams := len(conns) * streamsEach
 	errs := make([]error, streams)
 	var committed atomic.Int64
+	sizes := make([]uint64, streams)
 	var all sync.WaitGroup
 	begin := time.Now()
 	for s := range streams {
@@ -29,24 +33,30 @@ func submitAll(ctx context.Context, conns []*grpc.ClientConn, streamsEach int, t
 			for i := s; i < len(txs); i += streams {
 				mine = append(mine, txs[i])
 			}
-			n, err := submitStream(ctx, conns[s%len(conns)], mine)
+			var n int64
+			n, sizes[s], errs[s] = submitStream(ctx, conns[s%len(conns)], mine)
 			committed.Add(n)
-			errs[s] = err
 		})
 	}
 	all.Wait()
-	return committed.Load(), time.Since(begin), errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return committed.Load(), 0, err
+	}
+	_, err = apiv1.NewAuditorsClient(conns[0]).Checkpoint(ctx, &apiv1.CheckpointRequest{Size: slices.Max(sizes)})
+	return committed.Load(), time.Since(begin), err
 }
 
-func submitStream(ctx context.Context, conn *grpc.ClientConn, txs [][]byte) (anchors int64, err error) {
+// submitStream gives the number of anchors and the size that the log has with
+// the last of them.
+func submitStream(ctx context.Context, conn *grpc.ClientConn, txs [][]byte) (anchors int64, size uint64, err error) {
 	if len(txs) == 0 {
-		return 0, nil
+		return 0, 0, nil
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stream, err := apiv1.NewDepartmentsClient(conn).SubmitStream(ctx)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	sent := make(chan error, 1)
 	go func() {
@@ -61,15 +71,16 @@ func submitStream(ctx context.Context, conn *grpc.ClientConn, txs [][]byte) (anc
 	for range txs {
 		r, err := stream.Recv()
 		if err != nil {
-			return anchors, err
+			return anchors, size, err
 		}
 		if r.Submit.GetReason() != "OK" {
-			return anchors, fmt.Errorf("refused: %s, item %d", r.Submit.GetReason(), r.Submit.GetBadItem())
+			return anchors, size, fmt.Errorf("refused: %s, item %d", r.Submit.GetReason(), r.Submit.GetBadItem())
 		}
 		anchors += int64(r.Submit.GetCount())
+		size = max(size, r.Submit.GetFirstIndex()+r.Submit.GetCount())
 	}
 	if _, err := stream.Recv(); !errors.Is(err, io.EOF) {
-		return anchors, fmt.Errorf("the stream goes on after the last answer: %w", err)
+		return anchors, size, fmt.Errorf("the stream goes on after the last answer: %w", err)
 	}
-	return anchors, <-sent
+	return anchors, size, <-sent
 }
