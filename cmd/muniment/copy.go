@@ -45,9 +45,9 @@ func (p *program) copyCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		car, err := downloadWhole[apiv1.CopyResponse](c.Context(), func(ctx context.Context) (grpc.ServerStreamingClient[apiv1.CopyResponse], error) {
+		car, err := download(c.Context(), func(ctx context.Context) (grpc.ServerStreamingClient[apiv1.CopyResponse], error) {
 			return client.Copy(ctx, &apiv1.CopyRequest{Record: a.ref(), Purpose: why, Hide: hide, WithName: withName})
-		})
+		}, (*apiv1.CopyResponse).GetChunk)
 		if err != nil {
 			return err
 		}

@@ -10,50 +10,34 @@ import (
 	"google.golang.org/grpc"
 )
 
-// maxDownloadBytes bounds what a node may send where all of it is verified in
-// memory before it is written.
+// maxDownloadBytes bounds what a node may send: all of it is in memory until it
+// is verified.
 const maxDownloadBytes = 1 << 30
 
-// chunked is a message that carries a part of a file.
-type chunked[T any] interface {
-	*T
-	GetChunk() []byte
-}
-
-// download opens a stream of the Departments service and hands its chunks to
-// take, in order.
-func download[T any, M chunked[T]](ctx context.Context, open func(context.Context) (grpc.ServerStreamingClient[T], error), take func([]byte) error) error {
+// download gathers the chunks of a stream of the Departments service: open
+// makes the call, chunk gives the part that a message carries.
+func download[T any](ctx context.Context, open func(context.Context) (grpc.ServerStreamingClient[T], error), chunk func(*T) []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, streamTimeout)
 	defer cancel()
 	stream, err := open(ctx)
 	if err != nil {
-		return remote(err)
+		return nil, remote(err)
 	}
+	var whole []byte
 	for {
 		message, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
-			return nil
+			return whole, nil
 		}
 		if err != nil {
-			return remote(err)
+			return nil, remote(err)
 		}
-		if err := take(M(message).GetChunk()); err != nil {
-			return err
+		part := chunk(message)
+		if len(whole)+len(part) > maxDownloadBytes {
+			return nil, failed(exitError, "TOO_LARGE", "", "the node sends more than %d MiB", maxDownloadBytes>>20)
 		}
+		whole = append(whole, part...)
 	}
-}
-
-// downloadWhole is download into memory.
-func downloadWhole[T any, M chunked[T]](ctx context.Context, open func(context.Context) (grpc.ServerStreamingClient[T], error)) ([]byte, error) {
-	var whole []byte
-	err := download[T, M](ctx, open, func(chunk []byte) error {
-		if len(whole)+len(chunk) > maxDownloadBytes {
-			return failed(exitError, "TOO_LARGE", "", "the node sends more than %d MiB", maxDownloadBytes>>20)
-		}
-		whole = append(whole, chunk...)
-		return nil
-	})
-	return whole, err
 }
 
 // isText tells whether bytes can go to a terminal as they are.

@@ -40,9 +40,9 @@ func (p *program) evidenceCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		car, err := downloadWhole[apiv1.EvidenceResponse](c.Context(), func(ctx context.Context) (grpc.ServerStreamingClient[apiv1.EvidenceResponse], error) {
+		car, err := download(c.Context(), func(ctx context.Context) (grpc.ServerStreamingClient[apiv1.EvidenceResponse], error) {
 			return client.Evidence(ctx, &apiv1.EvidenceRequest{Record: a.ref(), Purpose: why, Hide: hide})
-		})
+		}, (*apiv1.EvidenceResponse).GetChunk)
 		if err != nil {
 			return err
 		}

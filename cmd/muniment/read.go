@@ -44,9 +44,9 @@ func (p *program) readCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		content, err := downloadWhole[apiv1.ReadResponse](c.Context(), func(ctx context.Context) (grpc.ServerStreamingClient[apiv1.ReadResponse], error) {
+		content, err := download(c.Context(), func(ctx context.Context) (grpc.ServerStreamingClient[apiv1.ReadResponse], error) {
 			return client.Read(ctx, &apiv1.ReadRequest{Record: a.ref(), Purpose: why})
-		})
+		}, (*apiv1.ReadResponse).GetChunk)
 		if err != nil {
 			return err
 		}
