@@ -71,8 +71,8 @@ type office struct {
 	keyGone   bool // its access key
 }
 
-// cityOffices gives the offices that every test knows and, for each role, one
-// that has it alone in each of three states.
+// cityOffices gives the offices that every test knows and, for each role, four
+// that have it alone: two active ones, one suspended, one whose key is.
 func cityOffices() []office {
 	all := []office{
 		{code: "CLERK", roles: []record.Role{record.RoleDepartment, record.RoleClerk, record.RoleGovernor}},
@@ -83,6 +83,7 @@ func cityOffices() []office {
 	for _, r := range record.Roles() {
 		all = append(all,
 			office{code: activeOffice(r), roles: []record.Role{r}},
+			office{code: secondOffice(r), roles: []record.Role{r}},
 			office{code: suspendedOffice(r), roles: []record.Role{r}, suspended: true},
 			office{code: suspendedKeyOffice(r), roles: []record.Role{r}, keyGone: true})
 	}
@@ -90,6 +91,7 @@ func cityOffices() []office {
 }
 
 func activeOffice(r record.Role) record.Code       { return record.Code(fmt.Sprintf("R-%d", r)) }
+func secondOffice(r record.Role) record.Code       { return record.Code(fmt.Sprintf("R-%d-TWO", r)) }
 func suspendedOffice(r record.Role) record.Code    { return record.Code(fmt.Sprintf("R-%d-OFF", r)) }
 func suspendedKeyOffice(r record.Role) record.Code { return record.Code(fmt.Sprintf("R-%d-KEY", r)) }
 
@@ -234,7 +236,7 @@ func (s *safeBuffer) String() string {
 }
 
 // newCity starts a city; change, where not nil, may alter its limits first.
-func newCity(t testing.TB, change func(*limits)) *city {
+func newCity(t testing.TB, change func(*limits), more ...grpc.ServerOption) *city {
 	t.Helper()
 	c := &city{t: t}
 	c.clock.Store(genesisTime.UnixNano())
@@ -257,7 +259,7 @@ func newCity(t testing.TB, change func(*limits)) *city {
 	c.server = newServer(Options{
 		Node: c.node, State: c.node.state, Custody: c.custody, Certificate: tls.Certificate{Certificate: [][]byte{der}, PrivateKey: nodeKey},
 		Now: c.now, Log: slog.New(slog.NewTextHandler(&c.log, nil)),
-	}, l)
+	}, l, more...)
 	c.serve()
 	c.network = must(receipt.ParseNetwork(receipt.Network{
 		ID: networkID, ChainID: "test-1", Origin: origin, Nodes: []receipt.Node{{ID: id, Address: c.address, Certificate: der}},
@@ -294,7 +296,20 @@ func (c *city) genesis() {
 // suspend suspends the access key of an office.
 func (c *city) suspend(code record.Code) {
 	c.t.Helper()
-	c.mustApply(c.tx("CLERK", &record.SuspendKey{KeyID: keyID(string(code) + " access")}))
+	c.suspendBy("CLERK", code)
+}
+
+func (c *city) suspendBy(governing, code record.Code) {
+	c.t.Helper()
+	c.mustApply(c.tx(governing, &record.SuspendKey{KeyID: keyID(string(code) + " access")}))
+}
+
+// suspendOffice suspends an office by decision of both governing offices.
+func (c *city) suspendOffice(code record.Code, roles ...record.Role) {
+	c.t.Helper()
+	fact := &record.Office{Code: code, Roles: roles, Status: record.StatusSuspended}
+	proposal := c.mustApply(c.tx("CLERK", &record.ProposeChange{Fact: fact}))
+	c.mustApply(c.tx("COUNSEL", &record.ApproveChange{Proposal: proposal.TxIndex + 1, FactHash: must(record.FactHash(fact))}))
 }
 
 func (c *city) mustApply(raw []byte) ledger.Result {

@@ -45,7 +45,11 @@ func deposit(ctx context.Context, conn *grpc.ClientConn, content, title string, 
 	if change != nil {
 		change(header)
 	}
-	resp, err := depositRaw(ctx, conn, headerPart(header), chunkPart(content[:len(content)/2]), chunkPart(content[len(content)/2:]))
+	parts := []*apiv1.DepositRequest{headerPart(header)}
+	for at := 0; at < len(content); at += chunkBytes {
+		parts = append(parts, chunkPart(content[at:min(at+chunkBytes, len(content))]))
+	}
+	resp, err := depositRaw(ctx, conn, parts...)
 	if err != nil {
 		return record.Commitment{}, err
 	}

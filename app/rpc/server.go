@@ -69,7 +69,9 @@ type Server struct {
 // New makes a server that serves nothing yet.
 func New(o Options) *Server { return newServer(o, standard) }
 
-func newServer(o Options, l limits) *Server {
+// newServer makes a server with limits and, in tests, further options of the
+// public one.
+func newServer(o Options, l limits, more ...grpc.ServerOption) *Server {
 	s := &Server{options: o, limits: l, quota: quota{runs: map[record.Code]int{}}, health: health.NewServer()}
 	s.authority = &authority{view: o.Node.View, now: o.Now, keys: func(i identity.Issuer) (record.KeyID, bool, error) {
 		return ledger.KeyByPrefix(i[:], o.State.Values)
@@ -82,7 +84,7 @@ func newServer(o Options, l limits) *Server {
 		grpc.InTapHandle(l.bound),
 		grpc.WaitForHandlers(true), // so that what they use can be closed after Stop
 	}
-	s.public = grpc.NewServer(append(common,
+	s.public = grpc.NewServer(append(append(more, common...),
 		grpc.Creds(credentials.NewTLS(identity.ServerConfig(o.Certificate, s.connect))),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			MaxConnectionIdle: 15 * time.Minute, MaxConnectionAge: l.age, MaxConnectionAgeGrace: time.Minute, Time: time.Minute, Timeout: 20 * time.Second,
