@@ -56,3 +56,30 @@ func BenchmarkBatches(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N*batch)/b.Elapsed().Seconds(), "anchors/s")
 }
+
+// BenchmarkFourValidators is BenchmarkAnchorToCheckpoint on four validators of
+// one machine, to the checkpoint that three of them have cosigned.
+func BenchmarkFourValidators(b *testing.B) {
+	c := newCity(b, 4)
+	for i := range 4 {
+		c.start(i)
+	}
+	for _, n := range c.nodes[:4] {
+		if err := n.Start(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	n := c.nodes[0]
+	submit(b, n, anchor(b, n, "first"))
+	for _, n := range c.nodes[:4] {
+		eventually(b, "all validators take part", func() bool { return !n.Status().CatchingUp })
+	}
+	i := 0
+	for b.Loop() {
+		i++
+		result, _ := submit(b, n, anchor(b, n, fmt.Sprint("record ", i)))
+		if _, err := n.CosignedCheckpoint(b.Context(), int64(result.TxIndex)+2); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -12,7 +12,7 @@ import (
 )
 
 // freeAddress gives a loopback address on which nobody listens.
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -24,7 +24,7 @@ func freeAddress(t *testing.T) string {
 
 // city is a network of several nodes in one process.
 type city struct {
-	t       *testing.T
+	t       testing.TB
 	homes   []Home
 	configs []Config
 	ids     []string
@@ -32,7 +32,7 @@ type city struct {
 }
 
 // newCity founds a network of some validators and, last, one node without power.
-func newCity(t *testing.T, validators int) *city {
+func newCity(t testing.TB, validators int) *city {
 	t.Helper()
 	c := &city{t: t}
 	var members []Member
