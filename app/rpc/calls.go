@@ -33,22 +33,33 @@ func (s *Server) call(ctx context.Context, req any, info *grpc.UnaryServerInfo, 
 	return next(context.WithValue(ctx, callerKey{}, c), req)
 }
 
-// stream is the way of every streaming call.
+// stream is the way of every streaming call. A handler that waits for a client
+// which neither reads nor writes cannot be woken; it is left behind, gRPC ends
+// the stream, and with it the wait.
 func (s *Server) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
 	c, err := s.authority.allow(stream.Context(), info.FullMethod)
 	defer func() { err = s.concluded(info.FullMethod, c, err) }()
-	defer recovered(&err)
 	if err == nil {
 		err = s.quota.enter(c.Office, s.limits.calls)
 	}
 	if err != nil {
 		return err
 	}
-	defer s.quota.leave(c.Office)
-	return next(srv, &checkedStream{
+	checked := &checkedStream{
 		ServerStream: stream, authority: s.authority, method: info.FullMethod, limits: s.limits,
-		ctx: context.WithValue(stream.Context(), callerKey{}, c),
+		ctx: context.WithValue(stream.Context(), callerKey{}, c), stalled: make(chan struct{}, 1),
+	}
+	done := make(chan error, 1)
+	s.running.Go(func() {
+		defer s.quota.leave(c.Office)
+		done <- handled(func() error { return next(srv, checked) })
 	})
+	select {
+	case err := <-done:
+		return err
+	case <-checked.stalled:
+		return refuse(reasonDeadline, "nothing has moved on this stream for %v: start again", s.limits.stalled)
+	}
 }
 
 // operate is the way of every call of operators. Health.Watch is a stream and
@@ -88,19 +99,22 @@ func recovered(err *error) {
 	}
 }
 
+// handled runs a handler.
+func handled(handler func() error) (err error) {
+	defer recovered(&err)
+	return handler()
+}
+
 // checkedStream asks again before each message in or out, so that a suspension
-// ends a stream that is under way, and ends a stream on which a message does not
-// get through.
+// ends a stream that is under way, and tells when a message does not get through.
 type checkedStream struct {
 	grpc.ServerStream
 	authority *authority
 	method    string
 	limits    limits
 	ctx       context.Context
+	stalled   chan struct{}
 }
-
-// errStalled is why a stream was ended that waited for its client.
-var errStalled = errors.New("stream has stalled")
 
 func (s *checkedStream) Context() context.Context { return s.ctx }
 
@@ -119,16 +133,18 @@ func (s *checkedStream) SendMsg(m any) error {
 	return s.moved(func() error { return s.ServerStream.SendMsg(m) })
 }
 
-// moved moves one message and says what stood in its way.
+// moved moves one message.
 func (s *checkedStream) moved(move func() error) error {
-	timer := time.AfterFunc(s.limits.stalled, func() { cancelOf(s.ctx)(errStalled) })
+	timer := time.AfterFunc(s.limits.stalled, func() {
+		select {
+		case s.stalled <- struct{}{}:
+		default:
+		}
+	})
+	defer timer.Stop()
 	err := move()
-	timer.Stop()
-	switch {
-	case err == nil, errors.Is(err, io.EOF):
+	if err == nil || errors.Is(err, io.EOF) {
 		return err
-	case errors.Is(context.Cause(s.ctx), errStalled):
-		return refuse(reasonDeadline, "nothing has moved on this stream for %v: start again", s.limits.stalled)
 	}
 	return moveError(err, s.limits.messageBytes)
 }

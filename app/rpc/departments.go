@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"sync"
 
 	"google.golang.org/grpc"
 
@@ -42,29 +41,27 @@ func submitted(result ledger.Result, height int64) *apiv1.SubmitResponse {
 
 // SubmitStream hands in transactions as they come, a window of them at once.
 func (d *departments) SubmitStream(stream grpc.BidiStreamingServer[apiv1.SubmitStreamRequest, apiv1.SubmitStreamResponse]) error {
-	ctx := stream.Context()
+	ctx := stream.Context() // ends when this function returns
 	queue := make(chan chan submission, submitWindow)
 	var ended error // why the requests ended; read once queue is closed
-	var running sync.WaitGroup
-	defer running.Wait()
-	defer cancelOf(ctx)(nil) // ends what the wait waits for
-	running.Go(func() {
-		defer close(queue)
+	receive := func() error {
 		for {
 			r, err := stream.Recv()
 			if err != nil {
-				ended = err
-				return
+				return err
 			}
 			one := make(chan submission, 1)
 			select {
 			case queue <- one:
 			case <-ctx.Done():
-				ended = ctx.Err()
-				return
+				return ctx.Err()
 			}
-			running.Go(func() { one <- d.submit(ctx, r.GetSubmit().GetTransaction()) })
+			d.server.running.Go(func() { one <- d.submit(ctx, r.GetSubmit().GetTransaction()) })
 		}
+	}
+	d.server.running.Go(func() {
+		defer close(queue)
+		ended = handled(receive)
 	})
 	for one := range queue {
 		a := <-one

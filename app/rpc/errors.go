@@ -129,7 +129,8 @@ func reasonOf(err error) (reason, text string) {
 }
 
 // moveError gives a reason to what gRPC says when a message of a stream cannot
-// be read or written: nothing of it is the node's fault.
+// be read or written: nothing of it is the node's fault. The client has been told
+// by gRPC itself, without a reason; this one is for the log.
 func moveError(err error, messageBytes int) error {
 	switch grpcstatus.Code(err) {
 	case codes.ResourceExhausted:

@@ -42,26 +42,16 @@ var unary = func() map[string]bool {
 	return methods
 }()
 
-// cancelKey is where bound leaves what ends a stream.
-type cancelKey struct{}
-
-// bound gives each call a context that also ends reads and writes that wait for
-// the client: after a while for a unary call, by whoever has the context's
-// cancelKey for a stream. It runs before anything of the request is read.
+// bound ends a unary call after a while, also where it waits for the client to
+// send the request or to take the answer: it runs before either. Streams are
+// bounded message by message.
 func (l limits) bound(ctx context.Context, info *tap.Info) (context.Context, error) {
-	if unary[info.FullMethodName] {
-		bounded, cancel := context.WithTimeout(ctx, l.call)
-		context.AfterFunc(ctx, cancel)
-		return bounded, nil
+	if !unary[info.FullMethodName] {
+		return ctx, nil
 	}
-	bounded, cancel := context.WithCancelCause(ctx)
-	return context.WithValue(bounded, cancelKey{}, cancel), nil
-}
-
-// cancelOf gives what ends a stream's context, and with it every read and write
-// of the stream that waits.
-func cancelOf(ctx context.Context) context.CancelCauseFunc {
-	return ctx.Value(cancelKey{}).(context.CancelCauseFunc)
+	bounded, cancel := context.WithTimeout(ctx, l.call)
+	context.AfterFunc(ctx, cancel)
+	return bounded, nil
 }
 
 // quota counts the calls under way of each office.

@@ -63,6 +63,7 @@ type Server struct {
 	public    *grpc.Server
 	tiles     *http.Server
 	reading   sync.WaitGroup // requests for tiles
+	running   sync.WaitGroup // handlers of streams, also those left behind, and what they start
 	operators *grpc.Server
 }
 
@@ -158,4 +159,5 @@ func (s *Server) Stop(ctx context.Context) {
 		s.operators.Stop()
 		<-done
 	}
+	s.running.Wait()
 }
