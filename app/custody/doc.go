@@ -17,7 +17,8 @@
 //   - Nothing is acknowledged that would not survive a loss of power.
 //   - An orphan is swept only when both the ledger day and the custodian's own
 //     clock are past its last day, and the log was followed to that ledger day.
-//   - Contents in memory are bounded by Config.MaxMemory, whatever the clients do.
+//   - Contents that are being deposited or opened take at most Config.MaxMemory,
+//     whatever the clients do. A copy that was handed out is the caller's.
 //
 // Errors that are answers carry a stable Reason (see ReasonOf); any other error
 // means that this node cannot be trusted to go on. A Custody is safe for

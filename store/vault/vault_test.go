@@ -263,8 +263,8 @@ func TestEveryCrashOfADeposit(t *testing.T) {
 		if !take || op.Kind.ReadOrWrite() != errorfs.OpIsWrite {
 			return nil
 		}
-		// The log is written in blocks of 32 KiB: of these one in eight is enough.
-		if operations++; op.Kind != errorfs.OpFileWrite || operations%8 == 0 {
+		// The log is written in blocks of 32 KiB: of these one in 32 is enough.
+		if operations++; op.Kind != errorfs.OpFileWrite || operations%32 == 0 {
 			// Half of what was not synced survives: packs without their record too.
 			clones = append(clones, mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: rand.New(rand.NewPCG(1, uint64(len(clones))))}))
 		}
