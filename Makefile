@@ -5,8 +5,8 @@ FUZZTIME ?= 60s
 
 build: ## the three programs, into bin/
 	mkdir -p bin
-	$(GO) build -trimpath -o bin/ ./cmd/munimentd
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/muniment ./cmd/muniment-verify
+	go build -trimpath -o bin/ ./cmd/munimentd
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/muniment ./cmd/muniment-verify
 
 demo: build ## the main job on an embedded ledger in a temporary directory
 	bash scripts/demo.sh
