@@ -82,7 +82,7 @@ func (b *bench) programTime(program string, args ...string) (float64, error) {
 	for range b.count(15, 3) {
 		begin := time.Now()
 		if text, err := exec.CommandContext(b.ctx, program, args...).CombinedOutput(); err != nil {
-			return 0, fmt.Errorf("%s: %w: %s", program, err, firstLine(text))
+			return 0, fmt.Errorf("%s: %w: %s", filepath.Base(program), err, firstLine(text))
 		}
 		times = append(times, milliseconds(time.Since(begin)))
 	}
