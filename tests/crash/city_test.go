@@ -20,7 +20,8 @@ const (
 	passphrase = "correct horse battery staple"
 	department = record.Code("DPW")
 	series     = record.Code("DEMO-MINUTES")
-	maxItems   = 8 // of one transaction
+	fewItems   = 8   // at most, in most transactions
+	manyItems  = 500 // in every sixteenth or so
 )
 
 // A city is a network of one validator, and where its node listens.
@@ -124,12 +125,16 @@ type batch struct {
 	raw         []byte
 }
 
-// batchOf makes a transaction that anchors 1 to maxItems records.
+// batchOf makes a transaction that anchors a few records, or many.
 func batchOf(network record.Network, day record.Day, name string) (batch, error) {
 	hash := sha256.Sum256([]byte(name))
 	b := batch{name: name}
 	m := &record.AnchorRecords{Series: series}
-	for i := range 1 + int(hash[31])%maxItems {
+	items := 1 + int(hash[31])%fewItems
+	if hash[30]%16 == 0 {
+		items = manyItems
+	}
+	for i := range items {
 		commitment := record.Commitment(sha256.Sum256(fmt.Appendf(nil, "%s, item %d", name, i)))
 		b.commitments = append(b.commitments, commitment)
 		m.Items = append(m.Items, record.AnchorItem{Commitment: commitment, Day: day})

@@ -106,7 +106,8 @@ type kept struct {
 func (c *client) confirm(t *testing.T, network receipt.Network, k kept) {
 	t.Helper()
 	ctx := waiting(t)
-	for i, commitment := range k.commitments {
+	for i := 0; i < len(k.commitments); i += 1 + len(k.commitments)/(2*fewItems) { // of many items, some
+		commitment := k.commitments[i]
 		at := k.first + record.Index(i)
 		r, err := c.departments.Record(ctx, &apiv1.RecordRequest{Record: &apiv1.RecordRef{Ref: &apiv1.RecordRef_Commitment{Commitment: commitment[:]}}})
 		if err != nil || record.Index(r.Index) != at || record.Commitment(r.Commitment) != commitment {

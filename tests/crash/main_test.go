@@ -41,11 +41,14 @@ func TestMain(m *testing.M) {
 	}
 	fmt.Printf("seed %d\n", *seed)
 	code := m.Run()
-	if path, err := munimentd(); err == nil {
-		os.RemoveAll(filepath.Dir(path))
+	if err := os.RemoveAll(built); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 	}
 	os.Exit(code)
 }
+
+// built is the folder of the program, empty before it is built.
+var built string
 
 // munimentd builds the program with crash points and the call log.
 var munimentd = sync.OnceValues(func() (string, error) {
@@ -53,6 +56,7 @@ var munimentd = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	built = dir
 	path := filepath.Join(dir, "munimentd")
 	build := exec.Command("go", "build", "-tags", "crashtest", "-buildvcs=false", "-o", path, "../../cmd/munimentd")
 	if out, err := build.CombinedOutput(); err != nil {

@@ -8,9 +8,15 @@ import (
 	"github.com/muniment/muniment/app/record"
 )
 
+// The moments of a kill.
 const (
-	workers   = 4
-	confirmed = 300 // batches that are asked for over the network; the store is read whole
+	longestStart = 500 * time.Millisecond // after the start of the process
+	longestWork  = 700 * time.Millisecond // after an answer
+)
+
+const (
+	workers   = 8
+	confirmed = 200 // batches that are asked for over the network; the store is read whole
 )
 
 // pause waits for a moment that chance has chosen, or the end of the process.
@@ -102,10 +108,10 @@ func TestKill9UnderLoad(t *testing.T) {
 	for range *kills {
 		p := c.start(t)
 		if random.IntN(4) == 0 {
-			pause(p, time.Duration(random.Int64N(int64(500*time.Millisecond))))
+			pause(p, time.Duration(random.Int64N(int64(longestStart))))
 		} else {
 			r.grows(t, p)
-			pause(p, time.Duration(random.Int64N(int64(300*time.Millisecond))))
+			pause(p, time.Duration(random.Int64N(int64(longestWork))))
 		}
 		p.kill(t)
 	}
@@ -121,7 +127,7 @@ func TestTerminateUnderLoad(t *testing.T) {
 	for range *terms {
 		p := c.start(t)
 		r.grows(t, p)
-		pause(p, time.Duration(random.Int64N(int64(300*time.Millisecond))))
+		pause(p, time.Duration(random.Int64N(int64(longestWork))))
 		p.terminate(t)
 	}
 	c.weathered(t, r, *terms)

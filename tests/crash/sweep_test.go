@@ -171,12 +171,9 @@ func TestEngineCrashPoints(t *testing.T) {
 // TestEngineCrashPointsFromGenesis does so in a new home each time, where the
 // engine has to found the chain anew.
 func TestEngineCrashPointsFromGenesis(t *testing.T) {
-	var cities []*sweep
 	for i := range *founded {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
-			s := newSweep(t)
-			cities = append(cities, s)
-			s.run(t, []stop{enginePoint(2 * i)})
+			newSweep(t).run(t, []stop{enginePoint(2 * i)})
 		})
 	}
 }
