@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/muniment/muniment/app/ledger"
 	"github.com/muniment/muniment/app/receipt"
 	"github.com/muniment/muniment/app/record"
 )
@@ -307,5 +308,41 @@ func TestAHomeIsMadeOnce(t *testing.T) {
 	}
 	if _, err := OpenKeys(home, passphrase); !errors.Is(err, ErrWrongKey) {
 		t.Errorf("swapped keys: got %v, want %v", err, ErrWrongKey)
+	}
+}
+
+// TestAClashLeavesTheMempool: of batches that hold one record in common, one is
+// accepted, the others are refused in a block or before, and the chain comes
+// to rest.
+func TestAClashLeavesTheMempool(t *testing.T) {
+	const callers = 8
+	n := run(t, newHome(t), time.Hour)
+	codes := make(chan ledger.Code, callers)
+	for i := range callers {
+		raw := anchor(t, n, fmt.Sprint("own ", i), "common")
+		go func() {
+			result, _, err := n.Submit(t.Context(), raw)
+			if err != nil {
+				t.Error(err)
+			}
+			codes <- result.Code
+		}()
+	}
+	accepted := 0
+	for range callers {
+		switch code := <-codes; code {
+		case ledger.OK:
+			accepted++
+		case ledger.CodeAlreadyAnchored:
+		default:
+			t.Errorf("a batch got %v", code)
+		}
+	}
+	if accepted != 1 {
+		t.Errorf("%d batches were accepted, want 1", accepted)
+	}
+	eventually(t, "an empty mempool", func() bool { return n.Status().MempoolTxs == 0 })
+	if _, err := n.CosignedCheckpoint(waiting(t), n.View().Head().Size); err != nil {
+		t.Fatal(err)
 	}
 }
