@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 		}
 		defer os.RemoveAll(dir)
 		programs = dir
-		build := exec.Command("go", "build", "-o", dir, "./cmd/munimentd", "./cmd/muniment-verify")
+		build := exec.Command("go", "build", "-o", dir, "./cmd/...")
 		build.Dir = "../.."
 		if out, err := build.CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "build the programs: %v\n%s", err, out)

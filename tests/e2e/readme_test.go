@@ -1,0 +1,113 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// step is a command of the README and what it prints.
+type step struct{ command, want string }
+
+// session reads the console blocks of the README: a line that starts with "$ "
+// is a command, what follows is its output.
+func session(t *testing.T) (steps []step) {
+	t.Helper()
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	inside := false
+	for line := range strings.Lines(string(text)) {
+		switch {
+		case strings.HasPrefix(line, "```"):
+			inside = strings.HasPrefix(line, "```console")
+		case !inside:
+		case strings.HasPrefix(line, "$ "):
+			steps = append(steps, step{command: strings.TrimSpace(line[2:])})
+		default:
+			steps[len(steps)-1].want += line
+		}
+	}
+	if len(steps) == 0 {
+		t.Fatal("the README has no session")
+	}
+	return steps
+}
+
+// varying is what differs from run to run.
+var varying = []struct {
+	pattern *regexp.Regexp
+	word    string
+}{
+	{regexp.MustCompile(`\bbafy[a-z2-7]{55}\b|\bbafk[a-z2-7]{55}\b`), "CID"},
+	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`), "TIME"},
+	{regexp.MustCompile(`root [A-Za-z0-9+/]{43}=`), "root HASH"},
+	{regexp.MustCompile(`\b([0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{16})\b`), "HEX"},
+	{regexp.MustCompile(`log key [0-9a-f]{8}`), "log key HEX"},
+	{regexp.MustCompile(`minutes.mun.car, \d+ bytes`), "minutes.mun.car, N bytes"},
+	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "ADDRESS"},
+}
+
+func normal(text string) string {
+	for _, v := range varying {
+		text = v.pattern.ReplaceAllString(text, v.word)
+	}
+	return text
+}
+
+// TestReadmeSession types the README's session into one shell and compares what
+// it prints, but for hashes, times and ports. Standard error is not compared:
+// the README shows what a program answers, not its advice.
+func TestReadmeSession(t *testing.T) {
+	work := t.TempDir()
+	founding := "address = \"" + freeAddress(t) + "\""
+	var script bytes.Buffer
+	const mark = "@@@ step"
+	steps := session(t)
+	for i, s := range steps {
+		command := s.command
+		if strings.HasPrefix(command, "munimentd start") {
+			// The README's ports may be in use here.
+			command = strings.TrimSuffix(command, "&") + "--set grpc.listen=${address} --set p2p.listen=127.0.0.1:0 --set tiles.listen=127.0.0.1:0 --set monitor.listen=127.0.0.1:0 &"
+			command = strings.Replace(command, ">serving 2>log --set", "--set", 1)
+			command = strings.TrimSuffix(command, "&") + ">serving 2>log &"
+		}
+		fmt.Fprintf(&script, "%s\n", command)
+		if strings.Contains(command, "--example >") {
+			fmt.Fprintf(&script, "sed -i 's/^address = \"[^\"]*\"/%s/' founding.toml\naddress=%s\n", founding, strings.Trim(founding, `address = "`))
+		}
+		fmt.Fprintf(&script, "echo '%s' %d\n", mark, i)
+	}
+	deadline, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	shell := exec.CommandContext(deadline, "bash", "-m", "-s")
+	shell.Dir = work
+	shell.Env = append(os.Environ(), "PATH="+programs+":"+os.Getenv("PATH"), "XDG_CONFIG_HOME="+filepath.Join(work, "config"),
+		"XDG_STATE_HOME="+filepath.Join(work, "state"), "XDG_DATA_HOME="+filepath.Join(work, "data"), "NO_COLOR=1")
+	shell.Stdin = &script
+	var stdout, stderr bytes.Buffer
+	shell.Stdout, shell.Stderr = &stdout, &stderr
+	if err := shell.Run(); err != nil {
+		t.Errorf("the session ends with %v", err)
+	}
+	rest := stdout.String()
+	for i, s := range steps {
+		end := fmt.Sprintf("%s %d\n", mark, i)
+		got, after, ok := strings.Cut(rest, end)
+		if !ok {
+			t.Fatalf("$ %s\nnever ended\n%s\n%s", s.command, rest, stderr.String())
+		}
+		rest = after
+		if normal(got) != normal(s.want) {
+			t.Errorf("$ %s\ngot:\n%s\nwant:\n%s\nstandard error:\n%s", s.command, got, s.want, stderr.String())
+		}
+	}
+}
