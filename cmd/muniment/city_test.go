@@ -35,6 +35,7 @@ type city struct {
 	network receipt.Network
 	file    []byte // the network file
 	server  *grpc.Server
+	clock   func() time.Time // by which certificates are judged
 
 	mu     sync.Mutex // guards all below
 	view   ledger.View
@@ -76,7 +77,7 @@ func publicOf(key ed25519.PrivateKey) [32]byte { return [32]byte(key.Public().(e
 // newCity starts a city in which the given offices have the given keys.
 func newCity(t testing.TB, offices map[string]publicKeys) *city {
 	t.Helper()
-	c := &city{t: t, view: ledger.Blank(), values: map[string][]byte{}, vault: map[record.Commitment]vaulted{}, access: map[record.KeyID]*record.Key{},
+	c := &city{t: t, clock: time.Now, view: ledger.Blank(), values: map[string][]byte{}, vault: map[record.Commitment]vaulted{}, access: map[record.KeyID]*record.Key{},
 		time: time.Now().Add(-time.Hour).Truncate(time.Second).UnixNano()}
 	listener := must(net.Listen("tcp", "127.0.0.1:0"))
 	node := c.key("node")
@@ -279,7 +280,7 @@ func (c *city) admit(cert *x509.Certificate) error {
 	}
 	for id, key := range c.access {
 		if identity.IssuerOf(id) == issuer && key.Use == record.UseAccess {
-			return identity.Check(cert, key.PublicKey[:], time.Now())
+			return identity.Check(cert, key.PublicKey[:], c.clock())
 		}
 	}
 	return errors.New("unknown access key")

@@ -140,9 +140,9 @@ func (j *journal) load(network record.Network) error {
 }
 
 // tidy cuts off a line that was cut off while it was written, and writes the
-// file anew when most of it is dead. Whole is the length without the torn line.
+// file anew when a good part of it is dead. Whole is the length without the torn line.
 func (j *journal) tidy(network record.Network, text []byte, whole int) error {
-	if j.dead > compactBytes && j.dead > int64(whole)/2 {
+	if j.dead > compactBytes && j.dead > int64(whole)/4 {
 		j.dead = 0
 		return replaceFile(j.path, j.compacted(network))
 	}
@@ -251,6 +251,6 @@ func (j *journal) drop(b *pending) error {
 }
 
 func (j *journal) forget(b *pending) {
-	j.dead += int64(len(b.raw)) * 4 / 3
+	j.dead += int64(len(j.signedLine(b)))
 	j.pending = slices.DeleteFunc(j.pending, func(other *pending) bool { return other == b })
 }

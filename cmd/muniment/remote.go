@@ -17,20 +17,25 @@ const errorDomain = "muniment"
 // maxRemoteText bounds what is printed of a node's own words.
 const maxRemoteText = 400
 
-// remoteCodes gives the exit code of each gRPC code.
-var remoteCodes = map[codes.Code]int{
-	codes.Canceled:           exitInterrupted,
-	codes.InvalidArgument:    exitUsage,
-	codes.DeadlineExceeded:   exitUnavailable,
-	codes.NotFound:           exitNotFound,
-	codes.AlreadyExists:      exitRefused,
-	codes.PermissionDenied:   exitDenied,
-	codes.ResourceExhausted:  exitUnavailable,
-	codes.FailedPrecondition: exitRefused,
-	codes.Aborted:            exitRefused,
-	codes.OutOfRange:         exitRefused,
-	codes.Unavailable:        exitUnavailable,
-	codes.Unauthenticated:    exitDenied,
+// remoteCodes gives the exit code of each gRPC code, and the reason where a
+// node gave none.
+var remoteCodes = map[codes.Code]struct {
+	exit   int
+	reason string
+}{
+	codes.Canceled:           {exitInterrupted, "CANCELED"},
+	codes.InvalidArgument:    {exitUsage, "MALFORMED"},
+	codes.DeadlineExceeded:   {exitUnavailable, "DEADLINE"},
+	codes.NotFound:           {exitNotFound, "NOT_FOUND"},
+	codes.AlreadyExists:      {exitRefused, "ALREADY_EXISTS"},
+	codes.PermissionDenied:   {exitDenied, "DENIED"},
+	codes.ResourceExhausted:  {exitUnavailable, "BUSY"},
+	codes.FailedPrecondition: {exitRefused, "FAILED_PRECONDITION"},
+	codes.Aborted:            {exitRefused, "ABORTED"},
+	codes.OutOfRange:         {exitRefused, "OUT_OF_RANGE"},
+	codes.Unimplemented:      {exitError, "UNIMPLEMENTED"},
+	codes.Unavailable:        {exitUnavailable, "UNAVAILABLE"},
+	codes.Unauthenticated:    {exitDenied, "UNAUTHENTICATED"},
 }
 
 // remote turns the error of a call into a failure: the node's sentence, made
@@ -43,11 +48,10 @@ func remote(err error) error {
 	if f := handshake(s); f != nil {
 		return f
 	}
-	code, known := remoteCodes[s.Code()]
-	if !known {
-		code = exitError
+	code, reason := exitError, "INTERNAL"
+	if known, ok := remoteCodes[s.Code()]; ok {
+		code, reason = known.exit, known.reason
 	}
-	reason := strings.ToUpper(s.Code().String())
 	for _, detail := range s.Details() {
 		if info, ok := detail.(*errdetails.ErrorInfo); ok && info.Domain == errorDomain && stable(info.Reason) {
 			reason = info.Reason
@@ -72,7 +76,7 @@ func handshake(s *status.Status) error {
 		return failed(exitDenied, "UNAUTHENTICATED", "muniment key list shows the access key: a governing office must have registered it, and this clock must be right",
 			"the node does not accept a certificate of this office's access key")
 	}
-	return failed(exitUnavailable, "UNAVAILABLE", "see whether the node runs, then run the same command again", "%s", shortened(s.Message()))
+	return nil
 }
 
 // stable tells whether a reason has the form that is promised.
