@@ -311,7 +311,7 @@ func TestS1_21_SuspensionCutsLiveStreams(t *testing.T) {
 	})
 	t.Run("Read", func(t *testing.T) {
 		c, ctx := newCity(t, nil), within10s(t)
-		content := strings.Repeat("A line of the minutes of a long meeting.\n\n", 50_000)
+		content := longMinutes
 		_, index := c.anchored(content, "Long minutes")
 		stream, err := apiv1.NewDepartmentsClient(c.as("CLERK")).Read(ctx, &apiv1.ReadRequest{Record: byIndex(index), Purpose: apiv1.Purpose_PURPOSE_CASE_WORK})
 		if err != nil {

@@ -20,6 +20,9 @@ import (
 
 const minutes = "Council meeting\n\nPresent: five members.\n\nThe budget was read twice.\n\nAdjourned.\n"
 
+// longMinutes do not fit what flow control lets out before the client reads.
+var longMinutes = strings.Repeat(strings.Repeat("A line of the minutes of a long meeting.\n", 500)+"\n", 200)
+
 // deposit streams a document as its department would and gives the commitment
 // that the client has computed itself.
 func deposit(ctx context.Context, conn *grpc.ClientConn, content, title string, change func(*apiv1.DepositHeader)) (record.Commitment, error) {
