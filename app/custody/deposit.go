@@ -44,7 +44,8 @@ type Deposit struct {
 //  1. a line in the access log, while the content is read and hashed
 //  2. the vault: sealed segments, layout, catalogue, the deposit itself
 //  3. the ring: the secrets that open it
-//  4. everything read back, opened and hashed again
+//  4. everything read back through the stores, opened and hashed again; what a
+//     store still holds in memory comes from there, its log being synced
 //
 // The same deposit again, byte for byte and key for key, gives the same answer.
 func (c *Custody) Deposit(ctx context.Context, caller Caller, h Header, content io.Reader) (Deposit, error) {

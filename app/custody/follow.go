@@ -153,8 +153,13 @@ func (c *Custody) sweep(ctx context.Context, view ledger.View) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := c.remove(r); err != nil {
-			return fmt.Errorf("sweep orphan: %w", err)
+		// A deposit that is under way on its last day is answered first.
+		if name := (deposited{r.Office, r.Commitment}); c.begin(name) {
+			err := c.remove(r)
+			c.end(name)
+			if err != nil {
+				return fmt.Errorf("sweep orphan: %w", err)
+			}
 		}
 	}
 	return nil

@@ -110,6 +110,33 @@ func TestOnlyItsOwnAnchorCounts(t *testing.T) {
 	}
 }
 
+// TestDepositUnderWayIsLeftAlone: while a deposit has not been answered, neither a
+// second one nor the sweep touches it.
+func TestDepositUnderWayIsLeftAlone(t *testing.T) {
+	h := newHouse(t)
+	header, content := offer(minutes, "Minutes")
+	item := mustDeposit(t, h.Custody, clerk, header, content)
+	name := deposited{"CLERK", item}
+	if !h.begin(name) || h.begin(name) {
+		t.Fatal("a deposit begins twice")
+	}
+	_, err := h.Deposit(context.Background(), clerk, header, bytes.NewReader(content))
+	wantReason(t, "the same deposit beside it", err, Busy)
+	h.clock.set(today + 9)
+	h.city.block(t, startOf(today+9), "CLERK", "DEMO-MINUTES", "CITY")
+	for _, underway := range []bool{true, false} {
+		if !underway {
+			h.end(name)
+		}
+		if err := h.CatchUp(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if held, err := h.Holds("CLERK", item); held != underway || err != nil {
+			t.Errorf("under way %v: held %v, %v", underway, held, err)
+		}
+	}
+}
+
 func TestLedgerOlderThanTheVaultIsRefused(t *testing.T) {
 	fs, clock, ledger := vfs.NewMem(), &clock{}, newCity(t)
 	clock.set(today)

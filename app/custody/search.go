@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"math"
 	"slices"
 	"strings"
@@ -123,7 +124,7 @@ func (c *Custody) Search(ctx context.Context, caller Caller, q Query) (hits []Hi
 	if err := c.audit(caller, actionSearch, vault.RID{}, noPurpose, outcomeAllowed); err != nil {
 		return nil, false, err
 	}
-	if err := c.loadTitles(caller.Office); err != nil {
+	if err := errors.Join(c.loadTitles(caller.Office), ctx.Err()); err != nil {
 		return nil, false, err
 	}
 	text := strings.ToLower(q.Text)
@@ -135,6 +136,21 @@ func (c *Custody) Search(ctx context.Context, caller Caller, q Query) (hits []Hi
 		}
 	}
 	c.titles.mu.RUnlock()
+	// The catalogue learns of an anchor when the log is followed; the ledger
+	// knows at once.
+	view := c.config.View()
+	for i, e := range found {
+		if e.index != unanchored {
+			continue
+		}
+		at, ok, err := view.AnchorIndex(caller.Office, e.commitment)
+		if err != nil {
+			return nil, false, err
+		}
+		if ok {
+			found[i].index = at
+		}
+	}
 	slices.SortFunc(found, func(a, b entry) int {
 		return cmp.Or(cmp.Compare(a.index, b.index), bytes.Compare(a.commitment[:], b.commitment[:]))
 	})
@@ -152,7 +168,7 @@ func (c *Custody) Search(ctx context.Context, caller Caller, q Query) (hits []Hi
 		}
 		hits = append(hits, hit)
 	}
-	return hits, len(found) > q.Limit, ctx.Err()
+	return hits, len(found) > q.Limit, nil
 }
 
 // loadTitles opens the catalogue of an office when it is first searched. Leaves
