@@ -2,9 +2,7 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/muniment/muniment/app/commitment"
 	"github.com/muniment/muniment/app/receipt"
@@ -13,20 +11,19 @@ import (
 
 // Reasons of this program, beside those of package receipt.
 const (
-	badContent    receipt.Reason = "CONTENT_MISMATCH"   // the copy does not open its commitment
-	malformedFile receipt.Reason = "MALFORMED"          // neither bundle nor copy nor receipt
-	noReceipt     receipt.Reason = "NO_RECEIPT"         // nothing ties the content to the ledger
-	otherRecord   receipt.Reason = "RECEIPT_OF_ANOTHER" // a receipt anchors a different record
+	badContent  receipt.Reason = "CONTENT_MISMATCH"   // the copy does not open its commitment
+	noReceipt   receipt.Reason = "NO_RECEIPT"         // nothing ties the content to the ledger
+	otherRecord receipt.Reason = "RECEIPT_OF_ANOTHER" // a receipt is about a different record
 )
 
-// report is what was found out about one file.
+// report is what was found out about one file. Its JSON names are stable.
 type report struct {
 	File      string            `json:"file"`
 	Outcome   receipt.Outcome   `json:"outcome"`
-	Reasons   []receipt.Reason  `json:"reasons"`
+	Reasons   []receipt.Reason  `json:"reasons"` // empty when PASSED
 	Detail    string            `json:"detail,omitempty"`
 	CID       string            `json:"cid,omitempty"`
-	Content   *content          `json:"content,omitempty"`
+	Content   *content          `json:"content,omitempty"` // nil: a receipt alone, or FAILED
 	Receipts  []receipt.Verdict `json:"receipts"`
 	Extracted string            `json:"extracted,omitempty"`
 }
@@ -49,9 +46,11 @@ type field struct {
 	Value string `json:"value"`
 }
 
-// inspect finds out what kind of file data is and verifies it.
-func inspect(n receipt.Network, data []byte) report {
-	if bytes.HasPrefix(data, []byte("c2sp.org/tlog-proof@v1\n")) {
+// inspect finds out what kind of file data is and verifies it. Whatever is
+// wrong with the file is in the report; an error says that the network is not
+// sound.
+func inspect(n receipt.Network, data []byte) (report, error) {
+	if bytes.HasPrefix(data, []byte("c2sp.org/tlog-proof")) {
 		return inspectReceipt(n, data)
 	}
 	bundle, err := commitment.ParseBundle(data)
@@ -61,17 +60,30 @@ func inspect(n receipt.Network, data []byte) report {
 	if copied, copyErr := commitment.ParseCopy(data); copyErr == nil {
 		return inspectBundle(n, commitment.Bundle{Copy: copied})
 	}
-	return report{Receipts: []receipt.Verdict{}}.with(receipt.Failed, malformedFile, fmt.Sprintf("no evidence bundle, copy or receipt: %v", err))
+	r := newReport()
+	r.worsen(receipt.Failed, receipt.Malformed, fmt.Sprintf("no evidence bundle, copy or receipt: %v", err))
+	return r, nil
 }
 
-func (r report) with(o receipt.Outcome, reason receipt.Reason, detail string) report {
-	r.Outcome, r.Reasons, r.Detail = o, []receipt.Reason{reason}, detail
-	return r
+// newReport starts with the best outcome; what is found can only worsen it.
+func newReport() report {
+	return report{Outcome: receipt.Passed, Reasons: []receipt.Reason{}, Receipts: []receipt.Verdict{}}
 }
 
-func inspectReceipt(n receipt.Network, text []byte) report {
-	verdict, _ := verify(n, text) // the error repeats what the verdict says
-	return report{Outcome: verdict.Outcome, Reasons: verdict.Reasons, Detail: verdict.Detail, Receipts: []receipt.Verdict{verdict}}
+// worsen notes a worse outcome than there was. Of two that are equally bad the
+// first stays.
+func (r *report) worsen(o receipt.Outcome, reason receipt.Reason, detail string) {
+	if worse(exitOf(r.Outcome), exitOf(o)) != exitOf(r.Outcome) {
+		r.Outcome, r.Reasons, r.Detail = o, []receipt.Reason{reason}, detail
+	}
+}
+
+func inspectReceipt(n receipt.Network, text []byte) (report, error) {
+	v, err := verify(n, text)
+	if err != nil {
+		return report{}, err
+	}
+	return report{Outcome: v.Outcome, Reasons: v.Reasons, Detail: v.Detail, Receipts: []receipt.Verdict{v}}, nil
 }
 
 // verify tells the two kinds of receipts apart by trying.
@@ -82,50 +94,60 @@ func verify(n receipt.Network, text []byte) (receipt.Verdict, error) {
 	return receipt.Verify(n, text)
 }
 
-// inspectBundle verifies the copy against its own commitment first, then every
-// receipt, then that one of them anchors that very commitment.
-func inspectBundle(n receipt.Network, b commitment.Bundle) report {
-	r := report{Reasons: []receipt.Reason{}, Receipts: []receipt.Verdict{}}
+// inspectBundle verifies the copy against its own commitment, every receipt,
+// and that they are about that very commitment.
+func inspectBundle(n receipt.Network, b commitment.Bundle) (report, error) {
+	r := newReport()
 	id := b.Copy.Manifest().Commitment()
 	opened, err := b.Copy.Verify(id)
 	if err != nil {
-		return r.with(receipt.Failed, badContent, err.Error())
+		r.worsen(receipt.Failed, badContent, err.Error())
+		return r, nil
 	}
 	disclosed, err := describe(opened)
 	if err != nil {
-		return r.with(receipt.Failed, badContent, err.Error())
+		r.worsen(receipt.Failed, badContent, err.Error())
+		return r, nil
 	}
-	anchored := false
 	for i, text := range b.Receipts {
-		verdict, err := verify(n, text)
-		r.Receipts = append(r.Receipts, verdict)
-		if verdict.Outcome != receipt.Passed {
-			return r.with(verdict.Outcome, firstReason(verdict, err), fmt.Sprintf("receipt %d: %s", i+1, verdict.Detail))
+		v, err := verify(n, text)
+		if err != nil {
+			return report{}, fmt.Errorf("receipt %d: %w", i+1, err)
 		}
-		if anchor, ok := verdict.Entry.(record.AnchorEntry); ok {
-			if commitment.Commitment(anchor.Commitment) != id {
-				return r.with(receipt.Failed, otherRecord, fmt.Sprintf("receipt %d anchors %s, the copy is of %s", i+1, commitment.Commitment(anchor.Commitment), id))
-			}
-			anchored = true
+		r.Receipts = append(r.Receipts, v)
+		if v.Outcome != receipt.Passed {
+			r.worsen(v.Outcome, v.Reasons[0], fmt.Sprintf("receipt %d: %s", i+1, v.Detail))
 		}
 	}
-	r.CID, r.Content = id.CID(), disclosed
-	if !anchored {
-		return r.with(receipt.Indeterminate, noReceipt, "the content matches its CID, but no receipt says that the CID was anchored")
+	r.tie(id)
+	if r.Outcome != receipt.Failed {
+		r.CID, r.Content = id.CID(), disclosed
 	}
-	r.Outcome = receipt.Passed
-	return r
+	return r, nil
 }
 
-func firstReason(v receipt.Verdict, err error) receipt.Reason {
-	if len(v.Reasons) > 0 {
-		return v.Reasons[0]
+// tie demands that some receipt anchors the record, and that none is about
+// another one. Receipts about the ledger itself may be there.
+func (r *report) tie(id commitment.Commitment) {
+	anchored := map[record.Index]bool{}
+	for i, v := range r.Receipts {
+		anchor, ok := v.Entry.(record.AnchorEntry)
+		switch {
+		case ok && commitment.Commitment(anchor.Commitment) == id:
+			anchored[record.Index(v.Index)] = true
+		case ok:
+			r.worsen(receipt.Failed, otherRecord, fmt.Sprintf("receipt %d anchors %s, the copy is of %s", i+1, commitment.Commitment(anchor.Commitment).CID(), id.CID()))
+		}
 	}
-	var refusal *receipt.Refusal
-	if errors.As(err, &refusal) {
-		return refusal.Reason
+	for i, v := range r.Receipts {
+		superseded, ok := v.Entry.(record.SupersedeEntry)
+		if ok && len(anchored) > 0 && !anchored[superseded.Record] && !anchored[superseded.By] {
+			r.worsen(receipt.Failed, otherRecord, fmt.Sprintf("receipt %d supersedes record %d by %d, the copy is of neither", i+1, superseded.Record, superseded.By))
+		}
 	}
-	return malformedFile
+	if len(anchored) == 0 {
+		r.worsen(receipt.Indeterminate, noReceipt, "the content matches its CID, but no receipt shows that the CID was anchored")
+	}
 }
 
 func describe(o commitment.Opened) (*content, error) {
@@ -148,65 +170,4 @@ func describe(o commitment.Opened) (*content, error) {
 		c.Hidden = append(c.Hidden, text)
 	}
 	return c, nil
-}
-
-// text renders the report for people.
-func (r report) text() string {
-	var b strings.Builder
-	line := func(name, format string, args ...any) {
-		fmt.Fprintf(&b, "%-14s %s\n", name, fmt.Sprintf(format, args...))
-	}
-	fmt.Fprintf(&b, "%s: %s", r.File, r.Outcome)
-	for _, reason := range r.Reasons {
-		fmt.Fprintf(&b, " %s", reason)
-	}
-	b.WriteByte('\n')
-	if r.Detail != "" {
-		line("because", "%s", r.Detail)
-	}
-	if r.Content != nil {
-		r.contentText(line)
-	}
-	if r.Outcome == receipt.Passed {
-		for _, v := range r.Receipts {
-			b.WriteString(indented(v.Text()))
-		}
-	}
-	if r.Extracted != "" {
-		line("extracted", "%s", r.Extracted)
-	}
-	return b.String()
-}
-
-func (r report) contentText(line func(string, string, ...any)) {
-	c := r.Content
-	line("record", "%s", r.CID)
-	for _, f := range c.Fields {
-		line("  "+f.Key, "%s", printable(f.Value))
-	}
-	line("segments", "%d of %d disclosed (%s), %d bytes of content", c.Disclosed, c.Segments, c.Profile, c.Bytes)
-	if len(c.Hidden) > 0 {
-		line("not disclosed", "segments %s", strings.Join(c.Hidden, ", "))
-		line("not proven", "why they are hidden, and what they hold: withheld and erased look the same here")
-	}
-	if c.Complete {
-		line("proven", "the content is whole: it is the original, byte for byte")
-	} else {
-		line("not proven", "that the disclosed segments are the whole record: they are not, or the digest is hidden")
-	}
-}
-
-// printable keeps a field of a stranger's record from writing to the terminal
-// anything but text.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return '�'
-		}
-		return r
-	}, s)
-}
-
-func indented(text string) string {
-	return "  " + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n  ") + "\n"
 }

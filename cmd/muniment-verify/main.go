@@ -4,7 +4,9 @@
 //	muniment-verify --network city.mun evidence.mun.car
 //
 // Exit codes: 0 everything PASSED, 1 a file could not be read or written,
-// 2 wrong usage, 3 something FAILED, 4 something is INDETERMINATE.
+// 2 wrong usage, 3 something FAILED or the network file is not the pinned one,
+// 4 something is INDETERMINATE. Of several files the most serious one decides,
+// in the order 3, 1, 4, 0: what could not be read may contradict.
 package main
 
 import (
@@ -15,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/muniment/muniment/app/receipt"
 )
@@ -28,8 +31,13 @@ const (
 	exitIndeterminate = 4
 )
 
-// maxFileBytes bounds what is read into memory.
-const maxFileBytes = 1 << 30
+// What is read into memory at most.
+const (
+	maxFileBytes    = 1 << 30
+	maxNetworkBytes = 4 << 20
+)
+
+var errFingerprint = errors.New("the network file is not the one whose fingerprint was given")
 
 const usage = `usage: muniment-verify --network FILE [--fingerprint HEX] [--output text|json] [--extract DIR] FILE...
 
@@ -46,66 +54,83 @@ exit codes: 0 all PASSED, 1 input or output error, 2 usage, 3 FAILED, 4 INDETERM
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(args []string, stdout, stderr io.Writer) int {
-	var o options
-	flags := flag.NewFlagSet("muniment-verify", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.StringVar(&o.network, "network", "", "")
-	flags.StringVar(&o.fingerprint, "fingerprint", "", "")
-	flags.StringVar(&o.output, "output", "text", "")
-	flags.StringVar(&o.extract, "extract", "", "")
-	switch err := flags.Parse(args); {
+	o, err := parseOptions(args)
+	switch {
 	case errors.Is(err, flag.ErrHelp):
 		fmt.Fprint(stdout, usage)
 		return exitDone
 	case err != nil:
-		return fail(stderr, exitUsage, err)
-	}
-	o.files = flags.Args()
-	if err := o.check(); err != nil {
-		return fail(stderr, exitUsage, err)
+		complain(stderr, err)
+		fmt.Fprintln(stderr, "muniment-verify: run with --help to see how it is used")
+		return exitUsage
 	}
 	network, err := o.readNetwork()
-	if err != nil {
-		return fail(stderr, exitError, err)
+	switch {
+	case errors.Is(err, errFingerprint):
+		complain(stderr, err)
+		return exitContradicted
+	case err != nil:
+		complain(stderr, err)
+		return exitError
 	}
 	code := exitDone
 	for _, name := range o.files {
-		data, err := readFile(name)
+		outcome, err := o.verify(network, name, stdout)
 		if err != nil {
-			return fail(stderr, exitError, err)
+			complain(stderr, err)
+			code = worse(code, exitError)
+			continue
 		}
-		report := inspect(network, data)
-		report.File = name
-		if report.Outcome == receipt.Passed && o.extract != "" {
-			if report.Extracted, err = extract(o.extract, report); err != nil {
-				return fail(stderr, exitError, err)
-			}
-		}
-		if err := o.print(stdout, report); err != nil {
-			return fail(stderr, exitError, err)
-		}
-		code = worse(code, report.Outcome)
+		code = worse(code, exitOf(outcome))
 	}
 	return code
 }
 
-// worse keeps the more serious exit code: a contradiction before a doubt.
-func worse(code int, o receipt.Outcome) int {
-	switch {
-	case o == receipt.Failed || code == exitContradicted:
-		return exitContradicted
-	case o == receipt.Indeterminate:
+// complain says on one line what is wrong. File names can be a stranger's too.
+func complain(stderr io.Writer, err error) {
+	fmt.Fprintf(stderr, "muniment-verify: %s\n", printable(err.Error()))
+}
+
+// verify inspects one file, extracts its content where that is wanted, and
+// reports.
+func (o options) verify(n receipt.Network, name string, stdout io.Writer) (receipt.Outcome, error) {
+	data, err := readFile(name, maxFileBytes)
+	if err != nil {
+		return "", err
+	}
+	r, err := inspect(n, data)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", name, err)
+	}
+	r.File = name
+	var extractErr error
+	if r.Outcome == receipt.Passed && o.extract != "" && r.Content != nil {
+		r.Extracted, extractErr = extract(o.extract, r)
+	}
+	if err := o.print(stdout, r); err != nil {
+		return "", fmt.Errorf("write report: %w", err)
+	}
+	return r.Outcome, extractErr
+}
+
+// exitOf gives the exit code of an outcome.
+func exitOf(o receipt.Outcome) int {
+	switch o {
+	case receipt.Passed:
+		return exitDone
+	case receipt.Indeterminate:
 		return exitIndeterminate
 	}
-	return code
+	return exitContradicted
 }
 
-func fail(stderr io.Writer, code int, err error) int {
-	fmt.Fprintf(stderr, "muniment-verify: %v\n", err)
-	if code == exitUsage {
-		fmt.Fprintln(stderr, "muniment-verify: run with --help to see how it is used")
+// worse keeps the more serious of two exit codes.
+func worse(a, b int) int {
+	gravest := []int{exitContradicted, exitError, exitIndeterminate, exitDone}
+	if slices.Index(gravest, b) < slices.Index(gravest, a) {
+		return b
 	}
-	return code
+	return a
 }
 
 // options is what the command line says.
@@ -114,50 +139,87 @@ type options struct {
 	files                                 []string
 }
 
+// parseOptions reads the command line. Flags may stand before, between and
+// after the files; what follows "--" is a file.
+func parseOptions(args []string) (options, error) {
+	var o options
+	flags := flag.NewFlagSet("muniment-verify", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.StringVar(&o.network, "network", "", "")
+	flags.StringVar(&o.fingerprint, "fingerprint", "", "")
+	flags.StringVar(&o.output, "output", "text", "")
+	flags.StringVar(&o.extract, "extract", "", "")
+	for len(args) > 0 {
+		if err := flags.Parse(args); err != nil {
+			return options{}, err
+		}
+		rest := flags.Args()
+		if taken := len(args) - len(rest); len(rest) == 0 || taken > 0 && args[taken-1] == "--" {
+			o.files = append(o.files, rest...)
+			break
+		}
+		o.files = append(o.files, rest[0])
+		args = rest[1:]
+	}
+	return o, o.check()
+}
+
 func (o options) check() error {
+	pin, err := hex.DecodeString(o.fingerprint)
 	switch {
 	case o.network == "":
 		return errors.New("which network is to be believed? give --network FILE")
-	case len(o.files) == 0:
-		return errors.New("nothing to verify: name at least one file")
+	case o.fingerprint != "" && (err != nil || len(pin) != 32 || hex.EncodeToString(pin) != o.fingerprint):
+		return errors.New("the fingerprint is not 64 lower-case hex digits")
 	case o.output != "text" && o.output != "json":
 		return fmt.Errorf("output %q: use text or json", o.output)
+	case len(o.files) == 0:
+		return errors.New("nothing to verify: name at least one file")
 	}
 	return nil
 }
 
 func (o options) readNetwork() (receipt.Network, error) {
-	text, err := readFile(o.network)
+	text, err := readFile(o.network, maxNetworkBytes)
 	if err != nil {
 		return receipt.Network{}, err
 	}
 	n, err := receipt.ParseNetwork(text)
 	if err != nil {
-		return receipt.Network{}, fmt.Errorf("network file %s: %w", o.network, err)
+		return receipt.Network{}, fmt.Errorf("network file %s: %w: ask whoever gave it to you for a whole one", o.network, err)
 	}
 	if got := n.Fingerprint(); o.fingerprint != "" && o.fingerprint != hex.EncodeToString(got[:]) {
-		return receipt.Network{}, fmt.Errorf("network file %s has fingerprint %x, not the one given", o.network, got)
+		return receipt.Network{}, fmt.Errorf("%s has fingerprint %x: %w: nothing was verified", o.network, got, errFingerprint)
 	}
 	return n, nil
 }
 
 func (o options) print(w io.Writer, r report) error {
-	if o.output == "json" {
-		encoder := json.NewEncoder(w)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(r)
+	if o.output == "text" {
+		_, err := io.WriteString(w, r.text())
+		return err
 	}
-	_, err := io.WriteString(w, r.text())
+	text, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(printableJSON(text), '\n'))
 	return err
 }
 
-func readFile(name string) ([]byte, error) {
-	info, err := os.Stat(name)
+// readFile reads a file of at most limit bytes, whatever it says about its size.
+func readFile(name string, limit int64) ([]byte, error) {
+	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	if info.Size() > maxFileBytes {
-		return nil, fmt.Errorf("%s has %d bytes: at most %d can be verified", name, info.Size(), maxFileBytes)
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, err
 	}
-	return os.ReadFile(name)
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("%s has more than %d bytes, which is more than can be verified", name, limit)
+	}
+	return data, nil
 }

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/muniment/muniment/app/receipt"
+)
+
+// text renders the report for people. What a stranger wrote stands behind
+// "metadata", so that it cannot pass for a finding.
+func (r report) text() string {
+	var b strings.Builder
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "%-14s %s\n", name, fmt.Sprintf(format, args...))
+	}
+	fmt.Fprintf(&b, "%s: %s", printable(r.File), r.Outcome)
+	for _, reason := range r.Reasons {
+		fmt.Fprintf(&b, " %s", reason)
+	}
+	b.WriteByte('\n')
+	if r.Detail != "" {
+		line("because", "%s", printable(r.Detail))
+	}
+	if r.Content != nil {
+		r.contentText(line)
+	}
+	if r.Outcome == receipt.Passed {
+		for _, v := range r.Receipts {
+			b.WriteString(indented(v.Text()))
+		}
+	}
+	if r.Extracted != "" {
+		line("extracted", "%s", printable(r.Extracted))
+		if !r.Content.Complete {
+			line("", "%s stands for each hidden run of content, whatever its length", mark)
+		}
+	}
+	return b.String()
+}
+
+func (r report) contentText(line func(string, string, ...any)) {
+	c := r.Content
+	line("record", "%s", r.CID)
+	for _, f := range c.Fields {
+		line("metadata", "%s: %s", f.Key, printable(f.Value))
+	}
+	line("segments", "%d of %d disclosed (%s), %d bytes of content", c.Disclosed, c.Segments, c.Profile, c.Bytes)
+	if len(c.Hidden) > 0 {
+		line("not disclosed", "segments %s", strings.Join(c.Hidden, ", "))
+		line("not proven", "why they are hidden, and what they hold: withheld and erased look the same here")
+	}
+	if c.Complete {
+		line("proven", "the content is whole: it is the original, byte for byte")
+	} else {
+		line("not proven", "that the disclosed content is all of it: where content is hidden, the digest of the whole is hidden too")
+	}
+}
+
+// printable keeps a stranger's text from writing to the terminal anything but
+// visible characters and spaces: no control characters, no invisible ones, none
+// that turn the direction.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return utf8.RuneError
+		}
+		return r
+	}, s)
+}
+
+// printableJSON spells in JSON text the characters that printable replaces as
+// \u escapes, which changes no value. Outside strings there are none but line
+// feeds.
+func printableJSON(text []byte) []byte {
+	out := make([]byte, 0, len(text))
+	for _, r := range string(text) {
+		switch {
+		case r == '\n' || unicode.IsPrint(r):
+			out = utf8.AppendRune(out, r)
+		default:
+			for _, unit := range utf16.Encode([]rune{r}) {
+				out = fmt.Appendf(out, `\u%04x`, unit)
+			}
+		}
+	}
+	return out
+}
+
+func indented(text string) string {
+	return "  " + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n  ") + "\n"
+}
