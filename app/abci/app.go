@@ -87,7 +87,6 @@ type App struct {
 
 // pending is a block that was carried out and not yet written.
 type pending struct {
-	size    int64 // of the log before it
 	changes ledger.Changes
 	results []ledger.Result
 	txs     [][32]byte

@@ -117,7 +117,7 @@ func (a *App) FinalizeBlock(_ context.Context, r *types.RequestFinalizeBlock) (*
 	if err != nil {
 		return nil, a.fail(fmt.Sprintf("finalize block %d", r.Height), err)
 	}
-	p := &pending{size: view.Head().Size, changes: changes, results: results, txs: make([][32]byte, len(r.Txs))}
+	p := &pending{changes: changes, results: results, txs: make([][32]byte, len(r.Txs))}
 	answer := &types.ResponseFinalizeBlock{AppHash: changes.AppHash[:], TxResults: make([]*types.ExecTxResult, len(results))}
 	for i, result := range results {
 		p.txs[i] = sha256.Sum256(r.Txs[i])

@@ -250,26 +250,15 @@ func (a *App) forget(key [32]byte, ch chan outcome) {
 	}
 }
 
-// outcome gives the outcome of the i-th transaction of a block. One that was
-// committed before got its first answer, and has its first height.
-func (p *pending) outcome(i int, view ledger.View) outcome {
-	o := outcome{result: p.results[i], height: p.changes.Height}
-	if o.result.Code == ledger.OK && int64(o.result.TxIndex) < p.size {
-		if first, err := heightOf(view, o.result.TxIndex); err == nil {
-			o.height = first
-		}
-	}
-	return o
-}
-
 // tell gives every waiter of a block's transactions its outcome. No waiter is
-// told twice, so no send blocks.
+// told twice, so no send blocks. A block that holds a transaction for the
+// second time finds no waiter: Submit answers from the committed state.
 func (a *App) tell(p *pending) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for i, key := range p.txs {
 		for _, ch := range a.waiters[key] {
-			ch <- p.outcome(i, a.View())
+			ch <- outcome{result: p.results[i], height: p.changes.Height}
 		}
 		delete(a.waiters, key)
 	}

@@ -179,6 +179,9 @@ func TestACommittedTransactionInAnotherBlock(t *testing.T) {
 		first := now(t, ch)
 		before := p.c.disk.view.Head()
 		p.c.block(tx)
+		if again := now(t, p.submit(t.Context(), tx)); again != first {
+			t.Errorf("got %+v, want the first answer %+v", again, first)
+		}
 		if got := p.c.disk.view.Head(); got.AppHash != before.AppHash || first.height != 2 {
 			t.Errorf("the log grew from %+v to %+v; first answer %+v", before, got, first)
 		}
@@ -301,4 +304,41 @@ func TestHooks(t *testing.T) {
 	if len(final) != 3 || final[0] != 0 || final[2] != 2 || len(committed) != 3 || committed[2] != 3 {
 		t.Errorf("final heads %v, committed %v; want 0 1 2 and 1 2 3", final, committed)
 	}
+}
+
+// TestSubmitCrossesARefusal: the state changes between the look and the
+// mempool's check, so that the mempool refuses what looked good.
+func TestSubmitCrossesARefusal(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *pool) {
+		tx := anchor(t, "DPW", today+1, "a", "b")
+		p.c.app.SetMempool(func(raw []byte, checked func(uint32)) error {
+			p.c.block(anchor(t, "DPW", today+1, "b"))
+			return p.push(raw, checked)
+		})
+		a := now(t, p.submit(t.Context(), tx))
+		if a.err != nil || a.height != 0 || a.result.Code != ledger.CodeAlreadyAnchored || a.result.Bad != 1 {
+			t.Errorf("got %+v, want item 1 refused", a)
+		}
+		a = now(t, p.submit(t.Context(), tx))
+		if a.err != nil || a.result.Code != ledger.CodeAlreadyAnchored {
+			t.Errorf("again: got %+v", a)
+		}
+	})
+}
+
+// broken is a view whose state cannot be read.
+type broken struct{ ledger.View }
+
+func (broken) Value([]byte) ([]byte, bool, error) { return nil, false, errors.New("state is broken") }
+
+func TestSubmitWithABrokenState(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *pool) {
+		p.c.app.setView(broken{p.c.app.View()})
+		if a := now(t, p.submit(t.Context(), anchor(t, "DPW", today+1, "a"))); !errors.Is(a.err, ErrInternal) || a.result != (ledger.Result{}) {
+			t.Errorf("got %+v, want %v", a, ErrInternal)
+		}
+		if _, err := p.c.app.MayConnect("x"); err == nil {
+			t.Error("peers were judged by a broken state")
+		}
+	})
 }
