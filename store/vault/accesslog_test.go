@@ -192,7 +192,15 @@ func write(t *testing.T, fs vfs.FS, path string, data []byte) {
 }
 
 func TestTornEndIsCutOff(t *testing.T) {
-	for _, size := range []int64{0, 500} {
+	zeros := string(make([]byte, 4096))
+	for _, c := range []struct {
+		size int64
+		torn string
+	}{
+		{0, "5 1800000009 CLE"}, {500, "5 1800000009 CLE"}, // in a file of several lines, and of two
+		{0, zeros}, {500, zeros + "line after a lost block\n"}, {0, "5 18" + zeros + "line after a lost block\nhalf a"},
+	} {
+		size := c.size
 		fs := vfs.NewMem()
 		l := openLog(t, fs, "log", size)
 		mustAppend(t, l, 5)
@@ -204,7 +212,7 @@ func TestTornEndIsCutOff(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		write(t, fs, "log/"+name, append(data, "5 1800000009 CLE"...))
+		write(t, fs, "log/"+name, append(data, c.torn...))
 		if _, err := verifyLog(fs, "log"); !errors.Is(err, ErrBroken) {
 			t.Errorf("torn log verifies: %v", err)
 		}

@@ -64,17 +64,27 @@ func readTail(fs vfs.FS, dir string) (tail, error) {
 		return tail{}, err
 	}
 	var t tail
-	for i, name := range names[max(0, len(names)-2):] {
+	names = names[max(0, len(names)-2):]
+	for i, name := range names {
 		data, err := readFile(fs, fs.PathJoin(dir, name), maxLogFile)
 		if err != nil {
 			return tail{}, err
 		}
+		// Zeros stand where a crash lost a block. A sync covers a whole file, so
+		// neither they nor what follows them was ever acknowledged.
+		hole := bytes.IndexByte(data, 0)
+		if i < len(names)-1 || hole < 0 {
+			hole = len(data)
+		}
+		torn := hole < len(data)
+		data = data[:hole]
 		if first, _ := firstLine(name); i == 0 && first > 0 {
 			t.head = Head{Size: first, Root: namedRoot(data)}
 		}
 		if t, err = t.follow(name, data); err != nil {
 			return tail{}, err
 		}
+		t.torn = t.torn || torn
 	}
 	return t, nil
 }
