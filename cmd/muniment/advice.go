@@ -72,6 +72,7 @@ var adviceOn = map[string]string{
 	"OUTCOME_UNKNOWN":  "run the same command again",
 	"INTERNAL":         "the node's log says why",
 
+	"UNAUTHENTICATED":     "muniment key list shows the access key: a governing office must have registered it, and this clock must be right",
 	"CERTIFICATE_EXPIRED": "check this computer's clock",
 }
 

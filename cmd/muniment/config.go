@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 
@@ -63,7 +64,7 @@ func parseConfig(text []byte) (config, error) {
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&c); err != nil {
 		if strict, ok := errors.AsType[*toml.StrictMissingError](err); ok && len(strict.Errors) > 0 {
-			return config{}, fmt.Errorf("unknown setting %q", strict.Errors[0].Key())
+			return config{}, fmt.Errorf("unknown setting %q", strings.Join(strict.Errors[0].Key(), "."))
 		}
 		return config{}, err
 	}

@@ -41,7 +41,7 @@ func (p *program) copyCommand() *cobra.Command {
 			return err
 		}
 		defer s.close()
-		client, err := s.departments()
+		client, err := s.departments(c.Context())
 		if err != nil {
 			return err
 		}

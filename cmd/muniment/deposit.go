@@ -55,7 +55,7 @@ func padded(b []byte) (out [32]byte) {
 }
 
 func (s *session) stream(ctx context.Context, header *apiv1.DepositHeader, content []byte) (*apiv1.DepositResponse, error) {
-	client, err := s.departments()
+	client, err := s.departments(ctx)
 	if err != nil {
 		return nil, err
 	}

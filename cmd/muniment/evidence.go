@@ -36,7 +36,7 @@ func (p *program) evidenceCommand() *cobra.Command {
 			return err
 		}
 		defer s.close()
-		client, err := s.departments()
+		client, err := s.departments(c.Context())
 		if err != nil {
 			return err
 		}

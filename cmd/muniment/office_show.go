@@ -57,7 +57,7 @@ func (p *program) officeShowCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if only != "" && len(result.Facts) == 0 && len(result.Proposals) == 0 {
+		if only != "" && !r.knows(only) && len(result.Proposals) == 0 {
 			return failed(exitNotFound, "UNKNOWN_OFFICE", "muniment office show lists all", "office %s is not registered", only)
 		}
 		return p.show(result, func(w io.Writer) {
@@ -97,6 +97,14 @@ func (r registry) about(only record.Code) (officeResult, error) {
 			FactHash: hex.EncodeToString(open.hash[:]), Office: printable(open.office), ApprovedBy: approved, LastDay: dayText(open.lastDay)})
 	}
 	return result, nil
+}
+
+// knows tells whether an office is registered.
+func (r registry) knows(code record.Code) bool {
+	return slices.ContainsFunc(r.facts, func(f record.Fact) bool {
+		office, ok := f.(*record.Office)
+		return ok && office.Code == code
+	})
 }
 
 func concerns(f record.Fact, office record.Code) bool {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -104,14 +105,16 @@ func group(name, short string, children ...*cobra.Command) *cobra.Command {
 			if near := c.SuggestionsFor(args[0]); len(near) > 0 {
 				hint = ": did you mean " + near[0] + "?"
 			}
-			return usage("%s has no command %q%s", c.CommandPath(), args[0], hint)
+			return usage("there is no command %q%s", args[0], hint)
 		}
 		return nil
 	}
 	c.SuggestionsMinimumDistance = 2
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		return usage("%s: say what to do; --help lists the commands", c.CommandPath())
+	var names []string
+	for _, child := range children {
+		names = append(names, child.Name())
 	}
+	c.RunE = func(*cobra.Command, []string) error { return usage("say what to do: %s", strings.Join(names, ", ")) }
 	c.AddCommand(children...)
 	return c
 }

@@ -40,7 +40,7 @@ func (p *program) readCommand() *cobra.Command {
 			return err
 		}
 		defer s.close()
-		client, err := s.departments()
+		client, err := s.departments(c.Context())
 		if err != nil {
 			return err
 		}

@@ -27,7 +27,7 @@ type proposal struct {
 }
 
 func (s *session) registry(ctx context.Context) (registry, error) {
-	client, err := s.auditors()
+	client, err := s.auditors(ctx)
 	if err != nil {
 		return registry{}, err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"strings"
 	"unicode/utf8"
 
@@ -45,8 +46,8 @@ func remote(err error) error {
 	if !ok {
 		return err
 	}
-	if f := handshake(s); f != nil {
-		return f
+	if s.Code() == codes.Unavailable && len(s.Details()) == 0 {
+		return unreachable(errors.New(s.Message()))
 	}
 	code, reason := exitError, "INTERNAL"
 	if known, ok := remoteCodes[s.Code()]; ok {
@@ -63,20 +64,16 @@ func remote(err error) error {
 	return failed(code, reason, adviceOn[reason], "%s", shortened(s.Message()))
 }
 
-// handshake recognises connections that ended before a call was made.
-func handshake(s *status.Status) error {
-	if s.Code() != codes.Unavailable {
-		return nil
-	}
-	switch text := s.Message(); {
+// unreachable is the failure of a connection on which no call was made.
+func unreachable(err error) error {
+	switch text := err.Error(); {
 	case strings.Contains(text, identity.ErrOtherServer.Error()):
 		return failed(exitContradicted, "OTHER_SERVER", "somebody else answers at this address, or the node has a new certificate: ask whoever runs it",
 			"%w", identity.ErrOtherServer)
 	case strings.Contains(text, "remote error: tls:"):
-		return failed(exitDenied, "UNAUTHENTICATED", "muniment key list shows the access key: a governing office must have registered it, and this clock must be right",
-			"the node does not accept a certificate of this office's access key")
+		return failed(exitDenied, "UNAUTHENTICATED", adviceOn["UNAUTHENTICATED"], "the node does not accept a certificate of this office's access key")
 	}
-	return nil
+	return failed(exitUnavailable, "UNAVAILABLE", adviceOn["UNAVAILABLE"], "%s", shortened(err.Error()))
 }
 
 // stable tells whether a reason has the form that is promised.

@@ -60,7 +60,7 @@ func (p *program) segmentsCommand() *cobra.Command {
 
 func (s *session) segments(ctx context.Context, a anchored, why apiv1.Purpose) ([]segmentInfo, error) {
 	const most = 1 << 24 // leaves of a record
-	client, err := s.departments()
+	client, err := s.departments(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -19,11 +19,12 @@ import (
 
 const (
 	certificateLifetime = time.Hour
-	clockTolerance      = 5 * time.Minute // how far the node's clock may be behind
-	renewAfter          = 45 * time.Minute
+	clockTolerance      = 5 * time.Minute  // how far the node's clock may be behind
+	renewAfter          = 40 * time.Minute // a stream that begins then ends before the certificate
 
-	callTimeout   = time.Minute
-	streamTimeout = 15 * time.Minute
+	connectTimeout = 15 * time.Second
+	callTimeout    = time.Minute
+	streamTimeout  = 15 * time.Minute
 
 	maxMessageBytes = 16 << 20
 )
@@ -99,7 +100,7 @@ func (s *session) close() {
 
 // connection gives a connection whose certificate has time left. A connection
 // that it replaces stays open for the calls that are under way on it.
-func (s *session) connection() (*grpc.ClientConn, error) {
+func (s *session) connection(ctx context.Context) (*grpc.ClientConn, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.program.now()
@@ -108,6 +109,9 @@ func (s *session) connection() (*grpc.ClientConn, error) {
 	}
 	config, err := s.tlsConfig(now)
 	if err != nil {
+		return nil, err
+	}
+	if err := knock(ctx, s.node.Address, config); err != nil {
 		return nil, err
 	}
 	conn, err := grpc.NewClient(s.node.Address, grpc.WithTransportCredentials(credentials.NewTLS(config)),
@@ -136,16 +140,37 @@ func (s *session) tlsConfig(now time.Time) (*tls.Config, error) {
 	return identity.ClientConfig(tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, s.node.Certificate)
 }
 
-func (s *session) departments() (apiv1.DepartmentsClient, error) {
-	conn, err := s.connection()
+// knock finds out whether the node lets this certificate in. A node that does
+// not closes the connection with an alert, which a call may not live to see:
+// here nothing is sent, so that the alert arrives.
+func knock(ctx context.Context, address string, config *tls.Config) error {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	dialer := tls.Dialer{Config: config}
+	conn, err := dialer.DialContext(ctx, "tcp", address)
+	if err == nil {
+		defer conn.Close()
+		deadline, _ := ctx.Deadline()
+		if err = conn.SetReadDeadline(deadline); err == nil {
+			_, err = conn.Read(make([]byte, 1)) // the node speaks first (RFC 9113 section 3.4)
+		}
+	}
+	if err != nil {
+		return unreachable(err)
+	}
+	return nil
+}
+
+func (s *session) departments(ctx context.Context) (apiv1.DepartmentsClient, error) {
+	conn, err := s.connection(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return apiv1.NewDepartmentsClient(conn), nil
 }
 
-func (s *session) auditors() (apiv1.AuditorsClient, error) {
-	conn, err := s.connection()
+func (s *session) auditors(ctx context.Context) (apiv1.AuditorsClient, error) {
+	conn, err := s.connection(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +180,7 @@ func (s *session) auditors() (apiv1.AuditorsClient, error) {
 // departmentsCall makes one call of the Departments service with the deadline
 // of a single call.
 func departmentsCall[Q, R any](ctx context.Context, s *session, method func(apiv1.DepartmentsClient, context.Context, *Q, ...grpc.CallOption) (*R, error), request *Q) (*R, error) {
-	client, err := s.departments()
+	client, err := s.departments(ctx)
 	if err != nil {
 		return nil, err
 	}
