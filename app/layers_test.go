@@ -109,6 +109,8 @@ var outside = map[string][]string{
 		"google.golang.org/protobuf",
 		"google.golang.org/genproto/googleapis/rpc", // error details
 		"golang.org/x/mod/sumdb/tlog",               // the proofs that auditors ask for
+		"filippo.io/torchwood",                      // paths and bundles of log tiles
+		"golang.org/x/net/netutil",                  // bound on connections
 	},
 	"app/node": {
 		"github.com/cometbft/cometbft",
@@ -127,6 +129,9 @@ var outside = map[string][]string{
 		"github.com/spf13/cobra",
 		"github.com/adrg/xdg",
 		"golang.org/x/term",
+		"github.com/pelletier/go-toml/v2", // the founding file
+		"google.golang.org/grpc",          // status asks the running node
+		"google.golang.org/protobuf",
 	},
 	"cmd/muniment": {
 		"github.com/spf13/cobra",
