@@ -7,8 +7,13 @@
 //   - Every call, and every message of a stream, is checked again against the
 //     committed state: a suspended office or key is cut off at once.
 //   - Which role may call what is one table, permissions, and nothing else.
+//   - Whatever a caller does, what is kept for it is bounded in number and what
+//     waits for it is bounded in time (limits.go).
 //   - Every refusal carries a google.rpc.ErrorInfo whose reason is stable
-//     (errors.go). What goes wrong inside is said without detail.
+//     (errors.go, docs/errors.md). What goes wrong inside is said without detail,
+//     and written to the log; nothing that was asked or answered is.
+//   - The log tiles are served over HTTPS: hashes to everybody, entries to
+//     registered offices.
 //   - The Operators service listens on a unix socket of the node's home; who may
 //     open the socket may call it.
 package rpc
