@@ -101,7 +101,7 @@ func (p *program) anchor(ctx context.Context, o anchorOptions, args []string) er
 	if err != nil {
 		return err
 	}
-	series, err := registry.series(o.series)
+	series, err := registry.series(o.series, s.account.Office)
 	if err != nil {
 		return err
 	}

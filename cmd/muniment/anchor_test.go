@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/muniment/muniment/app/receipt"
 	"github.com/muniment/muniment/app/record"
@@ -63,6 +65,21 @@ func TestAnchorSaysTheSameInText(t *testing.T) {
 	second := d.must("anchor", "--series", "DEMO-MINUTES", path)
 	if want := fmt.Sprintf("already anchored as record %d", index); !strings.Contains(second.stdout, want) {
 		t.Errorf("second run: stdout %q lacks %q", second.stdout, want)
+	}
+}
+
+// People who watch see a bar; what is printed is the same.
+func TestProgressOnATerminal(t *testing.T) {
+	d, _ := newOffice(t)
+	path := d.file("a.txt", "first")
+	var stdout, stderr bytes.Buffer
+	p := &program{stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr, stderrTerminal: true, now: time.Now, places: d.places}
+	code := p.run(t.Context(), []string{"anchor", "--series", "DEMO-MINUTES", path, d.file("b.txt", "second"), "--passphrase-file", d.path("passphrase")})
+	if code != exitDone || strings.Count(stdout.String(), "\n") != 2 || !strings.Contains(stdout.String(), path) {
+		t.Errorf("exit code %d, stdout %q", code, stdout.String())
+	}
+	if !strings.Contains(stderr.String(), "anchoring 2 of 2") || !strings.Contains(stderr.String(), "2 anchored") {
+		t.Errorf("stderr %q", stderr.String())
 	}
 }
 

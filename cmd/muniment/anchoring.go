@@ -152,7 +152,10 @@ func (a *anchoring) prepare(ctx context.Context, i int, ready chan<- deposited) 
 	if known != nil {
 		return a.known(ctx, i, *known)
 	}
-	d := deposited{source: i, slot: s, notAfter: a.session.ledgerDay() + notAfterDays, item: a.itemOf(doc)}
+	d := deposited{source: i, slot: s, notAfter: a.session.ledgerDay() + notAfterDays}
+	if d.item, err = a.itemOf(doc); err != nil {
+		return err
+	}
 	if d.item.Commitment, err = a.deposit(ctx, i, doc, d.notAfter); err != nil {
 		return err
 	}
@@ -216,9 +219,9 @@ func (a *anchoring) known(ctx context.Context, i int, k kept) error {
 }
 
 // itemOf gives the date facts of a record.
-func (a *anchoring) itemOf(doc document) record.AnchorItem {
+func (a *anchoring) itemOf(doc document) (record.AnchorItem, error) {
 	if a.options.undated {
-		return record.AnchorItem{Flags: record.FlagUndated}
+		return record.AnchorItem{Flags: record.FlagUndated}, nil
 	}
 	when := doc.modified
 	if when.IsZero() {
@@ -227,8 +230,10 @@ func (a *anchoring) itemOf(doc document) record.AnchorItem {
 	day := dayOf(when)
 	if a.options.day != nil {
 		day = *a.options.day
+	} else if when.Year() < 1 || when.Year() > 9999 {
+		return record.AnchorItem{}, failed(exitRefused, "BAD_DAY", "give --date YYYY-MM-DD or --undated", "the file's last change is in the year %d", when.Year())
 	}
-	return record.AnchorItem{Day: roundUp(day, a.granularity)}
+	return record.AnchorItem{Day: roundUp(day, a.granularity)}, nil
 }
 
 // deposit hands a document to the custodian. While the node is busy it is tried

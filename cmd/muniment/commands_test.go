@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -66,6 +67,17 @@ func TestReadCopyAndEvidence(t *testing.T) {
 		}
 	}
 	d.fails(exitUsage, "(BAD_SELECTOR)", "copy", index, "--hide", "rows 99-99", "-o", d.path("no.mun.car"))
+	if err := os.Symlink("read.csv", d.path("link")); err != nil {
+		t.Fatal(err)
+	}
+	d.fails(exitUsage, "(NOT_A_FILE)", "read", index, "-o", d.path("link"))
+	d.fails(exitUsage, "(NOT_A_FILE)", "receipt", index, "-o", d.dir)
+	if r := d.must("evidence", index, "-o", "-"); len(r.stdout) < 1000 {
+		t.Errorf("evidence to standard output: %d bytes", len(r.stdout))
+	}
+	if left := must(filepath.Glob(d.path(".*"))); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
 	d.fails(exitUsage, "where to?", "copy", index)
 	d.fails(exitUsage, "where to?", "evidence", index)
 	d.fails(exitUsage, "purpose \"fun\"", "read", index, "--purpose", "fun")

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"unicode/utf8"
 
@@ -63,8 +62,5 @@ func (p *program) deliver(file string, data []byte) error {
 		_, err := p.stdout.Write(data)
 		return err
 	}
-	if err := replaceFile(file, data); err != nil {
-		return fmt.Errorf("write file: %w", err)
-	}
-	return nil
+	return writeOutput(file, data)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
@@ -60,7 +59,7 @@ func (p *program) evidenceCommand() *cobra.Command {
 		if err := p.deliver(file, car); err != nil {
 			return err
 		}
-		return p.showFile(fileOf(a, file, car, opened, len(bundle.Receipts)), fmt.Sprintf("muniment-verify --network %s.mun %s", s.network.ChainID, file))
+		return p.showFile(fileOf(a, file, car, opened, len(bundle.Receipts)), "muniment-verify --network FILE "+file)
 	}
 	return c
 }

@@ -37,11 +37,35 @@ func (p places) keyFile(office, use string) string {
 // renamed, and the directory synced. After a crash the old bytes are there or
 // the new ones.
 func replaceFile(path string, data []byte) error {
-	if err := writeSynced(path+".new", data, os.O_TRUNC); err != nil {
+	if err := writeSynced(path+".new", data); err != nil {
 		return err
 	}
 	if err := os.Rename(path+".new", path); err != nil {
 		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// writeOutput writes a file that the user named, of mode 0600, whole or not at
+// all. It replaces a file and nothing else: no link, no device.
+func writeOutput(path string, data []byte) error {
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return failed(exitUsage, "NOT_A_FILE", "use - for standard output", "%s is there and is not a file", path)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // of mode 0600
+	if err != nil {
+		return fmt.Errorf("write file: %w", err)
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+		return fmt.Errorf("write file: %w", err)
 	}
 	return syncDir(filepath.Dir(path))
 }
@@ -54,11 +78,11 @@ func createFile(path string, data []byte) error {
 	return replaceFile(path, data)
 }
 
-func writeSynced(path string, data []byte, mode int) error {
+func writeSynced(path string, data []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|mode, 0o600)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}

@@ -59,7 +59,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 	if !p.started {
 		err = usage("%v", err)
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && reasonOf(err) != outcomeUnknown {
 		err = interrupted()
 	}
 	p.complain(called, err)

@@ -50,27 +50,25 @@ func departmentFlag(c *cobra.Command, department *string) {
 }
 
 func (p *program) deliverReceipt(v receipt.Verdict, text []byte, file string) error {
+	toFile := file != "" && file != fromStdin
+	if toFile {
+		if err := writeOutput(file, text); err != nil {
+			return err
+		}
+	}
 	if p.output == "json" {
-		result := struct {
+		return p.show(struct {
 			Verdict receipt.Verdict `json:"verdict"`
 			Receipt string          `json:"receipt"`
 			File    string          `json:"file,omitempty"`
-		}{v, string(text), file}
-		if file != "" {
-			if err := replaceFile(file, text); err != nil {
-				return fmt.Errorf("write receipt: %w", err)
-			}
-		}
-		return p.show(result, nil)
+		}{v, string(text), file}, nil)
 	}
-	if file == "" {
-		_, err := p.stdout.Write(text)
+	if !toFile {
+		return p.deliver(file, text)
+	}
+	if _, err := fmt.Fprintf(p.stdout, "%s: %s", printable(file), v.Text()); err != nil {
 		return err
 	}
-	if err := replaceFile(file, text); err != nil {
-		return fmt.Errorf("write receipt: %w", err)
-	}
-	fmt.Fprintf(p.stdout, "%s: %s", printable(file), v.Text())
-	p.say("next: muniment-verify --network %s.mun %s", v.ChainID, file)
+	p.say("next: muniment-verify --network FILE %s", file)
 	return nil
 }

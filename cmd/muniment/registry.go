@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/muniment/muniment/app/record"
 	apiv1 "github.com/muniment/muniment/proto/muniment/api/v1"
@@ -63,15 +64,19 @@ func parseRegistry(response *apiv1.RegistryResponse) (registry, error) {
 	return r, nil
 }
 
-// series finds a record series.
-func (r registry) series(code record.Code) (*record.Series, error) {
+// series finds a record series under which an office may anchor.
+func (r registry) series(code, office record.Code) (*record.Series, error) {
 	for _, fact := range r.facts {
-		if s, ok := fact.(*record.Series); ok && s.Code == code {
-			if s.Status != record.StatusActive {
-				return nil, refused("SERIES_INACTIVE")
-			}
-			return s, nil
+		s, ok := fact.(*record.Series)
+		switch {
+		case !ok || s.Code != code:
+			continue
+		case s.Status != record.StatusActive:
+			return nil, refused("SERIES_INACTIVE")
+		case len(s.Departments) > 0 && !slices.Contains(s.Departments, office):
+			return nil, refused("WRONG_OFFICE")
 		}
+		return s, nil
 	}
 	return nil, refused("UNKNOWN_SERIES")
 }

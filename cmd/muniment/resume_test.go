@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -77,6 +78,34 @@ func TestKilledAnywhereThenTheSameCommand(t *testing.T) {
 				t.Errorf("third run: %+v", once)
 			}
 		})
+	}
+}
+
+func TestInterrupted(t *testing.T) {
+	d, c := newOffice(t)
+	path := d.file("a.txt", "first")
+	child := d.child("anchor", "--series", "DEMO-MINUTES", path)
+	var stderr strings.Builder
+	child.Stderr = &stderr
+	ended := make(chan struct{})
+	c.hooks.submitted = func() error {
+		if err := child.Process.Signal(os.Interrupt); err != nil {
+			t.Errorf("interrupt: %v", err)
+		}
+		<-ended
+		return nil
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	err := child.Wait()
+	close(ended)
+	if child.ProcessState.ExitCode() != exitInterrupted || !strings.Contains(stderr.String(), "run the same command again to go on") {
+		t.Errorf("%v, stderr %q", err, stderr.String())
+	}
+	d.must("anchor", "--series", "DEMO-MINUTES", path)
+	if !slices.Equal(c.contents(), []string{"first"}) {
+		t.Errorf("on the ledger %q", c.contents())
 	}
 }
 

@@ -123,13 +123,16 @@ func isReceiptOf(text []byte, v receipt.Verdict, raw []byte) bool {
 	return false
 }
 
+const outcomeUnknown = "OUTCOME_UNKNOWN"
+
 // unknownOutcome changes the advice where a transaction that is not in the
 // journal may have been executed.
 func unknownOutcome(err error) error {
-	if code := codeOf(err); code != exitUnavailable && code != exitInterrupted {
+	code := codeOf(err)
+	if code != exitUnavailable && code != exitInterrupted {
 		return err
 	}
-	return failed(exitUnavailable, "OUTCOME_UNKNOWN", "before you try again, see with muniment office show or muniment record show whether it was done",
+	return failed(code, outcomeUnknown, "before you try again, see with muniment office show or muniment record show whether it was done",
 		"whether it was done is not known: %w", err)
 }
 

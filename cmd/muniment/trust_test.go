@@ -159,6 +159,17 @@ func TestRefusalsOfTheRegistry(t *testing.T) {
 	d.must("anchor", "--series", "DEMO-MINUTES", "--custody", "CITY", path)
 }
 
+func TestSeriesOfAnotherOffice(t *testing.T) {
+	d := newDesk(t)
+	d.must("key", "new", "--office", "POLICE")
+	c := newCity(t, must(d.places.loadConfig()).Keys)
+	d.pin(c)
+	d.fails(exitRefused, "(WRONG_OFFICE)", "anchor", "--series", "DEMO-PERMITS", d.file("a.txt", "first"))
+	if c.deposits != 0 {
+		t.Errorf("%d deposits", c.deposits)
+	}
+}
+
 func TestSuspendedSigningKey(t *testing.T) {
 	d, c := newOffice(t)
 	id := must(must(d.places.loadConfig()).Keys["PERMITS"].infos("PERMITS"))[0].ID
