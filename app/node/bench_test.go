@@ -62,7 +62,7 @@ func BenchmarkBatches(b *testing.B) {
 func BenchmarkFourValidators(b *testing.B) {
 	c := newCity(b, 4)
 	for i := range 4 {
-		c.start(i)
+		c.open(i)
 	}
 	for _, n := range c.nodes[:4] {
 		if err := n.Start(); err != nil {

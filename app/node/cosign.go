@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,10 +40,16 @@ type Checkpoint struct {
 
 // tree is a tree that this node has signed, with the lines gathered so far.
 type tree struct {
-	size  int64
-	root  record.Hash
-	body  []byte
-	lines []string // this node's first
+	size     int64
+	root     record.Hash
+	body     []byte
+	signed   string            // line of this node's log key
+	cosigned map[string]string // line of each cosigner, by its name
+}
+
+// note gives the signed checkpoint with all lines.
+func (t *tree) note() ([]byte, error) {
+	return receipt.Assemble(t.body, append(slices.Collect(maps.Values(t.cosigned)), t.signed)...)
 }
 
 // heard is the newest cosignature of another validator on a tree that this
@@ -75,14 +83,14 @@ type cosigning struct {
 	heard  map[string]heard
 	newest Checkpoint
 	next   chan struct{} // closed when newest changes
-	own    Checkpoint    // newest tree with this node's signatures alone
-	signed chan struct{} // closed when own changes
+	note   []byte        // this node's newest tree with all lines gathered
+	told   chan struct{} // closed when note changes
 }
 
 func newCosigning(n receipt.Network, keys Keys, state *CosignerState, log *slog.Logger, now func() time.Time, alarm func(error)) *cosigning {
 	c := &cosigning{
 		network: n, keys: keys, state: state, log: log, now: now, alarm: alarm,
-		wake: make(chan struct{}, 1), heard: make(map[string]heard), next: make(chan struct{}), signed: make(chan struct{}),
+		wake: make(chan struct{}, 1), heard: make(map[string]heard), next: make(chan struct{}), told: make(chan struct{}),
 	}
 	for _, v := range c.era().Validators {
 		if v.NodeID == keys.ID() && v.Cosigner == public(keys.Cosigner) {
@@ -117,7 +125,7 @@ func (c *cosigning) run(ctx context.Context) {
 		case <-c.wake:
 		}
 		c.mu.Lock()
-		v, last := c.final, c.own.Size
+		v, last := c.final, c.size()
 		c.mu.Unlock()
 		if v == nil || v.Head().Size <= last {
 			continue
@@ -133,7 +141,7 @@ func (c *cosigning) run(ctx context.Context) {
 //  3. sign                                    4. show and judge the signatures
 func (c *cosigning) sign(v ledger.View) error {
 	head := v.Head()
-	t := &tree{size: head.Size, root: rootOf(v.Frontier())}
+	t := &tree{size: head.Size, root: rootOf(v.Frontier()), cosigned: make(map[string]string)}
 	t.body = record.CheckpointBody(head.Origin, head.Size, t.root)
 	if record.AppHash(t.body) != head.AppHash {
 		return ErrRootDiffers
@@ -142,21 +150,14 @@ func (c *cosigning) sign(v ledger.View) error {
 	if err != nil {
 		return err
 	}
-	line, err := receipt.SignCheckpoint(t.body, c.keys.Log)
-	if err != nil {
+	if t.signed, err = receipt.SignCheckpoint(t.body, c.keys.Log); err != nil {
 		return err
 	}
-	t.lines = []string{line}
 	if c.validates {
 		name := receipt.CosignerName(c.network.Origin, c.keys.ID())
-		if line, err = receipt.Cosign(t.body, name, c.keys.Cosigner, at); err != nil {
+		if t.cosigned[name], err = receipt.Cosign(t.body, name, c.keys.Cosigner, at); err != nil {
 			return err
 		}
-		t.lines = append(t.lines, line)
-	}
-	own, err := receipt.Assemble(t.body, t.lines...)
-	if err != nil {
-		return err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -164,9 +165,6 @@ func (c *cosigning) sign(v ledger.View) error {
 	if len(c.trees) > rememberedTrees {
 		c.trees = c.trees[1:]
 	}
-	c.own = Checkpoint{Size: t.size, Root: t.root, Signed: own}
-	close(c.signed)
-	c.signed = make(chan struct{})
 	for name, h := range c.heard {
 		if h.size > t.size {
 			continue
@@ -175,18 +173,32 @@ func (c *cosigning) sign(v ledger.View) error {
 		if h.size == t.size && h.body != string(t.body) {
 			c.alarm(fmt.Errorf("cosignature of %s, size %d: %w", name, h.size, ErrForked))
 		} else if h.size == t.size {
-			t.lines = append(t.lines, h.line)
+			t.cosigned[name] = h.line
 		}
 	}
 	return c.judge(t)
 }
 
-// judge makes a tree the newest one where the network file says that its
-// signatures suffice. The caller holds the lock.
+// size gives the size of the newest tree signed. The caller holds the lock.
+func (c *cosigning) size() int64 {
+	if len(c.trees) == 0 {
+		return 0
+	}
+	return c.trees[len(c.trees)-1].size
+}
+
+// judge tells others of a tree whose lines have grown, and makes it the newest
+// one to serve where the network file says that its signatures suffice. The
+// caller holds the lock.
 func (c *cosigning) judge(t *tree) error {
-	signed, err := receipt.Assemble(t.body, t.lines...)
+	signed, err := t.note()
 	if err != nil {
 		return err
+	}
+	if t.size == c.size() {
+		c.note = signed
+		close(c.told)
+		c.told = make(chan struct{})
 	}
 	if _, err := c.network.CheckCheckpoint(signed, nil); err != nil {
 		if _, few := errors.AsType[*receipt.Refusal](err); few {
@@ -194,7 +206,7 @@ func (c *cosigning) judge(t *tree) error {
 		}
 		return err
 	}
-	if t.size < c.newest.Size || string(signed) == string(c.newest.Signed) {
+	if t.size < c.newest.Size {
 		return nil
 	}
 	c.newest = Checkpoint{Size: t.size, Root: t.root, Signed: signed}
@@ -236,13 +248,19 @@ func (c *cosigning) add(signed []byte) error {
 			c.alarm(err)
 			return err
 		}
-		for _, line := range good {
-			t.lines = append(t.lines, line)
+		before := len(t.cosigned)
+		for name, line := range good {
+			if _, known := t.cosigned[name]; !known {
+				t.cosigned[name] = line
+			}
+		}
+		if len(t.cosigned) == before {
+			return nil
 		}
 		return c.judge(t)
 	}
 	for name, line := range good {
-		if p.Size > c.own.Size && p.Size >= c.heard[name].size {
+		if p.Size > c.size() && p.Size >= c.heard[name].size {
 			c.heard[name] = heard{size: p.Size, body: string(p.Body), line: line}
 		}
 	}
@@ -267,19 +285,19 @@ func (c *cosigning) cosigned(ctx context.Context, size int64) (Checkpoint, error
 	}
 }
 
-// mine gives this node's own signatures on its newest tree, and a channel that
-// is closed when there are newer ones.
-func (c *cosigning) mine() (Checkpoint, <-chan struct{}) {
+// gathered gives this node's newest tree with all lines gathered, nil before
+// the first, and a channel that is closed when there is more to tell.
+func (c *cosigning) gathered() ([]byte, <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.own, c.signed
+	return c.note, c.told
 }
 
 // complete says whether this node's newest tree has the quorum.
 func (c *cosigning) complete() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.newest.Size == c.own.Size
+	return c.newest.Size == c.size()
 }
 
 // rootOf gives the root of a log from the roots of its perfect subtrees,

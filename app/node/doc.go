@@ -20,7 +20,8 @@
 //     A node whose validator state is missing, or older than the chain, does not
 //     start.
 //   - A tree is cosigned once the header that carries its AppHash is committed,
-//     and never after a larger one or another one of its size.
+//     and never after a larger one or another one of its size. Cosignatures travel
+//     over the engine's connections between nodes, on a channel of their own.
 //   - genesis.json is compared with the genesis entry of the log at every start.
 //   - What makes the node unfit to go on (a consensus failure, a failed write, a
 //     panic in a call of the engine) goes to Options.Fatal, which ends the

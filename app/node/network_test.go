@@ -1,7 +1,6 @@
 package node
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"testing"
@@ -71,19 +70,10 @@ func newCity(t testing.TB, validators int) *city {
 	return c
 }
 
-// start starts a node; its cosignatures travel by calls within the process.
-func (c *city) start(i int) {
+// open opens a node.
+func (c *city) open(i int) {
 	c.t.Helper()
-	n := open(c.t, c.homes[i], c.configs[i], time.Second)
-	c.nodes[i] = n
-	n.SetExchange(func(_ context.Context, peer receipt.Node, signed []byte) ([]byte, error) {
-		for _, other := range c.nodes {
-			if other != nil && other.Keys().ID() == peer.ID {
-				return other.Exchange(signed)
-			}
-		}
-		return nil, fmt.Errorf("node %s does not answer", peer.ID)
-	})
+	c.nodes[i] = open(c.t, c.homes[i], c.configs[i], time.Second)
 }
 
 // TestFourValidators runs four validators and a node without power: all reach
@@ -92,7 +82,7 @@ func (c *city) start(i int) {
 func TestFourValidators(t *testing.T) {
 	c := newCity(t, 4)
 	for i := range c.homes {
-		c.start(i)
+		c.open(i)
 	}
 	for _, n := range c.nodes {
 		if err := n.Start(); err != nil {
@@ -122,7 +112,7 @@ func TestFourValidators(t *testing.T) {
 	c.nodes[3] = nil
 	agree("with three of four", c.nodes[1])
 
-	c.start(3)
+	c.open(3)
 	if err := c.nodes[3].Start(); err != nil {
 		t.Fatal(err)
 	}

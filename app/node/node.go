@@ -68,7 +68,7 @@ type Node struct {
 	cosigning *cosigning
 	health    health
 	metrics   *metrics
-	exchange  ExchangeFunc
+	gossip    *gossip
 	strangers atomic.Pointer[[]string] // ids that may connect although the ledger does not list them
 
 	monitor        *http.Server
@@ -190,6 +190,7 @@ func (n *Node) openEngine(facts ledger.GenesisFacts, heartbeat time.Duration) er
 		return err
 	}
 	n.cosigning = newCosigning(n.network, n.keys, cosigner, n.log, n.now, n.alarm)
+	n.gossip = newGossip(n.cosigning)
 	n.app = abci.New(abci.Options{
 		Genesis: facts, AppVersion: AppVersion, MaxBlockBytes: maxBlockBytes,
 		View: n.state.View, Write: n.state.Commit, Enter: n.gate.Enter, Fatal: n.fatal, Crowded: n.crowded, Allowed: n.allowed,
@@ -206,7 +207,8 @@ func (n *Node) openEngine(facts ledger.GenesisFacts, heartbeat time.Duration) er
 	n.engine, err = cometnode.NewNode(config, signer, &p2p.NodeKey{PrivKey: cmted25519.PrivKey(n.keys.Node)},
 		proxy.NewConnSyncLocalClientCreator(callLogged(n.app)), func() (*types.GenesisDoc, error) { return document, nil },
 		n.gate.Provider(n.db), cometnode.DefaultMetricsProvider(config.Instrumentation),
-		newEngineLogger(n.log, func() { n.fatal(errConsensusFailure) }))
+		newEngineLogger(n.log, func() { n.fatal(errConsensusFailure) }),
+		cometnode.CustomReactors(map[string]p2p.Reactor{"COSIGNATURES": n.gossip}))
 	if err != nil {
 		return fmt.Errorf("open engine: %w", err)
 	}
@@ -293,13 +295,8 @@ func (n *Node) Start() error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	n.cancel = cancel
-	for _, run := range []func(context.Context){n.cosigning.run, n.watch, n.supervise} {
+	for _, run := range []func(context.Context){n.cosigning.run, n.gossip.run, n.watch, n.supervise} {
 		n.background.Go(func() { run(ctx) })
-	}
-	if n.exchange != nil {
-		for _, peer := range n.exchangePeers() {
-			n.background.Go(func() { n.exchangeWith(ctx, peer) })
-		}
 	}
 	n.log.Info("node started", "id", n.keys.ID(), "network", fmt.Sprintf("%x", n.network.ID[:8]), "height", n.app.View().Head().Height)
 	return nil

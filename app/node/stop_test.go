@@ -80,7 +80,7 @@ func TestStrangersAreRefused(t *testing.T) {
 	config := testConfig()
 	config.P2P.Peers = []string{peer}
 	c.configs[0].P2P.Allow = []string{keys.ID()}
-	c.start(0)
+	c.open(0)
 	city, visitor := c.nodes[0], open(t, stranger, config, time.Second)
 	for _, n := range []*Node{city, visitor} {
 		if err := n.Start(); err != nil {
