@@ -41,6 +41,7 @@ func runGrowth(b *bench) ([]result, error) {
 			continue
 		}
 		last := rates[max(0, len(rates)-5):]
+		rates = nil // so that the next mark looks at its own neighbourhood
 		at := fmt.Sprintf("at %s anchors", number(float64(done)))
 		rate := result{name: "batch rate " + at, unit: "anchors/s", ours: last, cpu: samples{m.cpu}, sync: samples{m.sync}, others: samples{m.others},
 			clients: l.clients(), note: "the last segments before it"}
