@@ -3,7 +3,6 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"net"
@@ -19,6 +18,7 @@ import (
 	"github.com/muniment/muniment/app/node"
 	"github.com/muniment/muniment/app/receipt"
 	apiv1 "github.com/muniment/muniment/proto/muniment/api/v1"
+	"github.com/muniment/muniment/store/vault"
 )
 
 // finding is what one check found out.
@@ -74,6 +74,9 @@ func doctorCommand(o *options) *cobra.Command {
 }
 
 func (o options) examine(c *cobra.Command) []finding {
+	if err := o.checkHome(); err != nil {
+		return []finding{{Check: "home", State: "bad", Found: err.Error()}} // nothing else can be looked at
+	}
 	status, statusErr := o.status(c.Context())
 	running := statusErr == nil
 	var findings []finding
@@ -86,10 +89,12 @@ func (o options) examine(c *cobra.Command) []finding {
 		{"network", o.checkNetwork},
 		{"home key", o.checkHomeKey},
 		{"signer state", o.checkSigner},
+		{"clock", func() finding { return o.checkClock(time.Now()) }},
+		{"access log", o.checkAccessLog},
 		{"disk", o.checkDisk},
 		{"swap", checkSwap},
 		{"listeners", func() finding { return o.checkListeners(running) }},
-		{"node", func() finding { return checkRunning(status, running, time.Now()) }},
+		{"node", func() finding { return checkRunning(status, statusErr, time.Now()) }},
 	} {
 		f := check.run()
 		f.Check = check.name
@@ -116,8 +121,6 @@ func (o options) checkPermissions() finding {
 		return nil
 	})
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return bad("make it with munimentd init, or name another with --home", "there is no home %s", o.home)
 	case err != nil:
 		return bad("", "cannot look: %v", err)
 	case len(open) > 0:
@@ -136,7 +139,7 @@ func (o options) checkConfig() finding {
 func (o options) checkNetwork() finding {
 	genesis, err := os.ReadFile(o.node().Genesis())
 	if err != nil {
-		return bad("make it with munimentd init", "%v", err)
+		return bad("restore genesis.json as it was at the founding", "%v", err)
 	}
 	if _, err := node.ParseGenesis(genesis); err != nil {
 		return bad("restore genesis.json as it was at the founding", "%v", err)
@@ -179,15 +182,44 @@ func (o options) checkSigner() finding {
 	return ok("%s", o.node().Signer())
 }
 
+// checkClock compares this machine's clock with what cannot be later: the
+// founding, and the last signature.
+func (o options) checkClock(now time.Time) finding {
+	const tolerance = time.Minute
+	if err := o.checkFounded(now); err != nil {
+		return bad("set the clock of this machine", "%v", err)
+	}
+	info, err := os.Stat(filepath.Join(o.node().Signer(), "validator.state"))
+	if err == nil && info.ModTime().After(now.Add(tolerance)) {
+		return bad("set the clock of this machine", "the last signature is of %s, the clock says %s", clock(info.ModTime()), clock(now))
+	}
+	return ok("%s", clock(now))
+}
+
+func clock(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+func (o options) checkAccessLog() finding {
+	head, err := vault.VerifyLog(o.node().Accesses())
+	if err != nil {
+		return bad("keep it as it is and look for who changed it", "%v", err)
+	}
+	return ok("%d lines, chain whole", head.Size)
+}
+
 func (o options) checkDisk() finding {
 	var disk syscall.Statfs_t
 	if err := syscall.Statfs(o.home, &disk); err != nil {
 		return bad("", "cannot look: %v", err)
 	}
+	config, err := node.LoadConfig(o.node(), os.Environ(), nil)
+	if err != nil {
+		config = node.DefaultConfig() // the finding about the configuration says what is wrong
+	}
 	free := disk.Bavail * uint64(disk.Bsize)
 	percent := 100 * float64(disk.Bavail) / float64(max(disk.Blocks, 1))
-	if percent < 10 {
-		return bad("make room: below 10 % the node admits governance alone, below 3 % it stops", "%d MiB free, %.1f %%", free>>20, percent)
+	if percent < float64(config.Watch.RefuseBelowPercent) {
+		fix := fmt.Sprintf("make room: below %d %% the node admits governance alone, below %d %% it stops", config.Watch.RefuseBelowPercent, config.Watch.StopBelowPercent)
+		return bad(fix, "%d MiB free, %.1f %%", free>>20, percent)
 	}
 	return ok("%d MiB free, %.1f %%", free>>20, percent)
 }
@@ -205,14 +237,14 @@ func checkSwap() finding {
 
 // checkListeners tries the addresses while the node does not hold them.
 func (o options) checkListeners(running bool) finding {
+	if running {
+		return ok("held by the running node")
+	}
 	config, err := node.LoadConfig(o.node(), os.Environ(), nil)
 	if err != nil {
 		return bad("mend the configuration first", "unknown")
 	}
 	addresses := []string{config.P2P.Listen, config.GRPC.Listen, config.Tiles.Listen, config.Monitor.Listen}
-	if running {
-		return ok("in use by the running node: %s", strings.Join(addresses, ", "))
-	}
 	for _, address := range addresses {
 		if address == "" {
 			continue
@@ -226,9 +258,9 @@ func (o options) checkListeners(running bool) finding {
 	return ok("free: %s", strings.Join(addresses, ", "))
 }
 
-func checkRunning(s *apiv1.StatusResponse, running bool, now time.Time) finding {
-	if !running {
-		return warning("start it with munimentd start", "not running")
+func checkRunning(s *apiv1.StatusResponse, err error, now time.Time) finding {
+	if err != nil {
+		return warning("", "%v", err)
 	}
 	age := now.Sub(time.Unix(0, s.BlockTime)).Round(time.Second)
 	switch {

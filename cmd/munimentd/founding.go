@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 
@@ -56,10 +57,16 @@ func parseFounding(text []byte) (founding, error) {
 	var f founding
 	err := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields().Decode(&f)
 	if missing, ok := errors.AsType[*toml.StrictMissingError](err); ok {
-		return founding{}, fmt.Errorf("there is no such setting:\n%s", missing.String())
+		var names []string
+		for _, e := range missing.Errors {
+			line, _ := e.Position()
+			names = append(names, fmt.Sprintf("%s in line %d", strings.Join(e.Key(), "."), line))
+		}
+		return founding{}, fmt.Errorf("there is no such setting: %s", strings.Join(names, ", "))
 	}
 	if bad, ok := errors.AsType[*toml.DecodeError](err); ok {
-		return founding{}, errors.New(bad.String())
+		line, _ := bad.Position()
+		return founding{}, fmt.Errorf("line %d: %w", line, bad)
 	}
 	return f, err
 }

@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -53,20 +55,31 @@ func (o options) init(c *cobra.Command, file string) error {
 	if _, err := f.facts(record.KeyID{1}); err != nil {
 		return withCode(exitUsage, fmt.Errorf("founding file %s: %w", file, err))
 	}
+	if err := o.checkNew(); err != nil {
+		return withCode(exitPrecondition, err) // before anybody is asked for a passphrase
+	}
 	passphrase, err := o.passphrase(true)
 	if err != nil {
 		return err
 	}
-	keys, err := node.Init(o.node(), node.InitOptions{
-		Keys:    node.KeyOptions{Rand: rand.Reader, Passphrase: passphrase, Custodian: f.Custody != "", Now: time.Now()},
-		ChainID: f.ChainID, Origin: f.Origin, Address: f.Address,
-		Facts: func(custodian record.KeyID) []record.Fact {
-			facts, _ := f.facts(custodian) // was tried above
-			return facts
-		},
+	keys, err := o.makeHome(func(home node.Home) (node.Keys, error) {
+		return node.Init(home, node.InitOptions{
+			Keys:    node.KeyOptions{Rand: rand.Reader, Passphrase: passphrase, Custodian: f.Custody != "", Now: time.Now()},
+			ChainID: f.ChainID, Origin: f.Origin, Address: f.Address,
+			Facts: func(custodian record.KeyID) []record.Fact {
+				facts, _ := f.facts(custodian) // was tried above
+				return facts
+			},
+		})
 	})
-	if err != nil {
+	switch _, isPath := errors.AsType[*fs.PathError](err); {
+	case err == nil:
+	case errors.Is(err, errUnfinished), errors.Is(err, errNotEmpty), errors.Is(err, node.ErrHomeInUse):
 		return withCode(exitPrecondition, err)
+	case isPath, errors.Is(err, syscall.ENOSPC):
+		return fmt.Errorf("make home: %w", err)
+	default: // what the ledger would refuse
+		return withCode(exitUsage, fmt.Errorf("founding file %s: nothing was made: %w", file, err))
 	}
 	return o.founded(c, keys)
 }

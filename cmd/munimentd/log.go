@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -20,9 +21,15 @@ func logCommand(o *options) *cobra.Command {
 		Short: "Check the chain of the access log and name the first bad line",
 		Args:  noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := o.checkHome(); err != nil {
+				return withCode(exitPrecondition, err)
+			}
 			head, err := vault.VerifyLog(o.node().Accesses())
-			if err != nil {
+			if errors.Is(err, vault.ErrBroken) {
 				return withCode(exitContradicted, err)
+			}
+			if err != nil {
+				return err
 			}
 			fmt.Fprintf(c.OutOrStdout(), "%d lines, chain whole, head %x\n", head.Size, head.Root)
 			return nil

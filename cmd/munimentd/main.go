@@ -69,7 +69,7 @@ func run(ctx context.Context, args []string) int {
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintf(os.Stderr, "munimentd: %v\n", err)
+	fmt.Fprintf(os.Stderr, "munimentd: %s\n", advise(err))
 	var c coded
 	if errors.As(err, &c) {
 		return c.code
@@ -85,6 +85,13 @@ func command() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Version:       version(),
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return withCode(exitUsage, fmt.Errorf("there is no command %q: run munimentd --help", args[0]))
+			}
+			return c.Help()
+		},
+		Args: cobra.ArbitraryArgs,
 	}
 	flags := root.PersistentFlags()
 	flags.StringVar(&o.home, "home", filepath.Join(xdg.DataHome, "munimentd"), "folder of the node")

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -22,16 +23,21 @@ what follows from the blocks is made anew. The ledger as it was stays beside it
 until you remove it.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := o.checkHome(); err != nil {
+				return withCode(exitPrecondition, err)
+			}
 			const every = 1000
 			r, err := node.Rebuild(o.node(), state.Options{Exit: os.Exit}, func(height, of int64) {
 				if height%every == 0 {
 					fmt.Fprintf(c.ErrOrStderr(), "block %d of %d\n", height, of)
 				}
 			})
-			if errors.Is(err, node.ErrReplayDiffers) {
+			switch {
+			case errors.Is(err, node.ErrReplayDiffers):
 				return withCode(exitContradicted, err)
-			}
-			if err != nil {
+			case errors.Is(err, node.ErrNoBlocks), errors.Is(err, syscall.EAGAIN):
+				return withCode(exitPrecondition, err)
+			case err != nil:
 				return err
 			}
 			fmt.Fprintf(c.OutOrStdout(), "replayed %d blocks, %d entries, AppHash %x: all agree\nthe ledger as it was: %s\n", r.Height, r.Entries, r.AppHash, r.Old)

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"io/fs"
 	"os"
 	"strings"
 	"syscall"
@@ -49,6 +49,12 @@ func (o options) start(c *cobra.Command, flags map[string]string) error {
 	if err != nil {
 		return withCode(exitUsage, err)
 	}
+	if err := errors.Join(o.checkHome(), o.checkSocket()); err != nil {
+		return withCode(exitPrecondition, err)
+	}
+	if err := o.checkFounded(time.Now()); err != nil {
+		return withCode(exitPrecondition, fmt.Errorf("%w: set the clock of this machine", err))
+	}
 	passphrase, err := o.passphrase(false)
 	if err != nil {
 		return err
@@ -59,6 +65,9 @@ func (o options) start(c *cobra.Command, flags map[string]string) error {
 	}
 	service, err := node.NewService(o.node(), config, node.Options{Passphrase: passphrase, Log: log})
 	clear(passphrase)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: restore it from where it is kept", err)
+	}
 	if err != nil {
 		return withCode(exitPrecondition, err)
 	}
@@ -73,8 +82,34 @@ func (o options) start(c *cobra.Command, flags map[string]string) error {
 	if stopErr := service.Stop(ctx); stopErr != nil {
 		err = errors.Join(err, stopErr)
 	}
-	if _, isListen := errors.AsType[*net.OpError](err); isListen {
-		return withCode(exitPrecondition, fmt.Errorf("%w: stop the other program or change the address in munimentd.toml", err))
+	if errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, node.ErrDiskFull) {
+		return withCode(exitPrecondition, err)
 	}
 	return err
+}
+
+// checkSocket refuses a home whose operators' socket would have too long a path
+// for the system.
+func (o options) checkSocket() error {
+	const most = 107
+	if path := o.node().Socket(); len(path) > most {
+		return fmt.Errorf("%s: the path of a socket has at most %d bytes: use a shorter --home", path, most)
+	}
+	return nil
+}
+
+// checkFounded refuses a clock that is before the founding. The engine would
+// wait for that moment, deaf to signals. A genesis document that cannot be read
+// is for others to report.
+func (o options) checkFounded(now time.Time) error {
+	const tolerance = 10 * time.Second
+	text, err := os.ReadFile(o.node().Genesis())
+	if err != nil {
+		return nil
+	}
+	genesis, err := node.ParseGenesis(text)
+	if err == nil && genesis.Time.After(now.Add(tolerance)) {
+		return fmt.Errorf("the network was founded at %s, the clock says %s", clock(genesis.Time), clock(now))
+	}
+	return nil
 }

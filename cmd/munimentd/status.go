@@ -4,16 +4,25 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	apiv1 "github.com/muniment/muniment/proto/muniment/api/v1"
 )
+
+// patience is how long a node may take to say how it is doing.
+const patience = 10 * time.Second
 
 func statusCommand(o *options) *cobra.Command {
 	return &cobra.Command{
@@ -21,9 +30,12 @@ func statusCommand(o *options) *cobra.Command {
 		Short: "Ask the running node of this home how it is doing",
 		Args:  noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := o.checkHome(); err != nil {
+				return withCode(exitPrecondition, err)
+			}
 			s, err := o.status(c.Context())
 			if err != nil {
-				return withCode(exitUnavailable, fmt.Errorf("no node answers on %s: start it with munimentd start: %w", o.node().Socket(), err))
+				return withCode(exitUnavailable, err)
 			}
 			if o.output == "json" {
 				text, err := protojson.MarshalOptions{UseProtoNames: true, EmitUnpopulated: true}.Marshal(s)
@@ -55,12 +67,29 @@ version      %s
 // status asks over the unix socket of the home, whose permissions are what
 // protects it.
 func (o options) status(ctx context.Context) (*apiv1.StatusResponse, error) {
-	conn, err := grpc.NewClient("unix:"+o.node().Socket(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	const start = "no node runs in this home: start it with munimentd start --home %s"
+	if _, err := os.Stat(o.node().Socket()); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf(start, o.home)
+	}
+	// Dialled here, since the errors of gRPC hide why a socket does not answer.
+	conn, err := net.DialTimeout("unix", o.node().Socket(), patience)
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED): // left over from a node that was killed
+		return nil, fmt.Errorf(start, o.home)
+	case err != nil:
+		return nil, fmt.Errorf("ask the node: %w", err)
+	}
+	conn.Close()
+	client, err := grpc.NewClient("unix:"+o.node().Socket(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Close()
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	return apiv1.NewOperatorsClient(conn).Status(ctx, &apiv1.StatusRequest{})
+	s, err := apiv1.NewOperatorsClient(client).Status(ctx, &apiv1.StatusRequest{})
+	if err != nil {
+		return nil, fmt.Errorf("the node does not answer: %s: look at its log", status.Convert(err).Message())
+	}
+	return s, nil
 }

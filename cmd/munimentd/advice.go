@@ -1,0 +1,59 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"net"
+	"strings"
+	"syscall"
+
+	"github.com/muniment/muniment/app/keyfile"
+	"github.com/muniment/muniment/app/node"
+	"github.com/muniment/muniment/store/keyring"
+	"github.com/muniment/muniment/store/state"
+	"github.com/muniment/muniment/store/vault"
+)
+
+// advice says what to do about an error: the first line that fits.
+var advice = []struct {
+	err  error
+	next string
+}{
+	{node.ErrSetting, "mend the setting in munimentd.toml, the environment (MUNIMENT_...) or --set"},
+	{keyfile.ErrSealed, "give the passphrase of this home; if it is the right one, restore the key file"},
+	{keyfile.ErrMalformed, "restore the key file from where it is kept"},
+	{node.ErrWrongKey, "restore the key files of this home, all of one time"},
+	{node.ErrCertificate, "restore node.crt together with the key files"},
+	{node.ErrGenesisForm, "restore genesis.json as it was at the founding"},
+	{node.ErrOtherGenesis, "restore genesis.json and network.mun as they were at the founding"},
+	{node.ErrSignerStateMissing, "restore signer/ from this machine as it was; never make it anew: it guards against signing twice"},
+	{node.ErrCosignerStateMissing, "restore signer/ from this machine as it was; never make it anew: it guards against signing twice"},
+	{node.ErrSignerStateOld, "restore signer/ from this machine as it was last; a backup of it is too old by nature"},
+	{node.ErrStateCorrupt, "restore signer/ from this machine as it was; never make it anew: it guards against signing twice"},
+	{node.ErrNoBlocks, "start the node and rebuild when it has more than one block"},
+	{node.ErrReplayDiffers, "nothing was changed: restore ledger/ from a backup or another node, and report this"},
+	{node.ErrDiskFull, "make room and start again: nothing that was acknowledged is lost"},
+	{syscall.ENOSPC, "make room on the disk"},
+	{syscall.EAGAIN, "another munimentd runs this home: stop that one first"},
+	{state.ErrDamaged, "the disk may be failing: restore ledger/ from a backup or another node; if only the state is damaged, munimentd rebuild makes it anew from the blocks"},
+	{state.ErrFormat, "use the program that wrote it"},
+	{vault.ErrBroken, "keep the file as it is and look for who changed it: lines before the one named are whole"},
+	{vault.ErrDamaged, "the disk may be failing: restore vault/ from a backup"},
+	{keyring.ErrRootFile, "restore keys/ring-root.key from where it is kept"},
+	{keyring.ErrRoot, "restore keys/ring-root.key from where it is kept"},
+	{fs.ErrPermission, "run munimentd as the owner of the home"},
+}
+
+// advise appends to an error what to do next, and makes one line of it.
+func advise(err error) string {
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	for _, a := range advice {
+		if errors.Is(err, a.err) {
+			return text + ": " + a.next
+		}
+	}
+	if _, ok := errors.AsType[*net.OpError](err); ok && errors.Is(err, syscall.EADDRINUSE) {
+		return text + ": stop the other program or change the address in munimentd.toml"
+	}
+	return text
+}
