@@ -49,6 +49,19 @@ type city struct {
 	hooks             hooks
 }
 
+// hook gives the hooks as they are now; set puts others in their place.
+func (c *city) hook() hooks {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.hooks
+}
+
+func (c *city) set(h hooks) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hooks = h
+}
+
 // hooks are called without the lock; an error is what the caller gets.
 type hooks struct {
 	deposit   func(header *apiv1.DepositHeader) error // the custodian has everything

@@ -87,9 +87,8 @@ func (d departmentsFake) Deposit(stream grpc.ClientStreamingServer[apiv1.Deposit
 	c.mu.Lock()
 	c.vault[record.Commitment(got)] = v
 	c.deposits++
-	hook := c.hooks.deposit
 	c.mu.Unlock()
-	if hook != nil {
+	if hook := c.hook().deposit; hook != nil {
 		if err := hook(header); err != nil {
 			return err
 		}
@@ -99,8 +98,9 @@ func (d departmentsFake) Deposit(stream grpc.ClientStreamingServer[apiv1.Deposit
 
 func (d departmentsFake) Submit(_ context.Context, r *apiv1.SubmitRequest) (*apiv1.SubmitResponse, error) {
 	c := d.city
-	if c.hooks.submit != nil {
-		if err := c.hooks.submit(); err != nil {
+	h := c.hook()
+	if h.submit != nil {
+		if err := h.submit(); err != nil {
 			return nil, err
 		}
 	}
@@ -109,8 +109,8 @@ func (d departmentsFake) Submit(_ context.Context, r *apiv1.SubmitRequest) (*api
 	height := c.view.Head().Height
 	c.submits++
 	c.mu.Unlock()
-	if c.hooks.submitted != nil {
-		if err := c.hooks.submitted(); err != nil {
+	if h.submitted != nil {
+		if err := h.submitted(); err != nil {
 			return nil, err
 		}
 	}
@@ -118,16 +118,17 @@ func (d departmentsFake) Submit(_ context.Context, r *apiv1.SubmitRequest) (*api
 	if result.Code == ledger.OK {
 		response.FirstIndex, response.Count = uint64(result.TxIndex)+1, uint64(result.Count)
 	}
-	if c.hooks.lie != nil {
-		c.hooks.lie(response)
+	if h.lie != nil {
+		h.lie(response)
 	}
 	return response, nil
 }
 
 func (d departmentsFake) Receipt(_ context.Context, r *apiv1.ReceiptRequest) (*apiv1.ReceiptResponse, error) {
 	c := d.city
-	if c.hooks.receipt != nil {
-		if err := c.hooks.receipt(r.Index); err != nil {
+	h := c.hook()
+	if h.receipt != nil {
+		if err := h.receipt(r.Index); err != nil {
 			return nil, err
 		}
 	}
@@ -137,8 +138,8 @@ func (d departmentsFake) Receipt(_ context.Context, r *apiv1.ReceiptRequest) (*a
 		return nil, refusal(codes.NotFound, "NOT_FOUND", "there is no such entry yet")
 	}
 	index := r.Index
-	if c.hooks.record != nil {
-		index = c.hooks.record(index)
+	if h.record != nil {
+		index = h.record(index)
 	}
 	return &apiv1.ReceiptResponse{Receipt: c.receiptOf(record.Index(index)), Grade: "city"}, nil
 }
@@ -258,8 +259,8 @@ func (v vaulted) redacted(hide []string, withName bool) (commitment.Copy, error)
 }
 
 func (d departmentsFake) Copy(r *apiv1.CopyRequest, stream grpc.ServerStreamingServer[apiv1.CopyResponse]) error {
-	if d.city.hooks.copy != nil {
-		d.city.hooks.copy(r)
+	if hook := d.city.hook().copy; hook != nil {
+		hook(r)
 	}
 	v, err := d.found(r.Record)
 	if err != nil {
@@ -282,8 +283,8 @@ func (d departmentsFake) Evidence(r *apiv1.EvidenceRequest, stream grpc.ServerSt
 		return err
 	}
 	index := r.Record.GetIndex()
-	if d.city.hooks.record != nil {
-		index = d.city.hooks.record(index)
+	if hook := d.city.hook().record; hook != nil {
+		index = hook(index)
 	}
 	d.city.mu.Lock()
 	text := d.city.receiptOf(record.Index(index))

@@ -50,7 +50,7 @@ func TestKilledAnywhereThenTheSameCommand(t *testing.T) {
 				<-killed
 				return errors.New("nobody hears this")
 			}
-			c.hooks = hooks{
+			c.set(hooks{
 				deposit: func(*apiv1.DepositHeader) error {
 					n := deposits.Add(1)
 					return kill(point == "first deposit" && n == 1 || point == "last deposit" && n == 3)
@@ -61,7 +61,7 @@ func TestKilledAnywhereThenTheSameCommand(t *testing.T) {
 					n := receipts.Add(1)
 					return kill(point == "first receipt" && n == 1 || point == "last receipt" && n == 3)
 				},
-			}
+			})
 			if err := child.Start(); err != nil {
 				t.Fatal(err)
 			}
@@ -69,7 +69,7 @@ func TestKilledAnywhereThenTheSameCommand(t *testing.T) {
 				t.Fatalf("the process was not killed: %v", child.ProcessState)
 			}
 			close(killed)
-			c.hooks = hooks{}
+			c.set(hooks{})
 			got := d.anchorJSON(exitDone, d.path("in"))
 			if len(got.Records) != 3 || !slices.Equal(c.contents(), contents) {
 				t.Errorf("on the ledger: %q, want %q; printed %+v", c.contents(), contents, got)
@@ -88,13 +88,13 @@ func TestInterrupted(t *testing.T) {
 	var stderr strings.Builder
 	child.Stderr = &stderr
 	ended := make(chan struct{})
-	c.hooks.submitted = func() error {
+	c.set(hooks{submitted: func() error {
 		if err := child.Process.Signal(os.Interrupt); err != nil {
 			t.Errorf("interrupt: %v", err)
 		}
 		<-ended
 		return nil
-	}
+	}})
 	if err := child.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -103,6 +103,7 @@ func TestInterrupted(t *testing.T) {
 	if child.ProcessState.ExitCode() != exitInterrupted || !strings.Contains(stderr.String(), "run the same command again to go on") {
 		t.Errorf("%v, stderr %q", err, stderr.String())
 	}
+	c.set(hooks{})
 	d.must("anchor", "--series", "DEMO-MINUTES", path)
 	if !slices.Equal(c.contents(), []string{"first"}) {
 		t.Errorf("on the ledger %q", c.contents())
@@ -113,12 +114,12 @@ func TestInterrupted(t *testing.T) {
 func TestAnswerLost(t *testing.T) {
 	d, c := newOffice(t)
 	path := d.file("a.txt", "first")
-	c.hooks.submitted = func() error { return refusal(codes.Unavailable, "STOPPING", "the node is stopping") }
+	c.set(hooks{submitted: func() error { return refusal(codes.Unavailable, "STOPPING", "the node is stopping") }})
 	r := d.fails(exitUnavailable, "(STOPPING)", "anchor", "--series", "DEMO-MINUTES", path)
 	if r.stdout != "" || c.submits != submitAttempts {
 		t.Errorf("%d attempts, stdout %q", c.submits, r.stdout)
 	}
-	c.hooks.submitted = nil
+	c.set(hooks{})
 	got := d.anchorJSON(exitDone, path)
 	if c.deposits != 1 || !slices.Equal(c.contents(), []string{"first"}) || got.Records[0].Index == 0 {
 		t.Errorf("%d deposits, on the ledger %q, printed %+v", c.deposits, c.contents(), got)
@@ -130,9 +131,9 @@ func TestAgainCutOff(t *testing.T) {
 	d, c := newOffice(t)
 	path := d.file("a.txt", "first")
 	d.must("anchor", "--series", "DEMO-MINUTES", path)
-	c.hooks.submit = func() error { return refusal(codes.Unavailable, "STOPPING", "the node is stopping") }
+	c.set(hooks{submit: func() error { return refusal(codes.Unavailable, "STOPPING", "the node is stopping") }})
 	d.fails(exitUnavailable, "(STOPPING)", "anchor", "--series", "DEMO-MINUTES", "--again", path)
-	c.hooks.submit = nil
+	c.set(hooks{})
 	d.must("anchor", "--series", "DEMO-MINUTES", "--again", path)
 	if n := len(c.contents()); n != 2 || c.deposits != 2 {
 		t.Errorf("%d records, %d deposits, want 2", n, c.deposits)
@@ -144,9 +145,9 @@ func TestAgainCutOff(t *testing.T) {
 func TestExpiredTransactionIsReplaced(t *testing.T) {
 	d, c := newOffice(t)
 	path := d.file("a.txt", "first")
-	c.hooks.submit = func() error { return refusal(codes.Unavailable, "STOPPING", "the node is stopping") }
+	c.set(hooks{submit: func() error { return refusal(codes.Unavailable, "STOPPING", "the node is stopping") }})
 	d.fails(exitUnavailable, "(STOPPING)", "anchor", "--series", "DEMO-MINUTES", path)
-	c.hooks.submit = nil
+	c.set(hooks{})
 	c.mu.Lock()
 	c.time += 10 * 24 * int64(time.Hour)
 	c.mu.Unlock()
@@ -200,11 +201,11 @@ func TestRefusedTransactionIsForgotten(t *testing.T) {
 func TestUnknownThenRefusedThenExecuted(t *testing.T) {
 	d, c := newOffice(t)
 	path := d.file("a.txt", "first")
-	c.hooks.submit = func() error { return refusal(codes.Unavailable, "STOPPING", "the node is stopping") }
+	c.set(hooks{submit: func() error { return refusal(codes.Unavailable, "STOPPING", "the node is stopping") }})
 	d.fails(exitUnavailable, "(STOPPING)", "anchor", "--series", "DEMO-MINUTES", path)
-	c.hooks = hooks{lie: func(r *apiv1.SubmitResponse) { r.Reason = "OFFICE_SUSPENDED" }}
+	c.set(hooks{lie: func(r *apiv1.SubmitResponse) { r.Reason = "OFFICE_SUSPENDED" }})
 	d.fails(exitRefused, "(OFFICE_SUSPENDED)", "anchor", "--series", "DEMO-MINUTES", path)
-	c.hooks = hooks{}
+	c.set(hooks{})
 	d.must("anchor", "--series", "DEMO-MINUTES", path)
 	if !slices.Equal(c.contents(), []string{"first"}) || c.deposits != 1 {
 		t.Errorf("%d deposits, on the ledger %q", c.deposits, c.contents())

@@ -52,13 +52,13 @@ func TestLyingNode(t *testing.T) {
 		{"anchor with another count", hooks{lie: func(r *apiv1.SubmitResponse) { r.Count = 9 }}, "RECEIPT_OF_ANOTHER", []string{"anchor", "--series", "DEMO-MINUTES", d.file("fourth.txt", "fourth")}},
 		{"act that is another", hooks{lie: func(r *apiv1.SubmitResponse) { r.FirstIndex = second }}, "RECEIPT_OF_ANOTHER", []string{"record", "supersede", index, numeral(second)}},
 	} {
-		c.hooks = test.hooks
+		c.set(test.hooks)
 		r := d.fails(exitContradicted, "("+test.says+")", test.args...)
 		if exists(out) || r.stdout != "" {
 			t.Errorf("%s: wrote a file or printed %q", test.name, r.stdout)
 		}
 	}
-	c.hooks = hooks{}
+	c.set(hooks{})
 	d.must("receipt", index, "-o", out)
 }
 
@@ -107,9 +107,9 @@ func TestNobodyAnswers(t *testing.T) {
 
 func TestWordsOfTheNodeAreMadeHarmless(t *testing.T) {
 	d, c := newOffice(t)
-	c.hooks.deposit = func(*apiv1.DepositHeader) error {
+	c.set(hooks{deposit: func(*apiv1.DepositHeader) error {
 		return refusal(codes.FailedPrecondition, "VAULT_FULL", "the vault\x1b[2J is\nfull "+strings.Repeat("x", 2000))
-	}
+	}})
 	r := d.fails(exitRefused, "(VAULT_FULL)", "anchor", "--series", "DEMO-MINUTES", d.file("a.txt", "first"))
 	if strings.Contains(r.stderr, "\x1b") || strings.Contains(r.stderr, "is\nfull") || len(r.stderr) > 1000 {
 		t.Errorf("stderr %q", r.stderr)
