@@ -103,7 +103,13 @@ func createRing(o Options, root Root, dir string, id RingID, epoch uint64) (*rin
 	if err != nil {
 		return nil, err
 	}
-	if err := db.Set([]byte{prefixMeta}, meta{epoch: epoch, wrapped: wrapped}.marshal(), pebble.Sync); err != nil {
+	err = db.Set([]byte{prefixMeta}, meta{epoch: epoch, wrapped: wrapped}.marshal(), pebble.Sync)
+	if err == nil {
+		// Pebble starts the first log of a new store before it raises the format,
+		// so that log lacks the marks that tell damage from the end.
+		err = db.Flush()
+	}
+	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return newRing(db, id, epoch, key)
