@@ -146,6 +146,9 @@ func (g foundingGovernance) fact() (*record.Governance, error) {
 	if fact.Threshold == 0 { // more than half, at least two where there are two
 		fact.Threshold = uint32(len(g.Offices)/2 + 1)
 	}
+	if int(fact.Threshold) > len(g.Offices) {
+		return nil, fmt.Errorf("%d of its %d offices cannot decide: name offices, and a threshold that they can reach", fact.Threshold, len(g.Offices))
+	}
 	return fact, nil
 }
 

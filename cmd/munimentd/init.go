@@ -56,7 +56,7 @@ func (o options) init(c *cobra.Command, file string) error {
 		return withCode(exitUsage, fmt.Errorf("founding file %s: %w", file, err))
 	}
 	if err := o.checkNew(); err != nil {
-		return withCode(exitPrecondition, err) // before anybody is asked for a passphrase
+		return err // before anybody is asked for a passphrase
 	}
 	passphrase, err := o.passphrase(true)
 	if err != nil {
@@ -74,8 +74,6 @@ func (o options) init(c *cobra.Command, file string) error {
 	})
 	switch _, isPath := errors.AsType[*fs.PathError](err); {
 	case err == nil:
-	case errors.Is(err, errUnfinished), errors.Is(err, errNotEmpty), errors.Is(err, node.ErrHomeInUse):
-		return withCode(exitPrecondition, err)
 	case isPath, errors.Is(err, syscall.ENOSPC):
 		return fmt.Errorf("make home: %w", err)
 	default: // what the ledger would refuse

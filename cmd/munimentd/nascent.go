@@ -53,28 +53,26 @@ func (o options) checkHome() error {
 // file system leaves.
 func (o options) checkNew() error {
 	if err := o.checkFinished(); err != nil {
-		return err
+		return withCode(exitPrecondition, err)
 	}
 	if _, err := os.Stat(o.node().Keys()); err == nil {
-		return fmt.Errorf("%s: %w: name another with --home", o.home, node.ErrHomeInUse)
+		return withCode(exitPrecondition, fmt.Errorf("%s: %w: name another with --home", o.home, node.ErrHomeInUse))
 	}
 	entries, err := os.ReadDir(o.home)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+		return fmt.Errorf("make home: %w", err)
 	}
 	for _, e := range entries {
 		if e.Name() != "lost+found" {
-			return fmt.Errorf("%s: %w", o.home, errNotEmpty)
+			return withCode(exitPrecondition, fmt.Errorf("%s: %w", o.home, errNotEmpty))
 		}
 	}
 	return nil
 }
 
-// makeHome has build make everything in a folder that becomes the home.
+// makeHome has build make everything in a folder that becomes the home. The
+// caller has checked that the home is new.
 func (o options) makeHome(build func(node.Home) (node.Keys, error)) (node.Keys, error) {
-	if err := o.checkNew(); err != nil {
-		return node.Keys{}, err
-	}
 	undo := made(o.home)
 	nascent := filepath.Join(o.home, unfinished)
 	if err := os.MkdirAll(nascent, 0o700); err != nil {

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	apiv1 "github.com/muniment/muniment/proto/muniment/api/v1"
+)
+
+// TestCheckRunning: what doctor says about a node that answers.
+func TestCheckRunning(t *testing.T) {
+	now := time.Unix(1_893_456_000, 0)
+	at := func(d time.Duration) int64 { return now.Add(d).UnixNano() }
+	for _, c := range []struct {
+		name, state, found string
+		status             *apiv1.StatusResponse
+		err                error
+	}{
+		{"well", "ok", "height 9, the last block is 5s old", &apiv1.StatusResponse{Height: 9, BlockTime: at(-5 * time.Second), LogSize: 3, CosignedSize: 3}, nil},
+		{"catching up", "warning", "catching up at height 9", &apiv1.StatusResponse{Height: 9, BlockTime: at(-time.Hour), CatchingUp: true}, nil},
+		{"clock is fast, or no blocks come", "bad", "the last block is 3m1s old, height 9", &apiv1.StatusResponse{Height: 9, BlockTime: at(-181 * time.Second)}, nil},
+		{"clock is slow", "bad", "the last block is -1m1s old, height 9", &apiv1.StatusResponse{Height: 9, BlockTime: at(61 * time.Second)}, nil},
+		{"cosigning lags", "warning", "2 of 3 entries are cosigned", &apiv1.StatusResponse{Height: 9, BlockTime: at(0), LogSize: 3, CosignedSize: 2}, nil},
+		{"no node", "warning", "nobody there", nil, errors.New("nobody there")},
+	} {
+		if got := checkRunning(c.status, c.err, now); got.State != c.state || got.Found != c.found {
+			t.Errorf("%s: got %s %q, want %s %q", c.name, got.State, got.Found, c.state, c.found)
+		}
+	}
+}
+
+// FuzzParseFounding: whatever is written there, it is facts or one sentence.
+func FuzzParseFounding(f *testing.F) {
+	f.Add(string(exampleFounding))
+	f.Add(string(foundingText()))
+	f.Add("custodian = 1\n[nothing]\n")
+	f.Add("[[series]]\ncode = \"A\"\ngranularity = \"WEEK\"\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		parsed, err := parseFounding([]byte(text))
+		if err == nil {
+			_, err = parsed.facts([32]byte{1})
+		}
+		if err != nil && strings.ContainsAny(advise(err), "\n\r") {
+			t.Errorf("more than one line: %q", advise(err))
+		}
+	})
+}
