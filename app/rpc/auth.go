@@ -15,6 +15,7 @@ import (
 	"github.com/muniment/muniment/app/identity"
 	"github.com/muniment/muniment/app/ledger"
 	"github.com/muniment/muniment/app/record"
+	"github.com/muniment/muniment/app/statetree"
 )
 
 // caller is who makes a call: an account with the roles of its office.
@@ -29,7 +30,16 @@ type authority struct {
 	keys func(identity.Issuer) (record.KeyID, bool, error) // full key id of an issuer
 	now  func() time.Time
 
-	issuers sync.Map // identity.Issuer -> record.KeyID; at most as many as there are registered keys
+	grants sync.Map // identity.Issuer -> grant; at most as many as there are registered keys
+}
+
+// grant is what the state said of an access key when it was last asked. It holds
+// for as long as the state has the same root; anchors do not change it.
+type grant struct {
+	root  statetree.Hash
+	id    record.KeyID
+	key   record.Key    // active
+	roles []record.Role // of its office, which is active
 }
 
 // connect decides on a new connection: form, validity, state and signature. It
@@ -80,40 +90,46 @@ func (a *authority) standing(cert *x509.Certificate) (caller, record.Key, error)
 	if err != nil {
 		return caller{}, record.Key{}, refuse(reasonUnauthenticated, "%v", err)
 	}
-	id, ok, err := a.keyID(issuer)
-	if err != nil {
-		return caller{}, record.Key{}, err
-	}
 	view := a.view()
-	var key ledger.KeyState
-	if ok {
-		if key, ok, err = ledger.KeyOf(view, id); err != nil {
+	known, ok := a.grants.Load(issuer)
+	g, _ := known.(grant)
+	if !ok || g.root != view.StateRoot() || g.key.Office != account.Office {
+		if g, err = a.granted(view, account, issuer, g.id); err != nil {
 			return caller{}, record.Key{}, err
 		}
+		a.grants.Store(issuer, g)
+	}
+	return caller{Account: account, roles: g.roles}, g.key, nil
+}
+
+// granted asks the state; id is the key's id where it was found before.
+func (a *authority) granted(view ledger.View, account identity.Account, issuer identity.Issuer, id record.KeyID) (grant, error) {
+	unknown := refuse(reasonUnknownKey, "no access key of %s is registered that issued this certificate", account.Office)
+	if id == (record.KeyID{}) {
+		found, ok, err := a.keys(issuer)
+		if err != nil {
+			return grant{}, err
+		}
+		if !ok {
+			return grant{}, unknown
+		}
+		id = found
+	}
+	key, ok, err := ledger.KeyOf(view, id)
+	if err != nil {
+		return grant{}, err
 	}
 	if !ok || key.Key.Use != record.UseAccess || key.Key.Office != account.Office {
-		return caller{}, record.Key{}, refuse(reasonUnknownKey, "no access key of %s is registered that issued this certificate", account.Office)
+		return grant{}, unknown
 	}
 	office, ok, err := ledger.OfficeOf(view, account.Office)
 	if err != nil {
-		return caller{}, record.Key{}, err
+		return grant{}, err
 	}
 	if !ok || office.Status != record.StatusActive || key.Suspended != 0 || key.Key.Status != record.StatusActive {
-		return caller{}, record.Key{}, refuse(reasonSuspended, "office %s or its access key is suspended", account.Office)
+		return grant{}, refuse(reasonSuspended, "office %s or its access key is suspended", account.Office)
 	}
-	return caller{Account: account, roles: office.Roles}, key.Key, nil
-}
-
-func (a *authority) keyID(issuer identity.Issuer) (record.KeyID, bool, error) {
-	if id, ok := a.issuers.Load(issuer); ok {
-		return id.(record.KeyID), true, nil
-	}
-	id, ok, err := a.keys(issuer)
-	if err != nil || !ok {
-		return record.KeyID{}, false, err
-	}
-	a.issuers.Store(issuer, id)
-	return id, true, nil
+	return grant{root: view.StateRoot(), id: id, key: key.Key, roles: office.Roles}, nil
 }
 
 // allow decides whether whoever makes a call may call its method.

@@ -137,16 +137,14 @@ func (n *testNode) Status() *apiv1.StatusResponse {
 }
 
 func (n *testNode) Cosigned(ctx context.Context, size int64) ([]byte, int64, error) {
-	for {
-		n.mu.Lock()
-		signed, newest := n.signed, n.sizes[len(n.sizes)-1]
-		n.mu.Unlock()
-		if newest >= size {
-			return signed, newest, nil
-		}
+	n.mu.Lock()
+	signed, newest := n.signed, n.sizes[len(n.sizes)-1]
+	n.mu.Unlock()
+	if newest < size {
 		<-ctx.Done() // nothing but a Submit of this test would bring it
 		return nil, 0, ctx.Err()
 	}
+	return signed, newest, nil
 }
 
 func (n *testNode) Submit(ctx context.Context, raw []byte) (ledger.Result, int64, error) {

@@ -198,7 +198,7 @@ func TestLargeHeaders(t *testing.T) {
 
 // TestSilentConnections are closed: before TLS, before HTTP/2, and on the tiles.
 func TestSilentConnections(t *testing.T) {
-	c := newCity(t, func(l *limits) { l.handshake = 100 * time.Millisecond })
+	c := newCity(t, func(l *limits) { l.handshake = 500 * time.Millisecond })
 	for _, address := range []string{c.address, c.tiles} {
 		conn, err := net.Dial("tcp", address)
 		if err != nil {
@@ -255,7 +255,7 @@ func TestConnectionsOfAListener(t *testing.T) {
 // TestStalledStreams: a client that does not read, or does not go on sending,
 // loses its stream and what was kept for it.
 func TestStalledStreams(t *testing.T) {
-	c, ctx := newCity(t, func(l *limits) { l.stalled = 200 * time.Millisecond }), within10s(t)
+	c, ctx := newCity(t, func(l *limits) { l.stalled = 500 * time.Millisecond }), within10s(t)
 	conn := c.as("CLERK")
 	content := longMinutes
 	_, index := c.anchored(content, "Long minutes")
