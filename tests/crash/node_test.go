@@ -48,6 +48,7 @@ func (c *city) start(t *testing.T, environment ...string) *process {
 		"--set", "grpc.listen="+c.address, "--set", "p2p.listen=127.0.0.1:0", "--set", "tiles.listen=", "--set", "monitor.listen=")
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + string(c.home), "MUNIMENT_ABCI_LOG=" + c.calls}, environment...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
+	endWithParent(p.cmd)
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

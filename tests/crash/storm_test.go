@@ -57,6 +57,9 @@ func (c *city) weathered(t *testing.T, r *recorder, ends int) {
 		case b.outcome == outcomeFail:
 			t.Errorf("%s was refused: %s", b.name, b.reason)
 		}
+		if t.Failed() {
+			t.Fatalf("%s: see above", b.name)
+		}
 	}
 	shown := client.tree(t)
 	p.terminate(t)

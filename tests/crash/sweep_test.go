@@ -107,6 +107,9 @@ func (s *sweep) recover(t *testing.T, after string) *process {
 	}
 	for _, k := range s.kept {
 		s.client.confirm(t, s.network, k)
+		if t.Failed() {
+			t.Fatalf("after %s: see above", after)
+		}
 	}
 	s.trees = append(s.trees, s.client.tree(t))
 	return p
@@ -118,9 +121,6 @@ func (s *sweep) run(t *testing.T, stops []stop) {
 	for i, at := range stops {
 		s.crash(t, at)
 		p := s.recover(t, at.name)
-		if t.Failed() {
-			t.Fatalf("%s: see above", at.name)
-		}
 		if i+1 < len(stops) {
 			p.kill(t) // with nothing under way
 		} else {
