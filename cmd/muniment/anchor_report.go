@@ -56,7 +56,7 @@ type anchorFailure struct {
 
 // anchorPrinter reports outcomes in the order of the sources, as soon as all
 // before them are known, with a progress bar where people watch. Its caller
-// makes sure that one goroutine at a time uses it.
+// makes sure that one goroutine at a time settles.
 type anchorPrinter struct {
 	program  *program
 	sources  []source
@@ -80,11 +80,16 @@ func newAnchorPrinter(p *program, sources []source) *anchorPrinter {
 	return a
 }
 
-func (a *anchorPrinter) settle(i int, o outcome) {
-	a.outcomes[i] = &o
+// step moves the bar by one document that was read and, unless it was known or
+// failed, deposited: that is what takes the time.
+func (a *anchorPrinter) step() {
 	if a.bar != nil {
 		a.bar.Increment()
 	}
+}
+
+func (a *anchorPrinter) settle(i int, o outcome) {
+	a.outcomes[i] = &o
 	if a.program.output != "text" {
 		return
 	}

@@ -48,6 +48,17 @@ func TestAnchorFilesFoldersAndStdin(t *testing.T) {
 	}
 }
 
+func TestAnchorAnEmptyDocument(t *testing.T) {
+	d, c := newOffice(t)
+	got := d.anchorJSON(exitDone, d.file("empty.txt", ""), d.file("one.txt", "1"))
+	if got.Anchored != 2 || !slices.Equal(c.contents(), []string{"", "1"}) {
+		t.Errorf("%+v, on the ledger %q", got, c.contents())
+	}
+	if r := d.must("read", numeral(got.Records[0].Index)); r.stdout != "" {
+		t.Errorf("read %q", r.stdout)
+	}
+}
+
 func TestAnchorSaysTheSameInText(t *testing.T) {
 	d, _ := newOffice(t)
 	path := d.file("a.txt", "first")

@@ -129,6 +129,7 @@ func (a *anchoring) take(ctx context.Context, i int, ready chan<- deposited) err
 		return nil
 	}
 	err := a.prepare(ctx, i, ready)
+	a.printer.step()
 	if err == nil || ctx.Err() != nil {
 		return nil
 	}

@@ -66,7 +66,7 @@ func TestReadCopyAndEvidence(t *testing.T) {
 			t.Errorf("%s has mode %v", name, mode)
 		}
 	}
-	d.fails(exitUsage, "(BAD_SELECTOR)", "copy", index, "--hide", "rows 99-99", "-o", d.path("no.mun.car"))
+	d.fails(exitUsage, "(NO_SUCH_SEGMENT)", "copy", index, "--hide", "rows 99-99", "-o", d.path("no.mun.car"))
 	if err := os.Symlink("read.csv", d.path("link")); err != nil {
 		t.Fatal(err)
 	}

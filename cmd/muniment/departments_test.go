@@ -249,7 +249,7 @@ func (v vaulted) redacted(hide []string, withName bool) (commitment.Copy, error)
 	for _, selector := range hide {
 		found, err := commitment.Locate(v.layout.Profile, v.layout.Segments, selector)
 		if err != nil {
-			return commitment.Copy{}, refusal(codes.InvalidArgument, "BAD_SELECTOR", err.Error())
+			return commitment.Copy{}, refusal(codes.InvalidArgument, "NO_SUCH_SEGMENT", err.Error())
 		}
 		for _, i := range found {
 			ranges = append(ranges, commitment.Range{First: uint32(i), Last: uint32(i)})

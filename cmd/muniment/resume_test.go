@@ -39,11 +39,12 @@ func TestKilledAnywhereThenTheSameCommand(t *testing.T) {
 			}
 			child := d.child("anchor", "--series", "DEMO-MINUTES", d.path("in"))
 			var deposits, receipts atomic.Int32
-			killed := make(chan struct{})
+			started, killed := make(chan struct{}), make(chan struct{})
 			kill := func(here bool) error {
 				if !here {
 					return nil
 				}
+				<-started
 				if err := child.Process.Kill(); err != nil {
 					t.Errorf("kill: %v", err)
 				}
@@ -65,6 +66,7 @@ func TestKilledAnywhereThenTheSameCommand(t *testing.T) {
 			if err := child.Start(); err != nil {
 				t.Fatal(err)
 			}
+			close(started)
 			if err := child.Wait(); err == nil || child.ProcessState.Exited() {
 				t.Fatalf("the process was not killed: %v", child.ProcessState)
 			}
@@ -87,8 +89,9 @@ func TestInterrupted(t *testing.T) {
 	child := d.child("anchor", "--series", "DEMO-MINUTES", path)
 	var stderr strings.Builder
 	child.Stderr = &stderr
-	ended := make(chan struct{})
+	started, ended := make(chan struct{}), make(chan struct{})
 	c.set(hooks{submitted: func() error {
+		<-started
 		if err := child.Process.Signal(os.Interrupt); err != nil {
 			t.Errorf("interrupt: %v", err)
 		}
@@ -98,6 +101,7 @@ func TestInterrupted(t *testing.T) {
 	if err := child.Start(); err != nil {
 		t.Fatal(err)
 	}
+	close(started)
 	err := child.Wait()
 	close(ended)
 	if child.ProcessState.ExitCode() != exitInterrupted || !strings.Contains(stderr.String(), "run the same command again to go on") {
