@@ -139,18 +139,14 @@ type running struct {
 	cmd    *exec.Cmd
 	stderr bytes.Buffer
 	done   chan error
+	tiles  string // address
 }
 
 // start runs munimentd for the city and returns once it serves.
 func (c *city) start(t testing.TB) *running {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "passphrase")
-	if err := os.WriteFile(file, []byte(passphrase+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	r := &running{t: t, done: make(chan error, 1)}
-	r.cmd = exec.Command(filepath.Join(programs, "munimentd"), "start", "--home", string(c.home), "--passphrase-file", file,
-		"--set", "grpc.listen="+c.address, "--set", "p2p.listen=127.0.0.1:0", "--set", "tiles.listen=127.0.0.1:0", "--set", "monitor.listen=127.0.0.1:0")
+	r.cmd = exec.Command(filepath.Join(programs, "munimentd"), c.startArgs(t)...)
 	r.cmd.Stderr = &r.stderr
 	stdout, err := r.cmd.StdoutPipe()
 	if err != nil {
@@ -165,7 +161,20 @@ func (c *city) start(t testing.TB) *running {
 	if err != nil || !strings.HasPrefix(line, "serving:") {
 		t.Fatalf("munimentd said %q: %v\n%s", line, err, r.stderr.String())
 	}
+	_, tiles, _ := strings.Cut(line, ", tiles ")
+	r.tiles = strings.TrimSpace(tiles)
 	return r
+}
+
+// startArgs is how the city's node is started.
+func (c *city) startArgs(t testing.TB) []string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "passphrase")
+	if err := os.WriteFile(file, []byte(passphrase+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return []string{"start", "--home", string(c.home), "--passphrase-file", file,
+		"--set", "grpc.listen=" + c.address, "--set", "p2p.listen=127.0.0.1:0", "--set", "tiles.listen=127.0.0.1:0", "--set", "monitor.listen=127.0.0.1:0"}
 }
 
 // stop ends the process as an operator would and wants exit code 0.
