@@ -20,8 +20,9 @@ import (
 // childHome names the home that a child process of the crash tests runs.
 const childHome = "MUNIMENT_CRASH_TEST_HOME"
 
-// childAnchors is how many records a child anchors, one after the other.
-const childAnchors = 8
+// childAnchors is how many records a child anchors, one after the other: more
+// than it lives for.
+const childAnchors = 400
 
 // TestMain is the child process where the environment says so.
 func TestMain(m *testing.M) {
