@@ -192,6 +192,6 @@ func (b *bench) measured(n *node, do func() (float64, time.Duration, error)) (m 
 
 // add adds a round.
 func (r *result) add(m measured) {
-	r.ours, r.cpu, r.disk = append(r.ours, m.rate), append(r.cpu, m.cpu), m.disk
+	r.ours, r.cpu, r.disk = append(r.ours, m.rate), append(r.cpu, m.cpu), append(r.disk, m.disk)
 	r.sync, r.others = append(r.sync, m.sync), append(r.others, m.others)
 }

@@ -21,7 +21,7 @@ type result struct {
 	clients  string
 	cpu      samples // processor time of all our processes, microseconds per operation
 	baseCPU  samples
-	disk     float64 // bytes on disk per operation; 0: not measured
+	disk     samples // bytes on disk per operation, by how much the folder grew
 	baseDisk float64
 	sync     samples // fsync p50 of the moment, ms
 	others   samples // processors that others kept busy
@@ -90,7 +90,7 @@ func (t table) cells(r result) []string {
 		ours += " " + r.unit
 	}
 	return []string{r.name, ours, base, ratio, dash(r.target.text), r.verdict(), beside(r.cpu.median(), r.baseCPU.median()),
-		beside(r.disk, r.baseDisk), plain(r.sync.median()), plain(r.others.median()), dash(r.clients), dash(r.note)}
+		beside(max(0, r.disk.median()), r.baseDisk), plain(r.sync.median()), plain(r.others.median()), dash(r.clients), dash(r.note)}
 }
 
 // intro says when, where and how.
