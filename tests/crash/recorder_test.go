@@ -168,6 +168,7 @@ func (c *city) record(t *testing.T, workers int) *recorder {
 	r.cmd = exec.Command(os.Args[0])
 	r.cmd.Env = append(os.Environ(), recorderVariable+"="+string(text))
 	r.cmd.Stderr = &r.log
+	endWithParent(r.cmd)
 	if r.stdin, err = r.cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
