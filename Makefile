@@ -1,7 +1,7 @@
 # The few commands of the project. `.ci/run` calls the same ones.
 FUZZTIME ?= 60s
 
-.PHONY: build demo test check fuzz proto clean
+.PHONY: build demo test check fuzz bench soak proto clean
 
 build: ## the three programs, into bin/
 	mkdir -p bin
@@ -19,6 +19,12 @@ check: ## format, vet, staticcheck, generated code, rules of the tree, race dete
 
 fuzz: ## every fuzz target for FUZZTIME (default 60s) each
 	bash scripts/fuzz.sh $(FUZZTIME)
+
+bench: ## every figure beside its baseline, five minutes; -growth and -profile: see scripts/bench
+	go run ./scripts/bench
+
+soak: ## long crash runs and random histories, an hour; by hand before a release
+	bash scripts/soak.sh
 
 proto: ## regenerate proto/**/*.pb.go in place
 	cd proto && go tool -modfile=../scripts/tools.mod buf lint

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"runtime/debug"
 	"sync"
@@ -21,10 +20,8 @@ import (
 	"github.com/muniment/muniment/store/vault"
 )
 
-const (
-	followEvery = 2 * time.Second // how often custody looks for new entries
-	tileTimeout = 30 * time.Second
-)
+// followEvery is how often custody looks for new entries.
+const followEvery = 2 * time.Second
 
 // Service is a node with everything that serves callers: custody, gRPC, tiles
 // and the operators' socket.
@@ -33,7 +30,6 @@ type Service struct {
 	custody *custody.Custody // nil where the node keeps no content
 	close   []func() error   // of custody's stores, in order
 	server  *rpc.Server
-	tiles   *http.Server
 
 	addresses  Addresses
 	background sync.WaitGroup
@@ -147,11 +143,7 @@ func (s *Service) listen() error {
 			return fmt.Errorf("listen for tiles: %w", err)
 		}
 		s.addresses.Tiles = tiles.Addr().String()
-		s.tiles = &http.Server{
-			Handler: s.server.Tiles(), TLSConfig: s.server.TileConfig(), MaxHeaderBytes: 8 << 10,
-			ReadHeaderTimeout: 5 * time.Second, WriteTimeout: tileTimeout, IdleTimeout: time.Minute,
-		}
-		s.run("tiles", func() error { return s.tiles.ServeTLS(tiles, "", "") })
+		s.run("tiles", func() error { return s.server.ServeTiles(tiles) })
 	}
 	return nil
 }
@@ -177,7 +169,7 @@ func (s *Service) listenForOperators() error {
 // run serves in the background; an error ends the service.
 func (s *Service) run(what string, serve func() error) {
 	s.background.Go(func() {
-		if err := serve(); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		if err := serve(); err != nil {
 			s.failed <- fmt.Errorf("%s: %w", what, err)
 		}
 	})
@@ -207,11 +199,6 @@ func (s *Service) Wait(ctx context.Context) error {
 func (s *Service) Stop(ctx context.Context) error {
 	s.node.app.Stop() // waits for blocks end now, so that their calls can
 	s.server.Stop(ctx)
-	if s.tiles != nil {
-		if err := s.tiles.Shutdown(ctx); err != nil {
-			s.node.log.Warn("stop tiles", "err", err)
-		}
-	}
 	if s.cancel != nil {
 		s.cancel()
 	}
