@@ -174,6 +174,10 @@ func remoteExits(t *testing.T) map[string]int {
 func programExits(t *testing.T) map[string][]int {
 	t.Helper()
 	codes, all := exits(t, "cmd/muniment/exit.go"), map[string][]int{}
+	pairs(t, parsed(t, "cmd/muniment/remote.go"), "remoteCodes", func(_, value ast.Expr) { // where a node gives no reason
+		exit, reason := value.(*ast.CompositeLit).Elts[0].(*ast.Ident), value.(*ast.CompositeLit).Elts[1].(*ast.BasicLit)
+		all[unquoted(reason)] = append(all[unquoted(reason)], codes[exit.Name])
+	})
 	files, err := os.ReadDir("../cmd/muniment")
 	if err != nil {
 		t.Fatal(err)
@@ -271,7 +275,7 @@ func TestEveryReasonHasARow(t *testing.T) {
 }
 
 // TestEveryRowHasItsTest looks for the tests that the table names. A script must
-// mention the reason that it is named for.
+// mention the reason, and one of a program the exit code, that it is named for.
 func TestEveryRowHasItsTest(t *testing.T) {
 	repo, err := repository()
 	if err != nil {
@@ -297,14 +301,14 @@ func TestEveryRowHasItsTest(t *testing.T) {
 		}
 		seen[r.where+": "+r.what] = r.line
 		for _, test := range r.tests {
-			if err := findTest(functions, scripts, test, r.reason); err != nil {
+			if err := findTest(functions, scripts, test, r); err != nil {
 				t.Errorf("errors.md:%d: %v", r.line, err)
 			}
 		}
 	}
 }
 
-func findTest(functions map[string]bool, scripts map[string]string, test, reason string) error {
+func findTest(functions map[string]bool, scripts map[string]string, test string, r badInput) error {
 	if !strings.Contains(test, "/testdata/") {
 		if !functions[test] {
 			return fmt.Errorf("there is no test %s", test)
@@ -315,8 +319,11 @@ func findTest(functions map[string]bool, scripts map[string]string, test, reason
 	if !ok {
 		return fmt.Errorf("there is no %s", test)
 	}
-	if reason != "-" && !strings.Contains(text, reason) {
-		return fmt.Errorf("%s says nothing of %s", path.Base(test), reason)
+	if r.reason != "-" && !strings.Contains(text, r.reason) {
+		return fmt.Errorf("%s says nothing of %s", path.Base(test), r.reason)
+	}
+	if want := fmt.Sprintf("exits %d ", r.exit); strings.HasPrefix(test, "cmd/") && !strings.Contains(text, want) {
+		return fmt.Errorf("%s never %s", path.Base(test), want)
 	}
 	return nil
 }
