@@ -78,7 +78,6 @@ type bareEngine struct {
 	engine *cometnode.Node
 	blocks types.Subscription
 	key    ed25519.PrivateKey
-	sent   uint64
 }
 
 // openBare starts the engine with the settings that app/node gives it.

@@ -68,7 +68,7 @@ func normal(text string) string {
 // the README shows what a program answers, not its advice.
 func TestReadmeSession(t *testing.T) {
 	work := t.TempDir()
-	founding := "address = \"" + freeAddress(t) + "\""
+	address := freeAddress(t)
 	var script bytes.Buffer
 	const mark = "@@@ step"
 	steps := session(t)
@@ -82,7 +82,7 @@ func TestReadmeSession(t *testing.T) {
 		}
 		fmt.Fprintf(&script, "%s\n", command)
 		if strings.Contains(command, "--example >") {
-			fmt.Fprintf(&script, "sed -i 's/^address = \"[^\"]*\"/%s/' founding.toml\naddress=%s\n", founding, strings.Trim(founding, `address = "`))
+			fmt.Fprintf(&script, "address=%s\nsed -i \"s/^address = .*/address = \\\"$address\\\"/\" founding.toml\n", address)
 		}
 		fmt.Fprintf(&script, "echo '%s' %d\n", mark, i)
 	}
