@@ -31,6 +31,7 @@ type city struct {
 	address    string // host:port of gRPC, the same at every start
 	network    receipt.Network
 	calls      string // call log
+	started    []*process
 }
 
 func keyOf(office, use string) ed25519.PrivateKey {

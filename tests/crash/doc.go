@@ -17,6 +17,7 @@
 //   - every tree that was ever shown is a prefix of the log.
 //
 // There is nothing but tests here. They run short by default; the flags -points,
-// -kills and -terms lengthen them, -seed repeats a run, and -calls keeps the
-// engine's calls for module conformance. scripts/crash-sweep.sh is the long run.
+// -founded, -passages, -kills and -terms lengthen them, -seed chooses the same
+// moments again, and -calls keeps the engine's calls for module conformance.
+// scripts/crash-sweep.sh is the long run.
 package crash

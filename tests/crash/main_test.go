@@ -14,12 +14,13 @@ import (
 )
 
 var (
-	points  = flag.Int("points", 22, "crash points of the engine, from the start of the process, in a ledger that grows")
-	founded = flag.Int("founded", 6, "crash points of the engine, from the start of the process, each in a new home")
-	kills   = flag.Int("kills", 6, "SIGKILLs under load")
-	terms   = flag.Int("terms", 5, "SIGTERMs under load")
-	seed    = flag.Uint64("seed", 0, "of the random moments; 0: by the clock")
-	calls   = flag.String("calls", "", "folder that keeps the engine's calls")
+	points   = flag.Int("points", 22, "crash points of the engine, from the start of the process, in a ledger that grows")
+	founded  = flag.Int("founded", 6, "crash points of the engine, from the start of the process, each in a new home")
+	passages = flag.Int("passages", 1, "crashes at each of our own crash points")
+	kills    = flag.Int("kills", 6, "SIGKILLs under load")
+	terms    = flag.Int("terms", 5, "SIGTERMs under load")
+	seed     = flag.Uint64("seed", 0, "of the random moments; 0: by the clock")
+	calls    = flag.String("calls", "", "folder that keeps the engine's calls")
 )
 
 // deadline bounds every wait; nothing is expected to take so long.

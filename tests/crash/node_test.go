@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -52,6 +53,7 @@ func (c *city) start(t *testing.T, environment ...string) *process {
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	c.started = append(c.started, p)
 	go func() {
 		_ = p.cmd.Wait() // the tests judge the state of the process instead
 		close(p.ended)
@@ -59,7 +61,7 @@ func (c *city) start(t *testing.T, environment ...string) *process {
 	t.Cleanup(func() {
 		_ = p.cmd.Process.Kill() // it has ended, mostly
 		<-p.ended
-		if t.Failed() {
+		if t.Failed() && slices.Contains(c.started[max(0, len(c.started)-2):], p) {
 			t.Logf("%v\n%s%s", p.cmd.ProcessState, &p.stdout, tail(p.stderr.String()))
 		}
 	})

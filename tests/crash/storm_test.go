@@ -71,11 +71,14 @@ func (c *city) weathered(t *testing.T, r *recorder, ends int) {
 	if len(replayed.places) != len(history) {
 		t.Errorf("the log has %d records, %d were submitted", len(replayed.places), len(history))
 	}
-	t.Logf("%d ends of the process; batches: %d acknowledged (%d of them after a retry), %d without answer; records: %d in the log, none lost, none doubled; height %d",
-		ends, count[outcomeOK], retried, count[outcomeUnknown], len(replayed.places), replayed.head.Height)
 	if count[outcomeOK] < ends {
 		t.Errorf("%d ends of the process under too little load: %d batches", ends, count[outcomeOK])
 	}
+	if t.Failed() {
+		return
+	}
+	t.Logf("%d ends of the process; batches: %d acknowledged (%d of them after a retry), %d without answer; records: %d in the log, none lost, none doubled; height %d",
+		ends, count[outcomeOK], retried, count[outcomeUnknown], len(replayed.places), replayed.head.Height)
 }
 
 // An attempt is a batch and what the recorder knows of it.

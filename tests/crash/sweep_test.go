@@ -32,12 +32,18 @@ func ownPoint(name string, passage int) stop {
 	}
 }
 
-// ownPoints are the moments before and after every durable step of ours.
-func ownPoints(random *rand.Rand) []stop {
-	stops := []stop{ownPoint("state: before the batch", 1+random.IntN(4)), ownPoint("state: after the batch", 1+random.IntN(4))}
+// ownPoints are the moments before and after every durable step of ours, each
+// at some of its first passages: chance says which.
+func ownPoints(random *rand.Rand, passages int) (stops []stop) {
+	names := []string{"state: before the batch", "state: after the batch"}
 	for _, file := range []string{"validator.state", "cosigner.state"} {
 		for _, step := range []string{"before write", "before sync", "before rename", "before sync directory", "done"} {
-			stops = append(stops, ownPoint(file+": "+step, 1+random.IntN(3)))
+			names = append(names, file+": "+step)
+		}
+	}
+	for _, name := range names {
+		for _, passage := range random.Perm(max(passages, 9))[:passages] {
+			stops = append(stops, ownPoint(name, 1+passage))
 		}
 	}
 	return stops
@@ -141,6 +147,9 @@ func (s *sweep) run(t *testing.T, stops []stop) {
 	if len(r.places) != records {
 		t.Errorf("the log has %d records, %d were acknowledged and none is open", len(r.places), records)
 	}
+	if t.Failed() {
+		return
+	}
 	t.Logf("%d crash points, %d of them after an acknowledgement; %d records acknowledged, none lost, none doubled; %d entries, height %d",
 		len(stops), s.lived, records, r.head.Size, r.head.Height)
 }
@@ -183,5 +192,5 @@ func TestEngineCrashPointsFromGenesis(t *testing.T) {
 func TestOwnCrashPoints(t *testing.T) {
 	s := newSweep(t)
 	t.Parallel()
-	s.run(t, ownPoints(rand.New(rand.NewPCG(*seed, 1))))
+	s.run(t, ownPoints(rand.New(rand.NewPCG(*seed, 1)), *passages))
 }
