@@ -24,6 +24,11 @@ var (
 	// ErrReplayDiffers is returned where the replay gives another AppHash than
 	// the blocks say: the blocks are not this network's, or the program differs.
 	ErrReplayDiffers = errors.New("replay gives another AppHash than the blocks say")
+	// ErrBlockDamaged is returned for a stored block that contradicts itself.
+	ErrBlockDamaged = errors.New("block is damaged")
+	// ErrOldLedger is returned where the ledger that an earlier rebuild replaced
+	// is still there.
+	ErrOldLedger = errors.New("ledger of an earlier rebuild is still there")
 )
 
 // Rebuilt is what a rebuild did.
@@ -43,11 +48,18 @@ type Rebuilt struct {
 //  3. copy the engine's databases into the new store
 //  4. sync and close both
 //  5. exchange the two folders in one step of the file system
+//  6. name the old one for what it is: ledger.old, which no rebuild touches
 //
-// A crash before step 5 leaves a folder that the next rebuild clears. The last
+// A crash before step 6 leaves a folder ledger.rebuilt. Before step 5 it is what
+// came of the replay, after it the old ledger; the next rebuild clears it in both
+// cases, since the new one had been synced and agreed with the blocks. The last
 // block is left to the engine, which replays it at the next start: no header
 // carries its AppHash yet. Progress is called after each block.
 func Rebuild(home Home, options state.Options, progress func(height, of int64)) (Rebuilt, error) {
+	before := home.path("ledger.old")
+	if _, err := os.Stat(before); !errors.Is(err, os.ErrNotExist) {
+		return Rebuilt{}, fmt.Errorf("rebuild: %s: %w", before, errors.Join(err, ErrOldLedger))
+	}
 	text, err := os.ReadFile(home.Genesis())
 	if err != nil {
 		return Rebuilt{}, fmt.Errorf("rebuild: %w", err)
@@ -68,7 +80,10 @@ func Rebuild(home Home, options state.Options, progress func(height, of int64)) 
 	if err := unix.Renameat2(unix.AT_FDCWD, beside, unix.AT_FDCWD, home.Ledger(), unix.RENAME_EXCHANGE); err != nil {
 		return Rebuilt{}, fmt.Errorf("rebuild: exchange folders: %w", err)
 	}
-	r.Old = beside
+	if err := os.Rename(beside, before); err != nil {
+		return Rebuilt{}, fmt.Errorf("rebuild: keep the old ledger: %w", err)
+	}
+	r.Old = before
 	return r, syncDirectory(filepath.Dir(home.Ledger()))
 }
 
@@ -111,7 +126,10 @@ func replay(s *state.State, facts ledger.GenesisFacts, blocks *store.BlockStore,
 	}
 	pending := []ledger.Changes{changes} // genesis goes to disk with block 1
 	view := ledger.Overlay(s.View(), changes)
-	block := blocks.LoadBlock(1)
+	block, err := loadBlock(blocks, 1)
+	if err != nil {
+		return err
+	}
 	if err := sameAppHash(block, changes.AppHash, 0); err != nil {
 		return err
 	}
@@ -121,7 +139,9 @@ func replay(s *state.State, facts ledger.GenesisFacts, blocks *store.BlockStore,
 		if err != nil {
 			return fmt.Errorf("block %d: %w", h, err)
 		}
-		block = blocks.LoadBlock(h + 1)
+		if block, err = loadBlock(blocks, h+1); err != nil {
+			return err
+		}
 		if err := sameAppHash(block, changes.AppHash, h); err != nil {
 			return err
 		}
@@ -132,6 +152,17 @@ func replay(s *state.State, facts ledger.GenesisFacts, blocks *store.BlockStore,
 		progress(h, last)
 	}
 	return nil
+}
+
+// loadBlock reads a block, nil where there is none. The engine panics over one
+// that contradicts itself.
+func loadBlock(blocks *store.BlockStore, height int64) (block *types.Block, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			block, err = nil, fmt.Errorf("block %d: %w: %v", height, ErrBlockDamaged, p)
+		}
+	}()
+	return blocks.LoadBlock(height), nil
 }
 
 // sameAppHash compares the AppHash after a height with the header that carries it.

@@ -23,6 +23,10 @@ import (
 // followEvery is how often custody looks for new entries.
 const followEvery = 2 * time.Second
 
+// ErrBlocksLost is returned where the only validator of a network has signed
+// blocks that its ledger lacks.
+var ErrBlocksLost = errors.New("ledger lacks blocks that this validator has signed")
+
 // Service is a node with everything that serves callers: custody, gRPC, tiles
 // and the operators' socket.
 type Service struct {
@@ -50,6 +54,9 @@ func NewService(home Home, config Config, o Options) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := n.checkBlocks(); err != nil {
+		return nil, errors.Join(err, n.Stop())
+	}
 	s := &Service{node: n, failed: make(chan error, 4)}
 	if n.keys.Custodian != nil {
 		if err := s.openCustody(o.Passphrase); err != nil {
@@ -60,6 +67,25 @@ func NewService(home Home, config Config, o Options) (*Service, error) {
 		Node: served{s}, State: n.state, Custody: s.custody, Certificate: n.keys.TLS(), Now: n.now, Log: n.log,
 	})
 	return s, nil
+}
+
+// checkBlocks compares the ledger with what was signed. Near the end of its
+// write-ahead log Pebble cannot tell damage from the end, and opens without the
+// last blocks. Other validators would give them back; a validator that is alone
+// would wait for ever, since it signs no height twice. One block it may lack: the
+// consensus log has it.
+func (n *Node) checkBlocks() error {
+	if n.genesis.validators() > 1 {
+		return nil
+	}
+	signer, err := OpenSigner(n.keys.Validator, n.home.validatorState(), n.fatal)
+	if err != nil {
+		return err
+	}
+	if height := n.engine.BlockStore().Height(); signer.Height() > height+1 {
+		return fmt.Errorf("height %d was signed, the ledger ends at %d: %w", signer.Height(), height, ErrBlocksLost)
+	}
+	return nil
 }
 
 // openCustody opens vault, rings and access log.
@@ -203,7 +229,9 @@ func (s *Service) Stop(ctx context.Context) error {
 		s.cancel()
 	}
 	s.background.Wait()
-	return errors.Join(s.closeCustody(), s.node.Stop())
+	// What is in tables has checksums that tell every damage; the end of the
+	// write-ahead log has not.
+	return errors.Join(s.closeCustody(), s.node.db.Flush(), s.node.Stop())
 }
 
 // served is the node as package rpc wants it.

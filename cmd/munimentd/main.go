@@ -57,6 +57,7 @@ func (o options) node() node.Home { return node.Home(o.home) }
 
 func main() {
 	node.ScrubEnvironment()
+	syscall.Umask(0o077) // whatever is written is the owner's alone
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:]))

@@ -63,7 +63,11 @@ func (o options) start(c *cobra.Command, flags map[string]string) error {
 	if err := syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}); err != nil {
 		log.Warn("core dumps cannot be switched off", "err", err)
 	}
-	service, err := node.NewService(o.node(), config, node.Options{Passphrase: passphrase, Log: log})
+	service, err := node.NewService(o.node(), config, node.Options{Passphrase: passphrase, Log: log, Fatal: func(err error) {
+		log.Error("this node cannot go on", "err", err)
+		fmt.Fprintf(c.ErrOrStderr(), "munimentd: this node cannot go on: %s: the log above says why\n", advise(err))
+		os.Exit(exitError)
+	}})
 	clear(passphrase)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("%w: restore it from where it is kept", err)
