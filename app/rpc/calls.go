@@ -78,7 +78,11 @@ func (s *Server) concluded(method string, c caller, err error) error {
 		return nil
 	}
 	reason, _ := reasonOf(err)
-	attributes := []any{"method", method, "account", c.Account.String(), "reason", reason}
+	account := "none" // of an operator, or of one who is nobody any more
+	if c.Office != "" {
+		account = c.Account.String()
+	}
+	attributes := []any{"method", method, "account", account, "reason", reason}
 	level := slog.LevelInfo
 	if inside[reason] {
 		level = slog.LevelError

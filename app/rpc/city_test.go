@@ -437,7 +437,7 @@ func wantReason(t testing.TB, what string, err error, want string) {
 	}
 }
 
-// within bounds a test's calls: it fails rather than hangs.
+// within10s bounds a test's calls: it fails rather than hangs.
 func within10s(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	t.Cleanup(cancel)
