@@ -87,7 +87,7 @@ func (s *Server) concluded(method string, c caller, err error) error {
 	if inside[reason] {
 		level = slog.LevelError
 		if refused, ok := errors.AsType[*custody.Error](err); ok {
-			err = fmt.Errorf("%w: %w", err, refused.Unwrap())
+			err = errors.Join(err, refused.Unwrap())
 		}
 		attributes = append(attributes, "err", err)
 	}
