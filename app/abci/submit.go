@@ -82,14 +82,8 @@ func (a *App) Submit(ctx context.Context, raw []byte) (ledger.Result, int64, err
 	// Commit shows the new state before it tells the waiters.
 	wait := a.wait(key)
 	defer a.forget(key, wait)
-	seen, err := a.seen(raw)
-	if err != nil {
-		return ledger.Result{}, 0, err
-	}
-	if seen {
-		if o, done, err := a.answered(raw); err != nil || done {
-			return o.result, o.height, err
-		}
+	if o, done, err := a.answered(raw); err != nil || done {
+		return o.result, o.height, err
 	}
 	for {
 		done, o, err := a.try(raw)
@@ -147,7 +141,7 @@ func (a *App) judge(view ledger.View, raw []byte) (ledger.Result, error) {
 	head := view.Head()
 	_, results, err := a.machine.Apply(view, ledger.Block{Height: head.Height + 1, Time: head.Time, Txs: [][]byte{raw}})
 	if err != nil {
-		return ledger.Result{}, fmt.Errorf("submit: %w: %w", ErrInternal, err)
+		return ledger.Result{}, internal(err)
 	}
 	return results[0], nil
 }
@@ -169,30 +163,15 @@ func (a *App) refusal(raw []byte, code ledger.Code) (ledger.Result, int64, error
 	return result, 0, nil
 }
 
-// seen says whether the committed state holds what a transaction that passed
-// check would bring, so that answered is worth its price.
-func (a *App) seen(raw []byte) (bool, error) {
-	tx, err := record.ParseTx(raw)
-	if err != nil {
-		return false, fmt.Errorf("submit: %w", err)
-	}
-	view := a.View()
-	anchors, ok := tx.Message.(*record.AnchorRecords)
-	if !ok {
-		_, used, err := view.Value(ledger.StateKeyNonce(tx.KeyID, tx.Nonce))
-		return used, err
-	}
-	key, known, err := ledger.KeyOf(view, tx.KeyID)
-	if err != nil || !known {
-		return false, err
-	}
-	_, anchored, err := view.AnchorIndex(key.Office, anchors.Items[0].Commitment)
-	return anchored, err
-}
-
-// answered looks for a transaction in the committed state.
+// answered looks for a transaction that passed check in the committed state.
+// While it waits for its block that costs one look: a batch may have thousands
+// of items, and is not carried out to learn that nothing has happened yet.
 func (a *App) answered(raw []byte) (outcome, bool, error) {
 	view := a.View()
+	seen, err := seen(view, raw)
+	if err != nil || !seen {
+		return outcome{}, false, err
+	}
 	result, err := a.judge(view, raw)
 	if err != nil {
 		return outcome{}, false, err
@@ -204,12 +183,41 @@ func (a *App) answered(raw []byte) (outcome, bool, error) {
 	return outcome{result: result, height: height}, err == nil, err
 }
 
+// seen says whether a state holds the first thing that a transaction brings: of
+// a batch its first record, of any other its nonce. Where it does not, the
+// transaction was not committed.
+func seen(view ledger.View, raw []byte) (bool, error) {
+	tx, err := record.ParseTx(raw)
+	if err != nil {
+		return false, fmt.Errorf("submit: %w", err)
+	}
+	anchors, ok := tx.Message.(*record.AnchorRecords)
+	if !ok {
+		_, used, err := view.Value(ledger.StateKeyNonce(tx.KeyID, tx.Nonce))
+		return used, internal(err)
+	}
+	key, known, err := ledger.KeyOf(view, tx.KeyID)
+	if err != nil || !known {
+		return false, internal(err)
+	}
+	_, anchored, err := view.AnchorIndex(key.Office, anchors.Items[0].Commitment)
+	return anchored, internal(err)
+}
+
+// internal marks an error of the state.
+func internal(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("submit: %w: %w", ErrInternal, err)
+}
+
 // heightOf finds the block of a transaction entry: the next block entry closes it.
 func heightOf(view ledger.View, i record.Index) (int64, error) {
 	for {
 		raw, err := view.Entry(i)
 		if err != nil {
-			return 0, fmt.Errorf("submit: %w: %w", ErrInternal, err)
+			return 0, internal(err)
 		}
 		e, err := record.ParseEntry(raw)
 		if err != nil {

@@ -3,6 +3,7 @@ package abci
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/cometbft/cometbft/abci/types"
 
 	"github.com/muniment/muniment/app/ledger"
+	"github.com/muniment/muniment/app/record"
 )
 
 // pool is the engine's mempool in small: first come, first served, with a
@@ -233,6 +235,72 @@ func TestSubmitPutsADroppedTransactionInAgain(t *testing.T) {
 		p.block()
 		if a := now(t, ch); a.err != nil || a.result.Code != ledger.OK || a.height != 3 {
 			t.Errorf("got %+v, want OK at height 3", a)
+		}
+	})
+}
+
+// counting is a view that counts how often a block was carried out on it: who
+// closes a block asks once for the frontier, and nobody else does.
+type counting struct {
+	ledger.View
+	blocks *atomic.Int64
+}
+
+func (v counting) Frontier() []record.Hash {
+	v.blocks.Add(1)
+	return v.View.Frontier()
+}
+
+// TestSubmitOnlyLooksWhileItWaits: the mempool has the transaction and the
+// block does not come. A batch is not carried out again and again for that.
+func TestSubmitOnlyLooksWhileItWaits(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *pool) {
+		var blocks atomic.Int64
+		pushed := 0
+		p.c.app.SetMempool(func(raw []byte, checked func(uint32)) error {
+			pushed++
+			return p.push(raw, checked)
+		})
+		p.c.app.setView(counting{p.c.app.View(), &blocks})
+		var waiting []<-chan answer
+		for _, tx := range [][]byte{anchor(t, "DPW", today+1, "a", "b"), proposeOffice(t, "WATER")} {
+			waiting = append(waiting, p.submit(t.Context(), tx))
+		}
+		<-time.After(10*pushAgain + 1) // fake time
+		synctest.Wait()
+		if pushed != 22 || blocks.Load() != 0 {
+			t.Errorf("%d pushes and %d blocks carried out while waiting, want 22 and 0", pushed, blocks.Load())
+		}
+		if p.block(); blocks.Load() != 1 {
+			t.Errorf("%d blocks carried out, want 1: the count counts nothing", blocks.Load())
+		}
+		for _, ch := range waiting {
+			if a := now(t, ch); a.err != nil || a.result.Code != ledger.OK || a.height != 2 {
+				t.Errorf("got %+v, want OK at height 2", a)
+			}
+		}
+	})
+}
+
+// TestSubmitFindsWhatItWasNotTold: the block was committed while the waiter was
+// being forgotten, so the answer can only come from the committed state.
+func TestSubmitFindsWhatItWasNotTold(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *pool) {
+		for i, tx := range [][]byte{anchor(t, "DPW", today+1, "a", "b"), proposeOffice(t, "WATER")} {
+			ch := p.submit(t.Context(), tx)
+			p.c.app.mu.Lock()
+			untold := p.c.app.waiters
+			p.c.app.waiters = map[[32]byte][]chan outcome{}
+			p.c.app.mu.Unlock()
+			p.block()
+			p.c.app.mu.Lock()
+			p.c.app.waiters = untold
+			p.c.app.mu.Unlock()
+			pending1(t, ch)
+			<-time.After(pushAgain + 1) // fake time
+			if a := now(t, ch); a.err != nil || a.result.Code != ledger.OK || a.height != int64(2+i) {
+				t.Errorf("got %+v, want OK at height %d", a, 2+i)
+			}
 		}
 	})
 }
