@@ -6,11 +6,12 @@ import (
 	"sync/atomic"
 )
 
-// filter tells of a key whether it may have been added. It never denies one that was; of the others it admits about one in
-// fifty. It grows by generations, each twice as large as the one before, so nothing is hashed anew and readers never wait.
-// One goroutine adds; any number may ask at the same time.
+// filter tells of a key whether it may have been added. It never denies one that was; of the others it admits about
+// one in 4,000, and where it grew to 10 million keys about one in 2,000. It grows by generations, so nothing is hashed anew and
+// readers never wait. One goroutine adds; any number may ask at the same time.
 type filter struct {
 	seed        maphash.Seed // fresh in each process: nobody can prepare keys that collide
+	least       int64        // capacity of the smallest generation
 	generations atomic.Pointer[[]*generation]
 }
 
@@ -24,22 +25,23 @@ type generation struct {
 // A block is one cache line.
 type block [8]atomic.Uint64
 
+// With 20 bits for each key of its capacity a full generation admits about one key in 4,000. The next one has half the
+// capacity of those before, so that room which is not used yet stays small: at 10 million keys 24 bits a key in three
+// generations, at a hundred million nine generations.
 const (
-	bitsPerKey      = 10
+	bitsPerKey      = 20
 	bitsPerBlock    = 512
-	firstGeneration = 1 << 20 // keys
+	leastGeneration = 4_000_000 // keys: 10 MB, which the system lends page by page
 )
 
-func newFilter() *filter {
-	f := &filter{seed: maphash.MakeSeed()}
+func newFilter(least int64) *filter {
+	f := &filter{seed: maphash.MakeSeed(), least: least}
 	f.generations.Store(&[]*generation{})
 	return f
 }
 
-// reserve makes room for n keys at once, if nothing was added yet.
-func (f *filter) reserve(n int64) {
-	f.grow(max(firstGeneration, n+n/4))
-}
+// reserve makes room for n keys and a fifth more at once, if nothing was added yet.
+func (f *filter) reserve(n int64) { f.grow(max(f.least, n+n/5)) }
 
 func (f *filter) grow(capacity int64) *generation {
 	g := &generation{blocks: make([]block, capacity*bitsPerKey/bitsPerBlock+1), capacity: capacity}
@@ -51,14 +53,13 @@ func (f *filter) grow(capacity int64) *generation {
 // newest returns the generation to which keys are added.
 func (f *filter) newest() *generation {
 	all := *f.generations.Load()
-	if len(all) == 0 {
-		return f.grow(firstGeneration)
+	var room int64
+	for i, g := range all {
+		if room += g.capacity; i == len(all)-1 && g.count < g.capacity {
+			return g
+		}
 	}
-	last := all[len(all)-1]
-	if last.count < last.capacity {
-		return last
-	}
-	return f.grow(2 * last.capacity)
+	return f.grow(max(f.least, room/2))
 }
 
 func (f *filter) add(key []byte) {

@@ -40,7 +40,7 @@ func signed(t *testing.T, name string, nonce byte, m record.Message) []byte {
 	return raw
 }
 
-func testGenesis(t *testing.T) ledger.Changes {
+func testGenesis(t testing.TB) ledger.Changes {
 	t.Helper()
 	active := record.StatusActive
 	facts := []record.Fact{&record.Parameters{AnchorDays: 7, OtherDays: 180, ProposalDays: 30, JumpSeconds: 600}}

@@ -64,7 +64,7 @@ type State struct {
 
 // Open reads the state of the ledger in db, which may be empty; it writes no key.
 func Open(db *pebble.DB) (*State, error) {
-	s := &State{db: db, filter: newFilter()}
+	s := &State{db: db, filter: newFilter(leastGeneration)}
 	if err := s.load(); err != nil {
 		return nil, fmt.Errorf("open ledger store: %w", err)
 	}
