@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"golang.org/x/term"
@@ -51,16 +53,31 @@ func (p *program) askPassphrase(prompt string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(p.stderr, "%s: ", prompt)
-	line, err := term.ReadPassword(int(terminal.Fd()))
-	fmt.Fprintln(p.stderr)
+	return p.typed(terminal, prompt)
+}
+
+// typed reads a line from a terminal. The echo is off before the prompt is
+// shown, and an interrupt ends the line: in this mode it is a character.
+func (p *program) typed(terminal *os.File, prompt string) ([]byte, error) {
+	before, err := term.MakeRaw(int(terminal.Fd()))
 	if err != nil {
 		return nil, fmt.Errorf("read passphrase: %w", err)
 	}
-	if len(line) == 0 {
+	defer term.Restore(int(terminal.Fd()), before)
+	line, err := term.NewTerminal(struct {
+		io.Reader
+		io.Writer
+	}{terminal, p.stderr}, "").ReadPassword(prompt + ": ")
+	if errors.Is(err, io.EOF) {
+		return nil, interrupted()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read passphrase: %w", err)
+	}
+	if line == "" {
 		return nil, failed(exitUsage, "NO_PASSPHRASE", "", "no passphrase was typed")
 	}
-	return line, nil
+	return []byte(line), nil
 }
 
 // terminal is where passphrases are typed: standard input, or the terminal of
