@@ -7,11 +7,12 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
+	"github.com/muniment/muniment/app/commitment"
 	"github.com/muniment/muniment/app/receipt"
 )
 
-// text renders the report for people. What a stranger wrote stands behind
-// "metadata", so that it cannot pass for a finding.
+// text renders the report for people. A field that a stranger named stands
+// behind "metadata", so that it cannot pass for a finding.
 func (r report) text() string {
 	var b strings.Builder
 	line := func(name, format string, args ...any) {
@@ -46,7 +47,12 @@ func (r report) contentText(line func(string, string, ...any)) {
 	c := r.Content
 	line("record", "%s", r.CID)
 	for _, f := range c.Fields {
-		line("metadata", "%s: %s", f.Key, printable(f.Value))
+		switch f.Key {
+		case commitment.FieldMediaType, commitment.FieldFileName, commitment.FieldTitle:
+			line("  "+f.Key, "%s", printable(f.Value))
+		default:
+			line("metadata", "%s: %s", f.Key, printable(f.Value))
+		}
 	}
 	line("segments", "%d of %d disclosed (%s), %d bytes of content", c.Disclosed, c.Segments, c.Profile, c.Bytes)
 	if len(c.Hidden) > 0 {

@@ -221,7 +221,7 @@ func bundle(c commitment.Copy, receipts ...[]byte) []byte {
 // gives every block the CID that it has now, as a forger would.
 func spliced(t testing.TB, car, old, now []byte) []byte {
 	t.Helper()
-	type section struct{ head, cid, data []byte }
+	type section struct{ cid, data []byte }
 	const cidBytes = 36
 	var sections []section
 	cut := func(b []byte) (section, rest []byte) {
