@@ -50,10 +50,23 @@ func (l *engineLogger) Info(msg string, keyvals ...any) { l.write(slog.LevelDebu
 // Warn logs what the engine could put right by itself.
 func (l *engineLogger) Warn(msg string, keyvals ...any) { l.write(slog.LevelWarn, msg, keyvals) }
 
+// expected lists how messages begin that the engine calls errors and that
+// belong to a stop, or to the start after a crash.
+var expected = []string{
+	"Stopped accept routine",  // every stop
+	"error on catchup replay", // the last block was not finished: the handshake has replayed it
+}
+
 // Error logs what the engine could not do, and ends the process on a
 // consensus failure.
 func (l *engineLogger) Error(msg string, keyvals ...any) {
-	l.write(slog.LevelError, msg, keyvals)
+	level := slog.LevelError
+	for _, beginning := range expected {
+		if strings.HasPrefix(msg, beginning) {
+			level = slog.LevelInfo
+		}
+	}
+	l.write(level, msg, keyvals)
 	if strings.Contains(msg, consensusFailure) {
 		l.exit()
 	}

@@ -87,3 +87,16 @@ func TestLogValuesAreBounded(t *testing.T) {
 		t.Errorf("the line has %d bytes", got)
 	}
 }
+
+// TestEngineErrorsThatAreNone wants no alarm from what every stop and every
+// start after a crash says.
+func TestEngineErrorsThatAreNone(t *testing.T) {
+	var out bytes.Buffer
+	l := newEngineLogger(slog.New(slog.NewTextHandler(&out, nil)), func() { t.Error("the process ends") })
+	l.Error("Stopped accept routine, as transport is closed", "numPeers", 0)
+	l.Error("error on catchup replay; proceeding to start state anyway", "err", "cannot replay height 3")
+	l.Error("something else")
+	if got := strings.Count(out.String(), "level=INFO"); got != 2 || strings.Count(out.String(), "level=ERROR") != 1 {
+		t.Errorf("logged %q", out.String())
+	}
+}

@@ -239,11 +239,12 @@ type served struct{ *Service }
 
 func (s served) View() ledger.View { return s.node.View() }
 
-// Submit gives errors the names that package rpc knows.
+// Submit gives errors the names that package rpc knows. Where the node stops
+// while a transaction is under way, what counts is that its outcome is unknown.
 func (s served) Submit(ctx context.Context, raw []byte) (ledger.Result, int64, error) {
 	result, height, err := s.node.Submit(ctx, raw)
 	for _, known := range []struct{ from, to error }{
-		{abci.ErrBusy, rpc.ErrBusy}, {abci.ErrStopping, rpc.ErrStopping}, {abci.ErrOutcomeUnknown, rpc.ErrOutcomeUnknown},
+		{abci.ErrOutcomeUnknown, rpc.ErrOutcomeUnknown}, {abci.ErrBusy, rpc.ErrBusy}, {abci.ErrStopping, rpc.ErrStopping},
 	} {
 		if errors.Is(err, known.from) {
 			return result, height, fmt.Errorf("%w: %w", known.to, err)
