@@ -67,6 +67,12 @@ type Server struct {
 	operators *grpc.Server
 }
 
+// Windows of the flow control: what a client may send ahead of its handler.
+const (
+	streamWindowBytes     = 1 << 20
+	connectionWindowBytes = 4 << 20
+)
+
 // New makes a server that serves nothing yet.
 func New(o Options) *Server { return newServer(o, standard) }
 
@@ -84,6 +90,10 @@ func newServer(o Options, l limits, more ...grpc.ServerOption) *Server {
 		grpc.ConnectionTimeout(l.handshake),
 		grpc.InTapHandle(l.bound),
 		grpc.WaitForHandlers(true), // so that what they use can be closed after Stop
+		// A document of a megabyte is to arrive without waiting for the window;
+		// fixed, so that a client cannot make it grow.
+		grpc.InitialWindowSize(streamWindowBytes),
+		grpc.InitialConnWindowSize(connectionWindowBytes),
 	}
 	s.public = grpc.NewServer(append(append(more, common...),
 		grpc.Creds(credentials.NewTLS(identity.ServerConfig(o.Certificate, s.connect))),

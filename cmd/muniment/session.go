@@ -27,6 +27,7 @@ const (
 	streamTimeout  = 15 * time.Minute
 
 	maxMessageBytes = 16 << 20
+	windowBytes     = 1 << 20 // what the node may send ahead on a stream
 )
 
 // session is one run's dealings with one node, in the name of an office. It is
@@ -115,7 +116,8 @@ func (s *session) connection(ctx context.Context) (*grpc.ClientConn, error) {
 		return nil, err
 	}
 	conn, err := grpc.NewClient(s.node.Address, grpc.WithTransportCredentials(credentials.NewTLS(config)),
-		grpc.WithUserAgent("muniment/"+version()), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessageBytes)))
+		grpc.WithUserAgent("muniment/"+version()), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessageBytes)),
+		grpc.WithInitialWindowSize(windowBytes), grpc.WithInitialConnWindowSize(4*windowBytes))
 	if err != nil {
 		return nil, err
 	}
