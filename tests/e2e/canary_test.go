@@ -143,8 +143,7 @@ func TestS0_5_NothingOfARecordIsInTheFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	copy(data[len(data)/2:], words["content"])
-	if err := os.WriteFile(tables[0], data, 0o600); err != nil {
+	if err := os.WriteFile(tables[0], append(data, words["content"]...), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if hits := found(t, planted, needles); len(hits) != 1 {
