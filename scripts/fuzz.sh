@@ -1,20 +1,37 @@
 #!/usr/bin/env bash
-# Runs every fuzz target of the module for the time given (default 60s), one
-# after the other. Targets are found by listing, so a new one needs no entry.
+# Runs every fuzz target of the module for the time given (default 60s), as many
+# at once as there are processors. Targets are found by listing, so a new one
+# needs no entry; an input that fails is left in the package's testdata/fuzz.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-time="${1:-60s}"
+export FUZZ_TIME="${1:-60s}"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export FUZZ_CACHE=$work/cache
 
-ran=0
-packages=$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...)
-for package in $packages; do
-	dir=$(go list -f '{{.Dir}}' "$package")
-	grep -qs '^func Fuzz' "$dir"/*_test.go || continue # saves building a test binary to list nothing
-	targets=$(go test -list '^Fuzz' "$package") # of its own, so that a package that does not build ends the run
-	for target in $(grep '^Fuzz' <<<"$targets"); do
-		echo "fuzz $package $target $time"
-		go test -run '^$' -fuzz "^$target\$" -fuzztime "$time" "$package"
-		ran=$((ran + 1))
+list=$work/targets
+: >"$list"
+while IFS=' ' read -r package dir; do
+	grep -qs '^func Fuzz' "$dir"/*_test.go || continue
+	binary=$work/$(tr / _ <<<"$package").test
+	go test -c -fuzz=Fuzz -o "$binary" "$package"
+	# Of its own, so that a binary that does not run ends the script.
+	targets=$(cd "$dir" && "$binary" -test.list '^Fuzz')
+	for target in $targets; do
+		printf '%s %s %s\n' "$binary" "$dir" "$target" >>"$list"
 	done
-done
-echo "fuzz targets run: $ran"
+done < <(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}} {{.Dir}}{{end}}' ./... | grep .)
+
+one() {
+	local binary=$1 dir=$2 target=$3 out
+	cd "$dir"
+	if out=$("$binary" -test.run '^$' -test.fuzz "^$target\$" -test.fuzztime "$FUZZ_TIME" -test.fuzzminimizetime 20x -test.parallel 1 -test.fuzzcachedir "$FUZZ_CACHE/$target" 2>&1); then
+		printf 'fuzz %s %s: %s\n' "${dir##*/}" "$target" "$(grep -o 'execs: [0-9]*' <<<"$out" | tail -n 1)"
+	else
+		printf 'fuzz %s %s FAILED\n%s\n' "${dir##*/}" "$target" "$out"
+		return 1
+	fi
+}
+export -f one
+xargs -P "$(nproc)" -L 1 bash -c 'one "$@"' one <"$list"
+echo "fuzz targets run: $(wc -l <"$list")"
