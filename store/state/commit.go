@@ -16,7 +16,7 @@ import (
 //
 //  1. check that the changes follow the last block, and build the batch
 //  2. add the new records to the filter: it may admit too much, never too little
-//  3. hang what the batch overwrites on the current view
+//  3. hang what the batch overwrites on the current view, then drop it from the memory
 //  4. write the batch, synced: the only durable step
 //  5. make the new view current
 func (s *State) Commit(changes ...ledger.Changes) error {
@@ -54,6 +54,7 @@ func (s *State) commit(changes []ledger.Changes) error {
 	}
 	next := newView(s, b.tip)
 	current.later.Store(&superseded{values: overwritten, by: next})
+	s.memory.forget(b.changed)
 	crashpoint("state: before the batch")
 	if err := b.batch.Commit(pebble.Sync); err != nil {
 		return fmt.Errorf("write: %w", err)

@@ -10,6 +10,8 @@
 //   - Every value is copied out of Pebble; no iterator outlives the call that made it.
 //   - Reading at Open costs one scan of the record index, which fills an in-memory filter, so that asking for a record
 //     that is not there costs no read.
+//   - State values that are asked for again and again, such as keys, offices and series, are read once and then remembered
+//     until a commit overwrites them.
 //   - What is inconsistent is an error that wraps ErrDamaged, never an answer.
 //
 // The keys are on one page, keys.go. Log hashes are C2SP tlog-tiles of width 256; full and partial tile share one key.
@@ -59,12 +61,13 @@ type State struct {
 	current atomic.Pointer[view] // the last committed block
 	filter  *filter              // of the keys of the record index
 
-	pyramids pyramids
+	memory   memory   // of state values
+	pyramids pyramids // of tiles
 }
 
 // Open reads the state of the ledger in db, which may be empty; it writes no key.
 func Open(db *pebble.DB) (*State, error) {
-	s := &State{db: db, filter: newFilter(leastGeneration)}
+	s := &State{db: db, filter: newFilter(leastGeneration), memory: memory{limit: memoryBytes}}
 	if err := s.load(); err != nil {
 		return nil, fmt.Errorf("open ledger store: %w", err)
 	}

@@ -15,9 +15,9 @@ import (
 // Entries, tiles and lines of the record index are only ever added, so a view reads them from Pebble and ignores what lies
 // beyond its size. State values and nodes are overwritten: before a commit touches Pebble, it hangs what it is about to
 // overwrite on the current view. So the views form a chain from old to new, and a reader finds the value of its own block
-// at the first view from its own on that had to give the key up, or else in Pebble. Whoever holds an old view holds the
-// chain from there on, and walks it in each read: views are for a request, not for keeping. The rest is garbage, and there
-// is nothing to close.
+// at the first view from its own on that had to give the key up, or else in Pebble, or in the memory of what is in Pebble.
+// Whoever holds an old view holds the chain from there on, and walks it in each read: views are for a request, not for
+// keeping. The rest is garbage, and there is nothing to close.
 type view struct {
 	state *State
 	tip   tip
@@ -49,16 +49,32 @@ func (v *view) read(key []byte) ([]byte, bool, error) {
 		if kept {
 			return value, value != nil, nil
 		}
-		value, found, err := v.state.get(key)
+		value, found, err := v.state.newest(last, key)
 		if err != nil {
 			return nil, false, err
 		}
-		// Pebble may have been overwritten since last was reached; then the chain is longer, and the next round starts there.
+		// The key may have been overwritten since last was reached; then the chain is longer, and the next round starts there.
 		if last.later.Load() == nil {
 			return value, found, nil
 		}
 		v = last
 	}
+}
+
+// newest gives the value that a key has now, from memory or from Pebble, for a reader who has come to the view last.
+func (s *State) newest(last *view, key []byte) ([]byte, bool, error) {
+	if !remembered(key) {
+		return s.get(key)
+	}
+	if value := s.memory.find(key); value != nil {
+		return value, true, nil
+	}
+	value, found, err := s.get(key)
+	if err != nil || !found {
+		return nil, false, err
+	}
+	s.memory.add(last, key, value)
+	return value, true, nil
 }
 
 // kept looks for a key in the chain from v on. Without success it returns the view at the end of the chain.

@@ -1,0 +1,105 @@
+package state
+
+import (
+	"bytes"
+	"sync"
+
+	"github.com/muniment/muniment/app/ledger"
+	"github.com/muniment/muniment/app/record"
+)
+
+// memory holds state values that Pebble holds too: keys, offices, series, parameters, which every transaction and every call
+// needs and which rarely change. All views share one. It holds what the newest view would read from Pebble; a reader with an
+// older view has looked into the chain of views before, so that it asks only for what has not changed since.
+//
+// No value is ever stale: a commit first hangs what it overwrites on the chain and then forgets it, and add, under the same
+// lock, takes only what was read while the chain ended at the reader's last view. What was read before that commit therefore
+// comes in before it is forgotten, or not at all.
+type memory struct {
+	limit  int // on bytes
+	mu     sync.RWMutex
+	recent map[string][]byte // by key of the store
+	before map[string][]byte // what recent was when it was full
+	bytes  int               // of recent
+}
+
+// The memory of a store holds at most two maps of 1 MiB and a value, counted with what a line takes besides key and value.
+const (
+	memoryBytes     = 1 << 20
+	memoryLineBytes = 64
+)
+
+// passing are the starts of those keys of which each record, proposal or transaction has its own: they are read once or
+// twice, and would only drive the others out.
+var passing = [][]byte{
+	startOf(ledger.StateKeyNonce(record.KeyID{}, record.Nonce{})),
+	startOf(ledger.StateKeyLifecycle(0)),
+	startOf(ledger.StateKeyProposal(0)),
+}
+
+func startOf(key []byte) []byte { return stateKey(bytes.TrimRight(key, "\x00")) }
+
+// remembered tells whether the memory is meant for a key.
+func remembered(key []byte) bool {
+	if key[0] != prefixState {
+		return false
+	}
+	for _, start := range passing {
+		if bytes.HasPrefix(key, start) {
+			return false
+		}
+	}
+	return true
+}
+
+// find gives the value of a key, nil where it is not known. The caller must look afterwards whether the chain of views has
+// become longer, as after a read of Pebble.
+func (m *memory) find(key []byte) []byte {
+	m.mu.RLock()
+	value, recent := m.recent[string(key)]
+	if !recent {
+		value = m.before[string(key)]
+	}
+	m.mu.RUnlock()
+	if value != nil && !recent {
+		m.mu.Lock()
+		if still := m.before[string(key)]; still != nil { // it was not forgotten in between
+			m.keep(key, still)
+		}
+		m.mu.Unlock()
+	}
+	return value
+}
+
+// add takes a value that was read from Pebble on behalf of the view last, unless a commit has begun since.
+func (m *memory) add(last *view, key, value []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if last.later.Load() == nil {
+		m.keep(key, value)
+	}
+}
+
+// keep needs the lock.
+func (m *memory) keep(key, value []byte) {
+	if m.recent == nil || m.bytes >= m.limit {
+		m.before, m.recent, m.bytes = m.recent, make(map[string][]byte), 0
+	}
+	if _, there := m.recent[string(key)]; !there {
+		m.bytes += memoryLineBytes + len(key) + len(value)
+	}
+	m.recent[string(key)] = value
+}
+
+// forget drops what a commit overwrites.
+func (m *memory) forget(keys [][]byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, key := range keys {
+		if value, there := m.recent[string(key)]; there {
+			m.bytes -= memoryLineBytes + len(key) + len(value)
+			delete(m.recent, string(key))
+		}
+		delete(m.before, string(key))
+	}
+}
