@@ -109,7 +109,7 @@ func newServer(o Options, l limits, more ...grpc.ServerOption) *Server {
 	apiv1.RegisterOperatorsServer(s.operators, &operators{server: s})
 	healthpb.RegisterHealthServer(s.operators, s.health)
 	s.tiles = &http.Server{
-		Handler: s.Tiles(), TLSConfig: s.TileConfig(), ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+		Handler: s.tileHandler(), TLSConfig: s.tileConfig(), ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 		MaxHeaderBytes: int(l.headerBytes), ReadTimeout: l.handshake, WriteTimeout: l.call, IdleTimeout: l.call,
 	}
 	return s

@@ -20,9 +20,9 @@ import (
 // entriesLevel is how golang.org/x/mod/sumdb/tlog numbers tiles of entries.
 const entriesLevel = -1
 
-// TileConfig is TLS for the listener of the log tiles: a client may bring a
+// tileConfig is TLS for the listener of the log tiles: a client may bring a
 // certificate, and needs one for the entries.
-func (s *Server) TileConfig() *tls.Config {
+func (s *Server) tileConfig() *tls.Config {
 	config := identity.ServerConfig(s.options.Certificate, s.connect)
 	config.ClientAuth = tls.RequestClientCert
 	config.NextProtos = []string{"h2", "http/1.1"}
@@ -36,11 +36,11 @@ func (s *Server) TileConfig() *tls.Config {
 	return config
 }
 
-// Tiles serves the log as C2SP tlog-tiles: /checkpoint and /tile/ with hash
+// tileHandler serves the log as C2SP tlog-tiles: /checkpoint and /tile/ with hash
 // tiles for everybody, and entry bundles for callers with a registered
 // certificate. Partial tiles of any width that the log has reached are there,
 // so that every tree that was ever signed can be read.
-func (s *Server) Tiles() http.Handler {
+func (s *Server) tileHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /checkpoint", s.serveCheckpoint)
 	mux.HandleFunc("GET /tile/", s.serveTile)
