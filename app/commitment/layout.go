@@ -22,6 +22,8 @@ const (
 type Layout struct {
 	Profile  Profile
 	Segments []Segment
+
+	digest []byte // payload of the digest leaf as Arrange computed it; nil: not known
 }
 
 // Arrange cuts the content by the profile and adds the other leaves: one per
@@ -53,12 +55,13 @@ func Arrange(p Profile, content []byte, fields []Field) (Layout, error) {
 		seen[f.Key] = true
 		segments = append(segments, Segment{Kind: Metadata, Payload: payload})
 	}
-	segments = append(segments, Segment{Kind: Digest, Payload: digestOf(content)})
+	digest := digestOf(content)
+	segments = append(segments, Segment{Kind: Digest, Payload: bytes.Clone(digest)})
 	segments = append(segments, cut...)
 	for len(segments) < padded {
 		segments = append(segments, Segment{Kind: Padding})
 	}
-	return Layout{Profile: p, Segments: segments}, nil
+	return Layout{Profile: p, Segments: segments, digest: digest}, nil
 }
 
 // digestOf returns the digest leaf's payload: u64 length, SHA-256.
@@ -82,28 +85,41 @@ func (l Layout) Content() []byte {
 }
 
 // check demands that every leaf is well formed, and that a digest leaf is true:
-// with a false one, no copy that discloses it would verify.
+// with a false one, no copy that discloses it would verify. The content of a
+// layout that Arrange made is not hashed again.
 func (l Layout) check() error {
-	sum, length := sha256.New(), uint64(0)
+	length := uint64(0)
 	for i, s := range l.Segments {
 		if err := s.check(); err != nil {
 			return fmt.Errorf("leaf %d: %w", i, err)
 		}
 		if s.Kind == Content {
-			sum.Write(s.Payload)
 			length += uint64(len(s.Payload))
 		}
 	}
 	if length > MaxContent {
 		return fmt.Errorf("content of %d bytes", length)
 	}
-	want := sum.Sum(binary.BigEndian.AppendUint64(nil, length))
+	want := l.digest
+	if want == nil {
+		want = l.computeDigest(length)
+	}
 	for i, s := range l.Segments {
 		if s.Kind == Digest && !bytes.Equal(s.Payload, want) {
 			return fmt.Errorf("leaf %d: digest of another content", i)
 		}
 	}
 	return nil
+}
+
+func (l Layout) computeDigest(length uint64) []byte {
+	sum := sha256.New()
+	for _, s := range l.Segments {
+		if s.Kind == Content {
+			sum.Write(s.Payload)
+		}
+	}
+	return sum.Sum(binary.BigEndian.AppendUint64(nil, length))
 }
 
 // check demands what every leaf of every record must fulfil.

@@ -206,7 +206,7 @@ func describe(t *testing.T, name string, l Layout, hide ...[]Range) recordVector
 func currentVectors(t *testing.T) vectors {
 	v := vectors{Scheme: manifestAlgorithm}
 	v.Records = append(v.Records,
-		describe(t, "V1: one empty leaf", Layout{Raw, []Segment{{Kind: Content, Payload: []byte{}}}}, nil),
+		describe(t, "V1: one empty leaf", Layout{Profile: Raw, Segments: []Segment{{Kind: Content, Payload: []byte{}}}}, nil),
 		describe(t, "V2: a licence, seven leaves", licence(t), nil, []Range{{5, 5}}, []Range{{0, 0}}, []Range{{2, 5}}))
 	for _, n := range []int{2, 3, 4, 5, 8, 9, 17} {
 		v.Records = append(v.Records, describe(t, fmt.Sprintf("V3: %d numbered leaves", n), numbered(n), []Range{{uint32(n) - 1, uint32(n) - 1}}))
