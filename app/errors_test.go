@@ -187,20 +187,40 @@ func programExits(t *testing.T) map[string][]int {
 			continue
 		}
 		ast.Inspect(parsed(t, "cmd/muniment/"+file.Name()), func(n ast.Node) bool {
-			call, ok := n.(*ast.CallExpr)
-			if !ok || len(call.Args) < 2 {
-				return true
-			}
-			name, isName := call.Fun.(*ast.Ident)
-			code, isCode := call.Args[0].(*ast.Ident)
-			reason, isReason := call.Args[1].(*ast.BasicLit)
-			if isName && isCode && isReason && name.Name == "failed" {
-				all[unquoted(reason)] = append(all[unquoted(reason)], codes[code.Name])
+			if code, reason := givenReason(n); reason != "" {
+				all[reason] = append(all[reason], codes[code])
 			}
 			return true
 		})
 	}
 	return all
+}
+
+// givenReason reads failed(code, "REASON", ...) and refused("REASON"). It gives
+// the name of the code; no reason where the node is something else.
+func givenReason(n ast.Node) (code, reason string) {
+	call, ok := n.(*ast.CallExpr)
+	if !ok {
+		return "", ""
+	}
+	name, ok := call.Fun.(*ast.Ident)
+	if !ok {
+		return "", ""
+	}
+	at := map[string]int{"failed": 1, "refused": 0}
+	i, ok := at[name.Name]
+	if !ok || i >= len(call.Args) {
+		return "", ""
+	}
+	lit, ok := call.Args[i].(*ast.BasicLit)
+	if !ok {
+		return "", ""
+	}
+	code = "exitRefused"
+	if id, ok := call.Args[0].(*ast.Ident); ok {
+		code = id.Name
+	}
+	return code, unquoted(lit)
 }
 
 // reasonsByPlace gives the reasons of the code with the exit codes that they may
@@ -243,7 +263,8 @@ func reasonsByPlace(t *testing.T) map[string]map[string][]int {
 // TestEveryReasonHasARow compares the table with the reasons of the code, both ways.
 func TestEveryReasonHasARow(t *testing.T) {
 	places := reasonsByPlace(t)
-	for place, least := range map[string]int{"ledger": 30, "custodian": 15, "node": 12, "verifier": 15, "muniment-verify": 3} {
+	places["muniment"] = programExits(t)
+	for place, least := range map[string]int{"ledger": 30, "custodian": 15, "node": 12, "verifier": 15, "muniment-verify": 3, "muniment": 40} {
 		if len(places[place]) < least {
 			t.Fatalf("%s has %d reasons: they were not found", place, len(places[place]))
 		}
@@ -256,7 +277,6 @@ func TestEveryReasonHasARow(t *testing.T) {
 			}
 		}
 	}
-	places["muniment"] = programExits(t)
 	own := map[string]map[string]int{"muniment-verify": exits(t, "cmd/muniment-verify/main.go"), "munimentd": exits(t, "cmd/munimentd/main.go")}
 	for _, r := range rows {
 		if r.reason == "-" {
