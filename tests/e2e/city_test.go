@@ -225,6 +225,16 @@ func (c *city) dial(t testing.TB, code record.Code) *grpc.ClientConn {
 	return conn
 }
 
+// needs skips a test where a program is not installed. All are in .ci/run.
+func needs(t testing.TB, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		if _, err := exec.LookPath(name); err != nil {
+			t.Skipf("this test needs %s: %v", name, err)
+		}
+	}
+}
+
 func pemText(kind string, der []byte) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
 }

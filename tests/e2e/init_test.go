@@ -15,6 +15,7 @@ import (
 // or removes a name. What is there afterwards is no home at all, or an
 // unfinished one that says what to do, or a whole one that starts.
 func TestKilledInit(t *testing.T) {
+	needs(t, "strace")
 	dir := t.TempDir()
 	example := program(t, 0, "", "munimentd", "init", "--example").stdout
 	for i := 0; strings.Contains(example, "<"); i++ {

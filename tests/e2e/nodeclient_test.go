@@ -19,6 +19,7 @@ import (
 // TestClientInAnotherLanguage has a Node program deposit, anchor and fetch a
 // receipt, with nothing but the .proto files, grpc-js and the pinned server.
 func TestClientInAnotherLanguage(t *testing.T) {
+	needs(t, "node", "npm")
 	modules := filepath.Join("..", "nodeclient")
 	if _, err := os.Stat(filepath.Join(modules, "node_modules")); err != nil {
 		install := exec.Command("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")

@@ -279,16 +279,20 @@ func logSize(t *testing.T, c *city) string {
 // cleanly and says so; with room again it goes on. The disk is a tmpfs in a
 // mount namespace of its own, which ends with the shell.
 func TestDiskNearlyFull(t *testing.T) {
+	needs(t, "unshare")
+	flags := "-m"
+	if os.Geteuid() != 0 {
+		flags = "-Urm"
+	}
+	if out, err := exec.CommandContext(ctx(t), "unshare", flags, "true").CombinedOutput(); err != nil {
+		t.Skipf("this test needs a mount namespace of its own: %v %s", err, out)
+	}
 	c := newCity(t)
 	n := c.start(t)
 	conn := c.dial(t, "CLERK")
 	id, _ := c.deposit(t, conn, "DEMO-MINUTES", []byte("The council met.\n"), []commitment.Field{{Key: commitment.FieldTitle, Value: "Minutes"}})
 	submit(t, conn, c.transaction(t, "CLERK", "DEMO-MINUTES", id), "OK")
 	n.stop()
-	flags := "-m"
-	if os.Geteuid() != 0 {
-		flags = "-Urm"
-	}
 	disk := t.TempDir()
 	small := *c
 	small.home = node.Home(filepath.Join(disk, "home"))
