@@ -69,7 +69,8 @@ func parseRecord(rid RID, b []byte) (Record, error) {
 		if len(rest) == 0 || len(rest)-1 < int(rest[0]) {
 			return Record{}, fmt.Errorf("%w: record ends early", ErrDamaged)
 		}
-		*code, rest = record.Code(rest[1:1+rest[0]]), rest[1+rest[0]:]
+		end := 1 + int(rest[0])
+		*code, rest = record.Code(rest[1:end]), rest[end:]
 		if !code.Valid() {
 			return Record{}, fmt.Errorf("%w: code %.40q", ErrDamaged, *code)
 		}
