@@ -64,6 +64,7 @@ type Node struct {
 	gate      cometdb.Gate
 	state     *state.State
 	app       *abci.App
+	signer    *Signer
 	engine    *cometnode.Node
 	cosigning *cosigning
 	health    health
@@ -185,6 +186,7 @@ func (n *Node) openEngine(facts ledger.GenesisFacts, heartbeat time.Duration) er
 	if err := n.checkSigner(signer); err != nil {
 		return err
 	}
+	n.signer = signer
 	cosigner, err := OpenCosignerState(n.home.cosignerState(), n.fatal)
 	if err != nil {
 		return err

@@ -78,12 +78,8 @@ func (n *Node) checkBlocks() error {
 	if n.genesis.validators() > 1 {
 		return nil
 	}
-	signer, err := OpenSigner(n.keys.Validator, n.home.validatorState(), n.fatal)
-	if err != nil {
-		return err
-	}
-	if height := n.engine.BlockStore().Height(); signer.Height() > height+1 {
-		return fmt.Errorf("height %d was signed, the ledger ends at %d: %w", signer.Height(), height, ErrBlocksLost)
+	if height := n.engine.BlockStore().Height(); n.signer.Height() > height+1 {
+		return fmt.Errorf("height %d was signed, the ledger ends at %d: %w", n.signer.Height(), height, ErrBlocksLost)
 	}
 	return nil
 }
