@@ -82,14 +82,15 @@ func (a *act) supersede(m *record.SupersedeRecord) (Code, error) {
 			return CodeWrongOffice, nil
 		}
 	}
-	_, superseded, err := LifecycleOf(a.view, m.Record)
+	l, _, err := LifecycleOf(a.view, m.Record)
 	if err != nil {
 		return 0, err
 	}
-	if superseded {
+	if l.Supersession != 0 {
 		return CodeAlreadySuperseded, nil
 	}
-	at := a.add(record.SupersedeEntry{Office: a.office.Code, Record: m.Record, By: m.By})
-	a.set(StateKeyLifecycle(m.Record), lifecycleValue(Lifecycle{SupersededBy: m.By, Supersession: at}))
+	l.SupersededBy, l.SupersededOn = m.By, a.today
+	l.Supersession = a.add(record.SupersedeEntry{Office: a.office.Code, Record: m.Record, By: m.By})
+	a.set(StateKeyLifecycle(m.Record), lifecycleValue(l))
 	return OK, nil
 }

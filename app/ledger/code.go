@@ -32,6 +32,11 @@ const (
 	CodeAlreadyAnchored   Code = 27
 	CodeUnknownRecord     Code = 28
 	CodeAlreadySuperseded Code = 29
+	CodeAssessmentOverdue Code = 30
+	CodeBatchedSeries     Code = 31
+	CodeNotBatched        Code = 32
+	CodeBatchExists       Code = 33
+	CodeNoRule            Code = 34
 
 	CodeNotGoverning      Code = 40
 	CodeUnsupportedChange Code = 41
@@ -48,6 +53,38 @@ const (
 	CodeUnknownTarget     Code = 52
 	CodeAlreadySuspended  Code = 53
 	CodeBadHeight         Code = 54
+	CodeRuleStated        Code = 55
+	CodeWrongRoot         Code = 56
+	CodeShorterThanState  Code = 57
+	CodeBadEffectiveDay   Code = 58
+	CodeBadAssessment     Code = 59
+	CodeVersionAdopted    Code = 60
+	CodeWrongAuditDay     Code = 61
+	CodeUnknownJump       Code = 62
+
+	CodeUnknownHold        Code = 70
+	CodeHoldReleased       Code = 71
+	CodeUnknownIssue       Code = 72
+	CodeIssueResolved      Code = 73
+	CodeOpenIssues         Code = 74
+	CodeSameOffice         Code = 75
+	CodeHeld               Code = 80
+	CodeNotDue             Code = 81
+	CodeMissingApproval    Code = 82
+	CodeFrozen             Code = 83
+	CodeNoticePeriod       Code = 84
+	CodeNoticeMissing      Code = 85
+	CodeOneByOne           Code = 86
+	CodeAlreadyLocked      Code = 87
+	CodeUnknownDisposition Code = 90
+	CodeDispositionClosed  Code = 91
+	CodeWrongHash          Code = 92
+	CodeNotAuthorized      Code = 93
+	CodeWrongSeries        Code = 94
+	CodeNotLocked          Code = 95
+	CodeAlreadyReported    Code = 96
+	CodeNoReportDue        Code = 97
+	CodeQuota              Code = 98
 )
 
 var codeNames = map[Code]string{
@@ -75,6 +112,11 @@ var codeNames = map[Code]string{
 	CodeAlreadyAnchored:   "ALREADY_ANCHORED",
 	CodeUnknownRecord:     "UNKNOWN_RECORD",
 	CodeAlreadySuperseded: "ALREADY_SUPERSEDED",
+	CodeAssessmentOverdue: "ASSESSMENT_OVERDUE",
+	CodeBatchedSeries:     "BATCHED_SERIES",
+	CodeNotBatched:        "NOT_BATCHED",
+	CodeBatchExists:       "BATCH_EXISTS",
+	CodeNoRule:            "NO_RULE",
 
 	CodeNotGoverning:      "NOT_GOVERNING",
 	CodeUnsupportedChange: "UNSUPPORTED_CHANGE",
@@ -91,6 +133,38 @@ var codeNames = map[Code]string{
 	CodeUnknownTarget:     "UNKNOWN_TARGET",
 	CodeAlreadySuspended:  "ALREADY_SUSPENDED",
 	CodeBadHeight:         "BAD_HEIGHT",
+	CodeRuleStated:        "RULE_STATED",
+	CodeWrongRoot:         "WRONG_ROOT",
+	CodeShorterThanState:  "SHORTER_THAN_STATE",
+	CodeBadEffectiveDay:   "BAD_EFFECTIVE_DAY",
+	CodeBadAssessment:     "BAD_ASSESSMENT",
+	CodeVersionAdopted:    "VERSION_ADOPTED",
+	CodeWrongAuditDay:     "WRONG_AUDIT_DAY",
+	CodeUnknownJump:       "UNKNOWN_JUMP",
+
+	CodeUnknownHold:        "UNKNOWN_HOLD",
+	CodeHoldReleased:       "HOLD_RELEASED",
+	CodeUnknownIssue:       "UNKNOWN_ISSUE",
+	CodeIssueResolved:      "ISSUE_RESOLVED",
+	CodeOpenIssues:         "OPEN_ISSUES",
+	CodeSameOffice:         "SAME_OFFICE",
+	CodeHeld:               "HELD",
+	CodeNotDue:             "NOT_DUE",
+	CodeMissingApproval:    "MISSING_APPROVAL",
+	CodeFrozen:             "FROZEN",
+	CodeNoticePeriod:       "NOTICE_PERIOD",
+	CodeNoticeMissing:      "NOTICE_MISSING",
+	CodeOneByOne:           "ONE_BY_ONE",
+	CodeAlreadyLocked:      "ALREADY_LOCKED",
+	CodeUnknownDisposition: "UNKNOWN_DISPOSITION",
+	CodeDispositionClosed:  "DISPOSITION_CLOSED",
+	CodeWrongHash:          "WRONG_HASH",
+	CodeNotAuthorized:      "NOT_AUTHORIZED",
+	CodeWrongSeries:        "WRONG_SERIES",
+	CodeNotLocked:          "NOT_LOCKED",
+	CodeAlreadyReported:    "ALREADY_REPORTED",
+	CodeNoReportDue:        "NO_REPORT_DUE",
+	CodeQuota:              "QUOTA",
 }
 
 // String gives the stable reason, as "ALREADY_ANCHORED".
@@ -104,7 +178,7 @@ func (c Code) String() string {
 // Codes lists every code, ascending.
 func Codes() []Code {
 	var codes []Code
-	for c := OK; c <= CodeBadHeight; c++ {
+	for c := OK; c <= CodeQuota; c++ {
 		if _, ok := codeNames[c]; ok {
 			codes = append(codes, c)
 		}

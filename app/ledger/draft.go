@@ -94,6 +94,10 @@ func (d *draft) carryOut(a *act) error {
 		}
 	}
 	d.set(a.values)
+	for _, anchor := range a.anchors {
+		d.anchors = append(d.anchors, anchor)
+		d.index[anchorKey{anchor.Office, anchor.Commitment}] = anchor.Index
+	}
 	return nil
 }
 

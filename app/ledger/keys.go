@@ -22,6 +22,21 @@ const (
 	prefixProposal  = "proposal/"   // index of the proposal      -> proposal
 	prefixRecord    = "record/"     // index of the anchor        -> lifecycle
 	prefixNonce     = "nonce/"      // key id, nonce              -> index of the transaction entry
+
+	prefixRule       = "rule/"       // schedule, version, series -> fact
+	prefixVersion    = "version/"    // schedule, version         -> its series and its adoption
+	prefixRules      = "rules/"      // series                    -> adopted rules
+	prefixActivation = "activation/" // series, office            -> fact
+	prefixStanding   = "standing/"   // index of its fact entry   -> fact
+	prefixBatch      = "batch/"      // office, series, day       -> index of the batch
+	prefixAudited    = "audited/"    // office                    -> postings
+
+	prefixHold        = "hold/"        // index of its entry      -> hold
+	prefixHeld        = "held/"        // nothing, office, series -> holds on all of it
+	prefixDisposition = "disposition/" // index of its entry      -> disposition
+	keyLocks          = "locks"        //                         -> locked dispositions without an end
+	keyClock          = "clock"        //                         -> what is known against the clock
+	prefixRefusals    = "refusals/"    // office                  -> refusals of a ledger day
 )
 
 // StateKeyParameters gives the state key of the parameters.
@@ -61,6 +76,68 @@ func StateKeyLifecycle(i record.Index) []byte { return join(prefixRecord, indexB
 // StateKeyNonce gives the state key of a nonce that a key has used.
 func StateKeyNonce(id record.KeyID, n record.Nonce) []byte {
 	return append(join(prefixNonce, id[:]), n[:]...)
+}
+
+// StateKeyRule gives the state key of the rule of a series in a version of a schedule.
+func StateKeyRule(schedule record.Code, version uint32, series record.Code) []byte {
+	return append(binary.BigEndian.AppendUint32(codesKey(prefixRule, schedule, ""), version), "/"+string(series)...)
+}
+
+// StateKeyVersion gives the state key of a version of a schedule.
+func StateKeyVersion(schedule record.Code, version uint32) []byte {
+	return binary.BigEndian.AppendUint32(codesKey(prefixVersion, schedule, ""), version)
+}
+
+// StateKeyRules gives the state key of the adopted rules of a series.
+func StateKeyRules(series record.Code) []byte { return join(prefixRules, []byte(series)) }
+
+// StateKeyActivation gives the state key of a series' activation for an office.
+func StateKeyActivation(series, office record.Code) []byte {
+	return codesKey(prefixActivation, series, office)
+}
+
+// StateKeyStanding gives the state key of the standing authorization stated in fact entry i.
+func StateKeyStanding(i record.Index) []byte { return join(prefixStanding, indexBytes(i)) }
+
+// StateKeyBatch gives the state key of the batch of an office, a series and a ledger day (0 or later).
+func StateKeyBatch(office, series record.Code, day record.Day) []byte {
+	return binary.BigEndian.AppendUint32(append(codesKey(prefixBatch, office, series), '/'), uint32(day))
+}
+
+// StateKeyAudited gives the state key of the audits posted for an office.
+func StateKeyAudited(office record.Code) []byte { return join(prefixAudited, []byte(office)) }
+
+// StateKeyHold gives the state key of the hold whose entry is entry i.
+func StateKeyHold(i record.Index) []byte { return join(prefixHold, indexBytes(i)) }
+
+// StateKeyHeld gives the state key of the holds on a series of a department; on
+// all of a department where series is empty; on all of the city where both are.
+func StateKeyHeld(department, series record.Code) []byte {
+	return codesKey(prefixHeld, department, series)
+}
+
+// StateKeyDisposition gives the state key of the disposition whose entry is entry i.
+func StateKeyDisposition(i record.Index) []byte { return join(prefixDisposition, indexBytes(i)) }
+
+// StateKeyLocks gives the state key of the locked dispositions that wait for reports.
+func StateKeyLocks() []byte { return []byte(keyLocks) }
+
+// StateKeyClock gives the state key of what is known against the clock.
+func StateKeyClock() []byte { return []byte(keyClock) }
+
+// StateKeyRefusals gives the state key of the count of an office's refusals.
+func StateKeyRefusals(office record.Code) []byte { return join(prefixRefusals, []byte(office)) }
+
+// codesKey joins codes by a slash, which no code contains.
+func codesKey(prefix string, codes ...record.Code) []byte {
+	b := []byte(prefix)
+	for i, c := range codes {
+		if i > 0 {
+			b = append(b, '/')
+		}
+		b = append(b, c...)
+	}
+	return b
 }
 
 func indexBytes(i record.Index) []byte { return binary.BigEndian.AppendUint64(nil, uint64(i)) }

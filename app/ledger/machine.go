@@ -9,11 +9,15 @@ import (
 
 // Check judges a transaction by the state after the last block, the header of
 // the block in which it would execute, and its bytes. OK does not promise that
-// Apply accepts it: a transaction before it in the block may stand against it.
+// Apply accepts it: a transaction before it in the block may stand against it,
+// and a refusal that becomes an entry has to get into a block first.
 func (m Machine) Check(v View, h Header, raw []byte) Code {
-	_, result, err := m.judge(v, h, raw)
-	if err != nil {
+	a, result, err := m.judge(v, h, raw)
+	switch {
+	case err != nil:
 		return CodeInternal
+	case a != nil || result.Count > 0: // carried out now, or before
+		return OK
 	}
 	return result.Code
 }
@@ -30,12 +34,12 @@ func (m Machine) Apply(v View, b Block) (Changes, []Result, error) {
 		return Changes{}, nil, fmt.Errorf("apply block %d: its time %d is before %d of the last block", b.Height, b.Time, head.Time)
 	}
 	d := newDraft(v)
-	if err := d.recordJump(b); err != nil {
+	if err := d.recordStep(b); err != nil {
 		return Changes{}, nil, err
 	}
 	results := make([]Result, len(b.Txs))
-	for i, raw := range b.Txs {
-		a, result, err := m.judge(d, Header{Height: b.Height, Time: b.Time}, raw)
+	for _, i := range holdsFirst(b.Txs) {
+		a, result, err := m.judge(d, Header{Height: b.Height, Time: b.Time}, b.Txs[i])
 		if err == nil && a != nil {
 			err = d.carryOut(a)
 		}
@@ -51,20 +55,19 @@ func (m Machine) Apply(v View, b Block) (Changes, []Result, error) {
 	return c, results, nil
 }
 
-// recordJump puts a jump entry first in a block whose time is further from the
-// last block's than the parameters allow. Block 1 carries the genesis time, and
-// the network may have begun to run long after it: the first step between two
-// clocks is that to block 3.
-func (d *draft) recordJump(b Block) error {
-	p, err := ParametersOf(d)
-	if err != nil {
-		return err
+// holdsFirst gives the order in which the transactions of a block are carried
+// out: those that place or extend a hold before all others. Whoever makes a
+// block cannot put a lock before a hold.
+func holdsFirst(txs [][]byte) []int {
+	order, rest := make([]int, 0, len(txs)), make([]int, 0, len(txs))
+	for i, raw := range txs {
+		if record.PlacesHold(raw) {
+			order = append(order, i)
+		} else {
+			rest = append(rest, i)
+		}
 	}
-	before := d.head.Time
-	if b.Height <= 2 || b.Time-before <= int64(p.JumpSeconds)*1e9 {
-		return nil
-	}
-	return d.add(record.JumpEntry{Height: b.Height, Before: before, After: b.Time})
+	return append(order, rest...)
 }
 
 // act is an accepted transaction that is yet to be carried out.
@@ -78,8 +81,11 @@ type act struct {
 	office   record.Office
 	first    record.Index // where its transaction entry will be
 
-	items  []record.Entry // what follows the transaction entry; unused for AnchorRecords
-	values []Value        // state that it sets
+	items   []record.Entry // what follows the transaction entry; unused for AnchorRecords
+	values  []Value        // state that it sets
+	anchors []Anchor       // lines of the index of records; unused for AnchorRecords
+
+	custodian record.KeyID // that reports, with its own key; zero for an office
 }
 
 // judge applies every rule. The act is nil when there is nothing to carry out:
@@ -105,6 +111,11 @@ func (m Machine) judge(v View, h Header, raw []byte) (*act, Result, error) {
 		return nil, Result{}, err
 	}
 	if !known {
+		if known, err = a.signedByCustodian(); err != nil {
+			return nil, Result{}, err
+		}
+	}
+	if !known {
 		return nil, refusal(CodeUnknownKey), nil
 	}
 	if !m.Verify(a.key.PublicKey[:], record.SignedMessage(a.bodyHash), tx.Signature[:]) {
@@ -120,7 +131,7 @@ func (m Machine) judge(v View, h Header, raw []byte) (*act, Result, error) {
 		return nil, refusal(code), err
 	}
 	result, err := a.judgeMessage()
-	if err != nil || result.Code != OK {
+	if err != nil || result.Code != OK && result.Count == 0 {
 		return nil, result, err
 	}
 	return a, result, nil
@@ -153,11 +164,25 @@ func (a *act) answered() (Result, bool, error) {
 	stored, ok := e.(record.TxEntry)
 	switch {
 	case ok && stored.BodyHash == a.bodyHash:
-		return Result{TxIndex: first, Count: stored.Count, Bad: -1}, true, nil
+		result, err := a.firstAnswer(first, stored.Count)
+		return result, true, err
 	case anchors:
 		return Result{}, false, nil // ALREADY_ANCHORED, in its turn
 	}
 	return refusal(CodeNonceReused), true, nil
+}
+
+// firstAnswer rebuilds the answer to the transaction whose entry is entry at.
+func (a *act) firstAnswer(at record.Index, count int64) (Result, error) {
+	result := Result{TxIndex: at, Count: count, Bad: -1}
+	if count != 1 {
+		return result, nil
+	}
+	e, err := entryOf(a.view, at+1)
+	if refusal, ok := e.(record.RefusalEntry); ok {
+		result.Code = Code(refusal.Code)
+	}
+	return result, err
 }
 
 // standing tells whether the signer may act at all now, and the transaction may still execute.
@@ -165,23 +190,18 @@ func (a *act) standing() (Code, error) {
 	if a.key.Status != record.StatusActive {
 		return CodeKeySuspended, nil
 	}
-	var known bool
-	var err error
-	if a.office, known, err = OfficeOf(a.view, a.key.Office); err != nil {
-		return 0, err
-	}
-	if !known {
-		return 0, fmt.Errorf("read office %s of a registered key: it is not there: %w", a.key.Office, errDamaged)
-	}
-	if a.office.Status != record.StatusActive {
-		return CodeOfficeSuspended, nil
+	if a.custodian == (record.KeyID{}) {
+		if code, err := a.standingOfOffice(); err != nil || code != OK {
+			return code, err
+		}
 	}
 	p, err := ParametersOf(a.view)
 	if err != nil {
 		return 0, err
 	}
 	ahead := p.OtherDays
-	if _, ok := a.tx.Message.(*record.AnchorRecords); ok {
+	switch a.tx.Message.(type) {
+	case *record.AnchorRecords, *record.AnchorBatch:
 		ahead = p.AnchorDays
 	}
 	switch days := int64(a.tx.NotAfter) - int64(a.today); {
@@ -190,6 +210,21 @@ func (a *act) standing() (Code, error) {
 	case days > int64(ahead):
 		return CodeTooFarAhead, nil
 	}
+	return OK, nil
+}
+
+// standingOfOffice finds the signer's office and tells whether it may act.
+func (a *act) standingOfOffice() (Code, error) {
+	office, known, err := OfficeOf(a.view, a.key.Office)
+	switch {
+	case err != nil:
+		return 0, err
+	case !known:
+		return 0, fmt.Errorf("read office %s of a registered key: it is not there: %w", a.key.Office, errDamaged)
+	case office.Status != record.StatusActive:
+		return CodeOfficeSuspended, nil
+	}
+	a.office = office
 	return OK, nil
 }
 
@@ -208,14 +243,56 @@ func (a *act) judgeMessage() (Result, error) {
 		code, err = a.approve(m)
 	case *record.SuspendKey:
 		code, err = a.suspend(m)
+	case *record.AcknowledgeJump:
+		code, err = a.acknowledge(m)
 	default:
-		return Result{}, fmt.Errorf("judge a message of type %T: no rules for it", m)
+		code, err = a.judgeRetention()
 	}
-	if err != nil || code != OK {
-		return refusal(code), err
+	switch {
+	case err != nil:
+		return Result{}, err
+	case code != OK && !recorded(code):
+		return refusal(code), nil
+	case code != OK:
+		return a.recordRefusal(code)
 	}
 	a.set(StateKeyNonce(a.tx.KeyID, a.tx.Nonce), nonceValue(a.first))
 	return Result{TxIndex: a.first, Count: int64(len(a.items)), Bad: -1}, nil
+}
+
+// judgeRetention does so for facts about records, holds and dispositions.
+func (a *act) judgeRetention() (Code, error) {
+	switch m := a.tx.Message.(type) {
+	case *record.AnchorBatch:
+		return a.anchorBatch(m)
+	case *record.RecordEvents:
+		return a.recordEvents(m)
+	case *record.FileRecords:
+		return a.fileRecords(m)
+	case *record.PostAuditedThrough:
+		return a.postAudited(m)
+	case *record.PlaceHold:
+		return a.placeHold(m)
+	case *record.ExtendHold:
+		return a.extendHold(m)
+	case *record.ResolveIssue:
+		return a.resolveIssue(m)
+	case *record.ReleaseHold:
+		return a.releaseHold(m)
+	case *record.ProposeDisposition:
+		return a.proposeDisposition(m)
+	case *record.ApproveDisposition:
+		return a.approveDisposition(m)
+	case *record.WithdrawDisposition:
+		return a.withdraw(m)
+	case *record.RecordNotice:
+		return a.recordNotice(m)
+	case *record.LockDisposition:
+		return a.lock(m)
+	case *record.ReportErasure:
+		return a.report(m)
+	}
+	return 0, fmt.Errorf("judge a message of type %T: no rules for it", a.tx.Message)
 }
 
 // add notes an entry and gives its index.

@@ -34,12 +34,6 @@ type Approval struct {
 	Height int64        // of the block that holds it
 }
 
-// Lifecycle is what befell a record after it was anchored.
-type Lifecycle struct {
-	SupersededBy record.Index // anchor entry of the record that replaces it
-	Supersession record.Index // entry that says so
-}
-
 // ParametersOf gives the limits in force.
 func ParametersOf(v View) (record.Parameters, error) {
 	p, ok, err := factOf[record.Parameters](v, StateKeyParameters())
@@ -148,22 +142,6 @@ func parseProposal(v Value) (Proposal, error) {
 		return Proposal{}, err
 	}
 	return p, nil
-}
-
-// LifecycleOf tells what befell the record that entry i anchored; ok is false
-// when nothing did.
-func LifecycleOf(v View, i record.Index) (Lifecycle, bool, error) {
-	key := StateKeyLifecycle(i)
-	value, ok, err := v.Value(key)
-	if err != nil || !ok {
-		return Lifecycle{}, false, err
-	}
-	r := open(value, 2)
-	l := Lifecycle{SupersededBy: record.Index(r.number()), Supersession: record.Index(r.number())}
-	if err := r.end(key); err != nil {
-		return Lifecycle{}, false, err
-	}
-	return l, true, nil
 }
 
 // nonceOf gives the transaction entry in which a key has used a nonce.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/muniment/muniment/app/record"
 )
@@ -45,12 +46,26 @@ func appendNumber[T ~int64 | ~int32](dst []byte, v T) []byte {
 	return appendHead(dst, majorUint, uint64(v))
 }
 
+// appendDay writes a day, which may be before 1970, zigzag as in protobuf.
+func appendDay(dst []byte, d record.Day) []byte {
+	return appendHead(dst, majorUint, uint64(uint32(d<<1)^uint32(d>>31)))
+}
+
 func appendBytes(dst, v []byte) []byte {
 	return append(appendHead(dst, majorBytes, uint64(len(v))), v...)
 }
 
 func appendCode(dst []byte, c record.Code) []byte {
 	return append(appendHead(dst, majorText, uint64(len(c))), c...)
+}
+
+// appendIndexes writes a list of indexes.
+func appendIndexes(dst []byte, list []record.Index) []byte {
+	dst = appendHead(dst, majorArray, uint64(len(list)))
+	for _, i := range list {
+		dst = appendNumber(dst, i)
+	}
+	return dst
 }
 
 // factValue is [1, index of the fact entry, fact].
@@ -93,11 +108,6 @@ func proposalValue(p Proposal) ([]byte, error) {
 		b = appendNumber(appendBytes(b, a.KeyID[:]), a.Height)
 	}
 	return b, nil
-}
-
-// lifecycleValue is [1, index of the record that replaces it, index of the supersession entry].
-func lifecycleValue(l Lifecycle) []byte {
-	return appendNumber(appendNumber(newValue(2), l.SupersededBy), l.Supersession)
 }
 
 // nonceValue is [1, index of the transaction entry].
@@ -162,6 +172,26 @@ func (r *valueReader) number() int64 {
 		return 0
 	}
 	return int64(v)
+}
+
+func (r *valueReader) index() record.Index { return record.Index(r.number()) }
+
+func (r *valueReader) indexes() []record.Index {
+	n := r.list(1)
+	if n == 0 {
+		return nil
+	}
+	list := make([]record.Index, n)
+	for i := range list {
+		list[i] = r.index()
+	}
+	return list
+}
+
+func (r *valueReader) day() record.Day {
+	v := r.number()
+	r.wrong = r.wrong || v > math.MaxUint32
+	return record.Day(uint32(v)>>1) ^ -record.Day(uint32(v)&1)
 }
 
 func (r *valueReader) take(major byte) []byte {

@@ -16,16 +16,32 @@ type Kind uint8
 
 // The kinds.
 const (
-	KindGenesis    Kind = 1
-	KindFact       Kind = 2
-	KindBlock      Kind = 3
-	KindTx         Kind = 4
-	KindJump       Kind = 5
-	KindAnchor     Kind = 16
-	KindSupersede  Kind = 17
-	KindProposal   Kind = 48
-	KindApproval   Kind = 49
-	KindSuspension Kind = 50
+	KindGenesis        Kind = 1
+	KindFact           Kind = 2
+	KindBlock          Kind = 3
+	KindTx             Kind = 4
+	KindJump           Kind = 5
+	KindAnchor         Kind = 16
+	KindSupersede      Kind = 17
+	KindEvents         Kind = 19
+	KindFiling         Kind = 20
+	KindAudit          Kind = 21
+	KindHold           Kind = 24
+	KindExtension      Kind = 25
+	KindResolution     Kind = 26
+	KindRelease        Kind = 27
+	KindDisposition    Kind = 32
+	KindAuthorization  Kind = 33
+	KindWithdrawal     Kind = 34
+	KindNotice         Kind = 35
+	KindLock           Kind = 36
+	KindReport         Kind = 37
+	KindItem           Kind = 38
+	KindRefusal        Kind = 39
+	KindProposal       Kind = 48
+	KindApproval       Kind = 49
+	KindSuspension     Kind = 50
+	KindAcknowledgment Kind = 51
 )
 
 // KindOf reads the kind of a well-formed entry without parsing it; 0 for bytes
@@ -44,6 +60,7 @@ func KindOf(entry []byte) Kind {
 type Entry interface {
 	Kind() Kind
 	check() error
+	fields() []any // what follows version and kind
 }
 
 // GenesisEntry opens the log.
@@ -132,6 +149,21 @@ func (ProposalEntry) Kind() Kind   { return KindProposal }   // Kind is KindProp
 func (ApprovalEntry) Kind() Kind   { return KindApproval }   // Kind is KindApproval
 func (SuspensionEntry) Kind() Kind { return KindSuspension } // Kind is KindSuspension
 
+func (e GenesisEntry) fields() []any { return []any{e.Network, e.ChainID, e.Origin, e.Time} }
+func (e FactEntry) fields() []any    { return []any{e.Fact} }
+func (e BlockEntry) fields() []any   { return []any{e.Height, e.Time, e.First, e.StateRoot} }
+func (e TxEntry) fields() []any {
+	return []any{e.KeyID, e.Signature, e.BodyHash, e.Nonce, e.NotAfter, e.Count, notNil(e.Body)}
+}
+func (e JumpEntry) fields() []any { return []any{e.Height, e.Before, e.After} }
+func (e AnchorEntry) fields() []any {
+	return []any{e.Office, e.Series, e.Custody, e.Commitment, e.Day, e.Flags}
+}
+func (e SupersedeEntry) fields() []any  { return []any{e.Office, e.Record, e.By} }
+func (e ProposalEntry) fields() []any   { return []any{e.Office, e.FactHash} }
+func (e ApprovalEntry) fields() []any   { return []any{e.Office, e.Proposal, e.FactHash} }
+func (e SuspensionEntry) fields() []any { return []any{e.Office, e.KeyID, e.SinceHeight} }
+
 func (e GenesisEntry) check() error {
 	if !printable(e.ChainID, 50, "") || !printable(e.Origin, 200, " +") || e.Time < 0 {
 		return malformed("genesis entry: chain id, origin or time")
@@ -158,7 +190,11 @@ func (e TxEntry) check() error {
 func (e JumpEntry) check() error { return notNegative("jump entry", e.Height, e.Before, e.After) }
 
 func (e AnchorEntry) check() error {
-	m := AnchorRecords{Series: e.Series, Custody: e.Custody, Items: []AnchorItem{{Commitment: e.Commitment, Day: e.Day, Flags: e.Flags}}}
+	flags := e.Flags
+	if flags == FlagBatch { // a batch is dated
+		flags = 0
+	}
+	m := AnchorRecords{Series: e.Series, Custody: e.Custody, Items: []AnchorItem{{Commitment: e.Commitment, Day: e.Day, Flags: flags}}}
 	if !e.Office.Valid() {
 		return malformed("anchor entry: office")
 	}
@@ -234,31 +270,10 @@ func MarshalEntry(e Entry) ([]byte, error) {
 	if err := e.check(); err != nil {
 		return nil, err
 	}
-	values := []any{1, e.Kind()}
-	switch e := e.(type) {
-	case GenesisEntry:
-		values = append(values, e.Network, e.ChainID, e.Origin, e.Time)
-	case FactEntry:
-		values = append(values, e.Fact)
-	case BlockEntry:
-		values = append(values, e.Height, e.Time, e.First, e.StateRoot)
-	case TxEntry:
-		values = append(values, e.KeyID, e.Signature, e.BodyHash, e.Nonce, e.NotAfter, e.Count, notNil(e.Body))
-	case JumpEntry:
-		values = append(values, e.Height, e.Before, e.After)
-	case AnchorEntry:
+	if e, ok := e.(AnchorEntry); ok {
 		return AppendAnchorEntry(nil, e), nil
-	case SupersedeEntry:
-		values = append(values, e.Office, e.Record, e.By)
-	case ProposalEntry:
-		values = append(values, e.Office, e.FactHash)
-	case ApprovalEntry:
-		values = append(values, e.Office, e.Proposal, e.FactHash)
-	case SuspensionEntry:
-		values = append(values, e.Office, e.KeyID, e.SinceHeight)
-	default:
-		return nil, malformed("entry of kind %d", e.Kind())
 	}
+	values := append([]any{1, e.Kind()}, e.fields()...)
 	b, err := encoding.Marshal(values)
 	if err != nil {
 		return nil, fmt.Errorf("encode entry: %w", err)

@@ -87,8 +87,7 @@ func (r *reader) entry(k Kind) Entry {
 		e.SinceHeight = r.number()
 		return e
 	}
-	r.fail(malformed("entry of unknown kind %d", k))
-	return nil
+	return r.retentionEntry(k)
 }
 
 func (r *reader) fail(err error) {
@@ -117,6 +116,20 @@ func (r *reader) int32() (v int32)  { r.next(&v); return v }
 func (r *reader) text() (v string)  { r.next(&v); return v }
 func (r *reader) code() Code        { return Code(r.text()) }
 func (r *reader) bytes() (v []byte) { r.next(&v); return v }
+
+func (r *reader) index() Index { return Index(r.number()) }
+
+// indexes reads a list of at most maxIndexes indexes.
+func (r *reader) indexes() (list []Index) {
+	r.next(&list)
+	return list
+}
+
+func (r *reader) enum() uint8 {
+	var v uint8
+	r.next(&v)
+	return v
+}
 
 func (r *reader) fixed(dst []byte) {
 	b := r.bytes()

@@ -109,6 +109,14 @@ func ParseFact(b []byte) (Fact, error) {
 			fact = new(Series)
 		case 7:
 			fact = new(Node)
+		case 8:
+			fact = new(ScheduleRule)
+		case 9:
+			fact = new(Schedule)
+		case 10:
+			fact = new(Activation)
+		case 11:
+			fact = new(StandingAuthorization)
 		default:
 			return f.unknown()
 		}
@@ -185,11 +193,7 @@ func (o *Office) number() protowire.Number { return 2 }
 
 func (o *Office) appendTo(b []byte) []byte {
 	b = appendCode(b, 1, o.Code)
-	packed := make([]byte, len(o.Roles)) // each role is below 128: one byte
-	for i, r := range o.Roles {
-		packed[i] = byte(r)
-	}
-	b = appendBytes(b, 2, packed)
+	b = appendRoles(b, 2, o.Roles)
 	return appendVarint(b, 3, uint64(o.Status))
 }
 
@@ -198,13 +202,7 @@ func (o *Office) visit(f field) (err error) {
 	case 1:
 		return f.code(&o.Code)
 	case 2:
-		if f.kind != protowire.BytesType {
-			return malformed("roles are not packed")
-		}
-		for _, r := range f.bytes {
-			o.Roles = append(o.Roles, Role(r))
-		}
-		return nil
+		return f.roles(&o.Roles)
 	case 3:
 		v, err := f.enum()
 		o.Status = Status(v)
@@ -214,10 +212,8 @@ func (o *Office) visit(f field) (err error) {
 }
 
 func (o *Office) check() error {
-	for i, r := range o.Roles {
-		if !r.Valid() || i > 0 && o.Roles[i-1] >= r {
-			return malformed("office: roles are unknown or do not ascend")
-		}
+	if !ascendingRoles(o.Roles) {
+		return malformed("office: roles are unknown or do not ascend")
 	}
 	if !o.Code.Valid() || len(o.Roles) == 0 || o.Status != StatusActive && o.Status != StatusSuspended {
 		return malformed("office: code, roles or status")

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/muniment/muniment/app/retention"
 )
 
 // Domain tags: what is hashed or signed under a name of its own.
@@ -39,7 +41,7 @@ type Nonce [16]byte
 type Index int64
 
 // Day is a civil day (UTC) as days since 1970-01-01; earlier days are negative.
-type Day int32
+type Day = retention.Day
 
 // LedgerDay is the day on which consensus acts at a block time given in Unix
 // nanoseconds: the UTC civil day of (time minus 12 hours). It is never early

@@ -18,8 +18,11 @@ const (
 	MaxBodyBytes     = 31 << 10  // bytes of any other body
 )
 
-// FlagUndated marks a record without a date; its Day is 0.
-const FlagUndated = 1
+// Flags of anchors.
+const (
+	FlagUndated = 1 // a record without a date; its Day is 0
+	FlagBatch   = 2 // the batch of a ledger day; only AnchorBatch sets it
+)
 
 // Tx is a signed transaction as parsed. Raw and Body alias the input.
 type Tx struct {
@@ -162,6 +165,43 @@ func newMessage(n protowire.Number) Message {
 		return new(ApproveChange)
 	case 50:
 		return new(SuspendKey)
+	case 51:
+		return new(AcknowledgeJump)
+	}
+	return newRetentionMessage(n)
+}
+
+// newRetentionMessage does so for facts about records, holds and dispositions.
+func newRetentionMessage(n protowire.Number) Message {
+	switch n {
+	case 18:
+		return new(AnchorBatch)
+	case 19:
+		return new(RecordEvents)
+	case 20:
+		return new(FileRecords)
+	case 21:
+		return new(PostAuditedThrough)
+	case 24:
+		return new(PlaceHold)
+	case 25:
+		return new(ExtendHold)
+	case 26:
+		return new(ResolveIssue)
+	case 27:
+		return new(ReleaseHold)
+	case 32:
+		return new(ProposeDisposition)
+	case 33:
+		return new(ApproveDisposition)
+	case 34:
+		return new(WithdrawDisposition)
+	case 35:
+		return new(RecordNotice)
+	case 36:
+		return new(LockDisposition)
+	case 37:
+		return new(ReportErasure)
 	}
 	return nil
 }
@@ -374,4 +414,21 @@ func (m *SuspendKey) checkMessage() error {
 		return malformed("suspension height")
 	}
 	return nil
+}
+
+// PlacesHold tells, without parsing it whole, whether a transaction places or
+// extends a hold. Bytes that are no transaction place none.
+func PlacesHold(raw []byte) bool {
+	places := false
+	body := func(f field) error {
+		places = places || f.number == 24 || f.number == 25
+		return nil
+	}
+	err := eachField(raw, func(f field) error {
+		if f.number == 1 && f.kind == protowire.BytesType {
+			return eachField(f.bytes, body)
+		}
+		return nil
+	})
+	return err == nil && places
 }

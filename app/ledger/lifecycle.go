@@ -1,0 +1,90 @@
+package ledger
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/muniment/muniment/app/record"
+	"github.com/muniment/muniment/app/retention"
+)
+
+// Lifecycle is what befell a record after it was anchored.
+type Lifecycle struct {
+	SupersededBy record.Index // anchor entry of the record that replaces it; 0: none
+	Supersession record.Index // entry that says so
+	SupersededOn record.Day   // ledger day of that entry
+	Series       record.Code  // that it follows; empty: none was named
+	File         record.Index // anchor entry of the file that it was merged into; 0: none
+	Filing       record.Index // entry that says which series or file
+	Events       []RecordedEvent
+	Holds        []record.Index // that list it by its index, ascending, released ones too
+	Disposition  record.Index   // under which it is locked; 0: none
+}
+
+// RecordedEvent is what was last said about one event of a record.
+type RecordedEvent struct {
+	Event retention.Event
+	Day   record.Day
+	Entry record.Index // that says so
+}
+
+// LifecycleOf tells what befell the record that entry i anchored; ok is false
+// when nothing did.
+func LifecycleOf(v View, i record.Index) (Lifecycle, bool, error) {
+	key := StateKeyLifecycle(i)
+	value, ok, err := v.Value(key)
+	if err != nil || !ok {
+		return Lifecycle{}, false, err
+	}
+	l, err := parseLifecycle(Value{key, value})
+	return l, err == nil, err
+}
+
+func parseLifecycle(v Value) (Lifecycle, error) {
+	r := open(v.Value, 9)
+	l := Lifecycle{
+		SupersededBy: r.index(), Supersession: r.index(), SupersededOn: r.day(),
+		Series: r.code(), File: r.index(), Filing: r.index(),
+	}
+	if n := r.list(4); n > 0 {
+		l.Events = make([]RecordedEvent, n)
+	}
+	for i := range l.Events {
+		r.array(3)
+		l.Events[i] = RecordedEvent{Event: retention.Event(r.number()), Day: r.day(), Entry: r.index()}
+	}
+	l.Holds, l.Disposition = r.indexes(), r.index()
+	if err := r.end(v.Key); err != nil {
+		return Lifecycle{}, err
+	}
+	return l, nil
+}
+
+// lifecycleValue is [1, index of the record that replaces it, index of the
+// supersession entry, its ledger day, series followed, index of the file, index
+// of the filing entry, [[event, day, index of the entry], ...], [index of the
+// hold, ...], index of the disposition].
+func lifecycleValue(l Lifecycle) []byte {
+	b := appendNumber(appendNumber(newValue(9), l.SupersededBy), l.Supersession)
+	b = appendCode(appendDay(b, l.SupersededOn), l.Series)
+	b = appendNumber(appendNumber(b, l.File), l.Filing)
+	b = appendHead(b, majorArray, uint64(len(l.Events)))
+	for _, e := range l.Events {
+		b = appendHead(appendHead(b, majorArray, 3), majorUint, uint64(e.Event))
+		b = appendNumber(appendDay(b, e.Day), e.Entry)
+	}
+	return appendNumber(appendIndexes(b, l.Holds), l.Disposition)
+}
+
+// withEvent sets what is said about one event. The list stays ascending.
+func (l *Lifecycle) withEvent(e RecordedEvent) {
+	i, found := slices.BinarySearchFunc(l.Events, e.Event, func(x RecordedEvent, event retention.Event) int {
+		return cmp.Compare(x.Event, event)
+	})
+	l.Events = slices.Clone(l.Events)
+	if found {
+		l.Events[i] = e
+		return
+	}
+	l.Events = slices.Insert(l.Events, i, e)
+}

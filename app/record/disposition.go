@@ -1,0 +1,239 @@
+package record
+
+import (
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// Action is the final action on records.
+type Action uint8
+
+// The actions.
+const (
+	ActionDestroy   Action = iota + 1
+	ActionTransfer         // to an archive, which takes over custody
+	ActionPermanent        // designated permanent after review; never destroyed
+)
+
+// Valid tells whether a is a known action.
+func (a Action) Valid() bool { return a >= ActionDestroy && a <= ActionPermanent }
+
+// String gives the name of the action, as "DESTROY".
+func (a Action) String() string {
+	return nameOf(uint8(a), "ACTION", "DESTROY", "TRANSFER", "PERMANENT")
+}
+
+// Outcome is what a reporter did under a lock.
+type Outcome uint8
+
+// The outcomes.
+const (
+	OutcomeDone      Outcome = iota + 1 // erased, taken over or designated, but for the records listed as preserved
+	OutcomePreserved                    // nothing was done: all are preserved
+)
+
+// Valid tells whether o is a known outcome.
+func (o Outcome) Valid() bool { return o == OutcomeDone || o == OutcomePreserved }
+
+// String gives the name of the outcome.
+func (o Outcome) String() string { return nameOf(uint8(o), "OUTCOME", "DONE", "PRESERVED") }
+
+// ProposeDisposition asks for the final action on records of one series of the
+// signer's department. The proposal's body hash is what approvals bind.
+type ProposeDisposition struct {
+	Series   Code
+	Action   Action
+	To       Code    // office that takes custody over; with ActionTransfer only
+	Standing Index   // fact entry of a standing authorization; 0: approvals are asked for
+	Records  []Index // ascending
+}
+
+// ApproveDisposition approves a proposed disposition, bound to its body.
+type ApproveDisposition struct {
+	Disposition Index
+	Hash        [32]byte
+}
+
+// WithdrawDisposition ends a disposition that is not locked.
+type WithdrawDisposition struct{ Disposition Index }
+
+// RecordNotice states that the persons concerned were notified on a day.
+type RecordNotice struct {
+	Disposition Index
+	Day         Day
+}
+
+// LockDisposition makes a disposition final, bound to its body.
+type LockDisposition struct {
+	Disposition Index
+	Hash        [32]byte
+}
+
+// ReportErasure states what one of those who must report did.
+type ReportErasure struct {
+	Disposition Index
+	Outcome     Outcome
+	Preserved   []Index  // of its records, ascending; with OutcomeDone only
+	Report      [32]byte // SHA-256 of the report, which stays off-chain; zero: none
+}
+
+// AcknowledgeJump is a governing office's word that the clock is right again.
+type AcknowledgeJump struct{ Jump Index }
+
+func (m *ProposeDisposition) messageNumber() protowire.Number { return 32 }
+
+func (m *ProposeDisposition) appendMessage(b []byte) []byte {
+	b = appendVarint(appendCode(b, 1, m.Series), 2, uint64(m.Action))
+	b = appendVarint(appendCode(b, 3, m.To), 4, uint64(m.Standing))
+	return appendIndexes(b, 5, m.Records)
+}
+
+func (m *ProposeDisposition) visitMessage(f field) error {
+	switch f.number {
+	case 1:
+		return f.code(&m.Series)
+	case 2:
+		v, err := f.enum()
+		m.Action = Action(v)
+		return err
+	case 3:
+		return f.code(&m.To)
+	case 4:
+		return f.index(&m.Standing)
+	case 5:
+		return f.indexes(&m.Records)
+	}
+	return f.unknown()
+}
+
+func (m *ProposeDisposition) checkMessage() error {
+	switch {
+	case !m.Series.Valid() || !m.Action.Valid() || m.Standing < 0:
+		return malformed("disposition: series, action or standing authorization")
+	case (m.To != "") != (m.Action == ActionTransfer) || m.To != "" && !m.To.Valid():
+		return malformed("disposition: a transfer names the office that takes over, and nothing else does")
+	case len(m.Records) == 0 || !ascendingIndexes(m.Records):
+		return malformed("disposition: records")
+	}
+	return nil
+}
+
+func (m *ApproveDisposition) messageNumber() protowire.Number { return 33 }
+
+func (m *ApproveDisposition) appendMessage(b []byte) []byte {
+	return appendBytes(appendVarint(b, 1, uint64(m.Disposition)), 2, m.Hash[:])
+}
+
+func (m *ApproveDisposition) visitMessage(f field) error {
+	return f.bound(&m.Disposition, &m.Hash)
+}
+
+func (m *ApproveDisposition) checkMessage() error { return named(m.Disposition) }
+
+// bound reads a message that names an entry and the hash of what it says.
+func (f field) bound(i *Index, hash *[32]byte) error {
+	switch f.number {
+	case 1:
+		return f.index(i)
+	case 2:
+		return f.fixed(hash[:])
+	}
+	return f.unknown()
+}
+
+// named wants the index of an entry that can be meant.
+func named(i Index) error {
+	if i <= 0 {
+		return malformed("message names no entry")
+	}
+	return nil
+}
+
+func (m *WithdrawDisposition) messageNumber() protowire.Number { return 34 }
+
+func (m *WithdrawDisposition) appendMessage(b []byte) []byte {
+	return appendVarint(b, 1, uint64(m.Disposition))
+}
+
+func (m *WithdrawDisposition) visitMessage(f field) error {
+	if f.number == 1 {
+		return f.index(&m.Disposition)
+	}
+	return f.unknown()
+}
+
+func (m *WithdrawDisposition) checkMessage() error { return named(m.Disposition) }
+
+func (m *RecordNotice) messageNumber() protowire.Number { return 35 }
+
+func (m *RecordNotice) appendMessage(b []byte) []byte {
+	return appendDay(appendVarint(b, 1, uint64(m.Disposition)), 2, m.Day)
+}
+
+func (m *RecordNotice) visitMessage(f field) error {
+	switch f.number {
+	case 1:
+		return f.index(&m.Disposition)
+	case 2:
+		return f.day(&m.Day)
+	}
+	return f.unknown()
+}
+
+func (m *RecordNotice) checkMessage() error { return named(m.Disposition) }
+
+func (m *LockDisposition) messageNumber() protowire.Number { return 36 }
+
+func (m *LockDisposition) appendMessage(b []byte) []byte {
+	return appendBytes(appendVarint(b, 1, uint64(m.Disposition)), 2, m.Hash[:])
+}
+
+func (m *LockDisposition) visitMessage(f field) error { return f.bound(&m.Disposition, &m.Hash) }
+
+func (m *LockDisposition) checkMessage() error { return named(m.Disposition) }
+
+func (m *ReportErasure) messageNumber() protowire.Number { return 37 }
+
+func (m *ReportErasure) appendMessage(b []byte) []byte {
+	b = appendVarint(appendVarint(b, 1, uint64(m.Disposition)), 2, uint64(m.Outcome))
+	b = appendIndexes(b, 3, m.Preserved)
+	if m.Report == [32]byte{} {
+		return b
+	}
+	return appendBytes(b, 4, m.Report[:])
+}
+
+func (m *ReportErasure) visitMessage(f field) error {
+	switch f.number {
+	case 1:
+		return f.index(&m.Disposition)
+	case 2:
+		v, err := f.enum()
+		m.Outcome = Outcome(v)
+		return err
+	case 3:
+		return f.indexes(&m.Preserved)
+	case 4:
+		return f.fixed(m.Report[:])
+	}
+	return f.unknown()
+}
+
+func (m *ReportErasure) checkMessage() error {
+	if !m.Outcome.Valid() || !ascendingIndexes(m.Preserved) || m.Outcome == OutcomePreserved && len(m.Preserved) > 0 {
+		return malformed("report: outcome or preserved records")
+	}
+	return named(m.Disposition)
+}
+
+func (m *AcknowledgeJump) messageNumber() protowire.Number { return 51 }
+
+func (m *AcknowledgeJump) appendMessage(b []byte) []byte { return appendVarint(b, 1, uint64(m.Jump)) }
+
+func (m *AcknowledgeJump) visitMessage(f field) error {
+	if f.number == 1 {
+		return f.index(&m.Jump)
+	}
+	return f.unknown()
+}
+
+func (m *AcknowledgeJump) checkMessage() error { return named(m.Jump) }

@@ -1,0 +1,106 @@
+package record
+
+func (e EventsEntry) check() error {
+	m := RecordEvents{Event: e.Event, Day: e.Day, Records: []Index{1}}
+	if err := m.checkMessage(); err != nil {
+		return err
+	}
+	return actOf(e.Office, e.Count)
+}
+
+func (e FilingEntry) check() error {
+	m := FileRecords{Series: e.Series, File: e.File, Records: []Index{1}}
+	if err := m.checkMessage(); err != nil {
+		return err
+	}
+	return actOf(e.Office, e.Count)
+}
+
+func (e AuditEntry) check() error {
+	if !e.Department.Valid() {
+		return malformed("audit entry: department")
+	}
+	return validOffice(e.Office)
+}
+
+func (e HoldEntry) check() error {
+	if !e.HoldKind.Valid() || e.Issues > MaxIssues {
+		return malformed("hold entry: kind or issues")
+	}
+	return actOf(e.Office, e.Late)
+}
+
+func (e ExtensionEntry) check() error {
+	if e.Issues > MaxIssues {
+		return malformed("extension entry: issues")
+	}
+	return actOf(e.Office, int64(e.Hold), e.Late)
+}
+
+func (e ResolutionEntry) check() error {
+	if e.Issue > MaxIssues {
+		return malformed("resolution entry: issue")
+	}
+	return actOf(e.Office, int64(e.Hold))
+}
+
+func (e ReleaseEntry) check() error { return actOf(e.Office, int64(e.Hold)) }
+
+func (e DispositionEntry) check() error {
+	if !e.Series.Valid() || !e.Action.Valid() {
+		return malformed("disposition entry: series or action")
+	}
+	return actOf(e.Office, e.Count)
+}
+
+func (e AuthorizationEntry) check() error  { return actOf(e.Office, int64(e.Disposition)) }
+func (e WithdrawalEntry) check() error     { return actOf(e.Office, int64(e.Disposition)) }
+func (e NoticeEntry) check() error         { return actOf(e.Office, int64(e.Disposition)) }
+func (e AcknowledgmentEntry) check() error { return actOf(e.Office, int64(e.Jump)) }
+
+func (e LockEntry) check() error {
+	if err := cites(e.Authorizations); err != nil {
+		return err
+	}
+	return actOf(e.Office, int64(e.Disposition), int64(e.Standing), int64(e.Notice), e.Count)
+}
+
+func (e ItemEntry) check() error {
+	if err := cites(e.Rules); err != nil {
+		return err
+	}
+	if err := cites(e.Facts); err != nil {
+		return err
+	}
+	return notNegative("item entry", int64(e.Disposition), int64(e.Record), int64(e.Audit))
+}
+
+func (e ReportEntry) check() error {
+	if (e.Office == "") == (e.Custodian == KeyID{}) || e.Office != "" && !e.Office.Valid() || !e.Outcome.Valid() {
+		return malformed("report entry: reporter or outcome")
+	}
+	return notNegative("report entry", int64(e.Disposition), e.Preserved)
+}
+
+func (e RefusalEntry) check() error {
+	if e.Code == 0 || e.Code > 1<<16 {
+		return malformed("refusal entry: code")
+	}
+	return actOf(e.Office, int64(e.Disposition), int64(e.Record), int64(e.Hold))
+}
+
+// actOf checks an office and numbers that cannot be negative.
+func actOf(office Code, numbers ...int64) error {
+	if err := validOffice(office); err != nil {
+		return err
+	}
+	return notNegative("entry", numbers...)
+}
+
+// cites checks a list of cited entries.
+func cites(list []Index) error {
+	if len(list) > maxIndexes || !ascendingIndexes(list) {
+		return malformed("entry cites entries that do not ascend, or more than %d", maxIndexes)
+	}
+	return nil
+}
