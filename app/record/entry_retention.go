@@ -5,7 +5,7 @@ import (
 )
 
 // maxIndexes is how many entries another entry may cite in one list.
-const maxIndexes = 16
+const maxIndexes = 64
 
 // EventsEntry records that something happened to Count records. Which they are
 // is in the body of its transaction; likewise below.
