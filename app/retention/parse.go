@@ -173,7 +173,7 @@ func (p *parser) list(kind Kind, depth int) (Rule, error) {
 		if p.take(", ") {
 			continue
 		}
-		if len(r.Rules) < 2 {
+		if len(r.Rules) < 2 && p.at < len(p.text) && p.text[p.at] == ')' {
 			return Rule{}, p.fault("%s of one part: write \", \" and another rule", kind)
 		}
 		if !p.take(")") {
@@ -220,7 +220,9 @@ func (p *parser) period() (uint32, Unit, error) {
 		return 0, 0, err
 	}
 	for u := Days; u <= Years; u++ {
-		if p.take(lastWord(n, u)) {
+		unit := lastWord(n, u)
+		if rest, ok := strings.CutPrefix(p.text[p.at:], unit); ok && !strings.HasPrefix(rest, "s") {
+			p.at += len(unit)
 			return n, u, nil
 		}
 	}
