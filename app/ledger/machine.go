@@ -85,7 +85,9 @@ type act struct {
 	values  []Value        // state that it sets
 	anchors []Anchor       // lines of the index of records; unused for AnchorRecords
 
-	custodian record.KeyID // that reports, with its own key; zero for an office
+	custodian record.KeyID        // that reports, with its own key; zero for an office
+	refused   record.RefusalEntry // what is known of a refusal that becomes an entry
+	bad       int                 // position of the record that stands against it; -1: none
 }
 
 // judge applies every rule. The act is nil when there is nothing to carry out:
@@ -104,7 +106,7 @@ func (m Machine) judge(v View, h Header, raw []byte) (*act, Result, error) {
 	}
 	a := &act{
 		view: v, header: h, today: record.LedgerDay(max(h.Time, head.Time)),
-		tx: tx, bodyHash: tx.BodyHash(), first: record.Index(head.Size),
+		tx: tx, bodyHash: tx.BodyHash(), first: record.Index(head.Size), bad: -1,
 	}
 	known := false
 	if a.key, known, err = KeyOf(v, tx.KeyID); err != nil {

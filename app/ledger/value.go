@@ -216,6 +216,13 @@ func (r *valueReader) keyID() (id record.KeyID) {
 	return id
 }
 
+func (r *valueReader) hash() (h [32]byte) {
+	b := r.bytes()
+	r.wrong = r.wrong || len(b) != len(h)
+	copy(h[:], b)
+	return h
+}
+
 func (r *valueReader) fact() record.Fact {
 	f, err := record.ParseFact(r.bytes())
 	r.wrong = r.wrong || err != nil

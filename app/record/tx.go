@@ -152,6 +152,15 @@ func (t *Tx) parseBody() error {
 	return nil
 }
 
+// ParseBody reads the body of a transaction and gives its message.
+func ParseBody(body []byte) (Message, error) {
+	tx := Tx{Body: body}
+	if err := tx.parseBody(); err != nil {
+		return nil, fmt.Errorf("transaction body: %w", err)
+	}
+	return tx.Message, nil
+}
+
 // newMessage gives an empty message for a field of the oneof, nil for an unknown one.
 func newMessage(n protowire.Number) Message {
 	switch n {

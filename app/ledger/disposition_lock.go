@@ -1,0 +1,283 @@
+package ledger
+
+import (
+	"slices"
+
+	"github.com/muniment/muniment/app/record"
+	"github.com/muniment/muniment/app/retention"
+)
+
+// lockers are the roles of those who may make a disposition final.
+var lockers = [...]record.Role{record.RoleIT, record.RoleOperator}
+
+// demand is what the records of a disposition ask for, all together.
+type demand struct {
+	roles   []record.Role // whose approval is needed, ascending
+	days    uint32        // between the last approval and the lock
+	heights uint32        // likewise
+	notices []Notice      // to the persons concerned
+	offices []record.Code // that placed or released a hold on a record since the proposal
+	express bool          // the administrator's own approval, for the age of a record
+}
+
+// lock judges the step that makes a disposition final. Everything is judged
+// again, by the facts of this very moment.
+func (a *act) lock(m *record.LockDisposition) (Code, error) {
+	d, code, err := a.openDisposition(m.Disposition)
+	switch {
+	case err != nil || code != OK:
+		return code, err
+	case !hasRole(a.office, lockers[:]...):
+		return CodeWrongRole, nil
+	case m.Hash != d.Hash:
+		return CodeWrongHash, nil
+	case a.office.Code == d.Office:
+		return CodeSameOffice, nil
+	}
+	if code, err := a.freeze(); err != nil || code != OK {
+		return code, err
+	}
+	items, need, code, err := a.judgeItems(m.Disposition, d)
+	if err != nil || code != OK {
+		return code, err
+	}
+	approvals, code, err := a.judgeApprovals(d, need)
+	if err != nil || code != OK {
+		return code, err
+	}
+	if code := a.judgeNotices(d, need); code != OK {
+		return code, nil
+	}
+	return OK, a.makeFinal(m.Disposition, d, items, approvals, len(need.notices) > 0)
+}
+
+// judgeItems judges every record of a disposition again.
+func (a *act) judgeItems(at record.Index, d Disposition) ([]Item, demand, Code, error) {
+	records, err := RecordsOf(a.view, d)
+	if err != nil {
+		return nil, demand{}, 0, err
+	}
+	reader := newItemReader(a.view, a.today)
+	items, need := make([]Item, len(records)), demand{}
+	for n, i := range records {
+		it, _, err := reader.item(i)
+		if err != nil {
+			return nil, demand{}, 0, err
+		}
+		if code := disposable(it, d.Action, len(records)); code != OK {
+			return nil, demand{}, a.refuseRecord(code, n, i, it), nil
+		}
+		touched, err := reader.touchedSince(it, at)
+		if err != nil {
+			return nil, demand{}, 0, err
+		}
+		need.add(it, touched)
+		items[n] = it
+	}
+	return items, need, OK, nil
+}
+
+// add joins what one record asks for.
+func (n *demand) add(it Item, touched []record.Code) {
+	for _, role := range it.Approvals() {
+		if i, known := slices.BinarySearch(n.roles, role); !known {
+			n.roles = slices.Insert(n.roles, i, role)
+		}
+	}
+	for _, rule := range it.Rules {
+		n.days, n.heights = max(n.days, rule.NoticeDays), max(n.heights, rule.NoticeHeights)
+	}
+	for _, notice := range it.Notices {
+		if !slices.Contains(n.notices, notice) {
+			n.notices = append(n.notices, notice)
+		}
+	}
+	n.express = n.express || it.OneByOne
+	for _, office := range touched {
+		if !slices.Contains(n.offices, office) {
+			n.offices = append(n.offices, office)
+		}
+	}
+}
+
+// touchedSince lists the offices that placed or released a hold on a record
+// after an entry: they have no other part in the disposition that it opened.
+func (r *itemReader) touchedSince(it Item, at record.Index) ([]record.Code, error) {
+	holds, err := r.holds.on(it.Index, it.Anchor, it.Lifecycle)
+	if err != nil {
+		return nil, err
+	}
+	var offices []record.Code
+	for _, h := range holds {
+		if h.Since > at {
+			offices = append(offices, h.Office)
+		}
+		if h.Released > at {
+			offices = append(offices, h.By)
+		}
+	}
+	return offices, nil
+}
+
+// judgeApprovals finds the approvals that count, and tells whether they suffice
+// and are old enough. A standing authorization stands for all but what the age
+// of a record asks for.
+func (a *act) judgeApprovals(d Disposition, need demand) ([]Authorization, Code, error) {
+	if slices.Contains(need.offices, d.Office) || slices.Contains(need.offices, a.office.Code) {
+		return nil, CodeSameOffice, nil
+	}
+	var good []Authorization
+	var offices []record.Office
+	for _, x := range d.Approvals {
+		counts, err := a.counts(x)
+		if err != nil {
+			return nil, 0, err
+		}
+		if !counts {
+			continue
+		}
+		if x.Office == a.office.Code || slices.Contains(need.offices, x.Office) {
+			return nil, CodeSameOffice, nil
+		}
+		office, _, err := OfficeOf(a.view, x.Office)
+		if err != nil {
+			return nil, 0, err
+		}
+		good, offices = append(good, x), append(offices, office)
+	}
+	roles, day, height := need.roles, d.Day, d.Height
+	if d.Standing != 0 {
+		covers, err := a.standingCovers(d.Standing, d.Office, d.Series)
+		if err != nil {
+			return nil, 0, err
+		}
+		if covers {
+			if roles = nil; need.express {
+				roles = []record.Role{record.RoleStateRecords}
+			}
+		}
+	}
+	if !covered(roles, offices) {
+		return nil, CodeMissingApproval, nil
+	}
+	for _, x := range good {
+		day, height = max(day, x.Day), max(height, x.Height)
+	}
+	if int64(a.today)-int64(day) < int64(need.days) || a.header.Height-height < int64(need.heights) {
+		return nil, CodeNoticePeriod, nil
+	}
+	return good, OK, nil
+}
+
+// judgeNotices tells whether the persons concerned were told long enough ago.
+func (a *act) judgeNotices(d Disposition, need demand) Code {
+	for _, n := range need.notices {
+		if d.Notice == 0 || retention.Add(d.NoticeDay, n.Count, n.Unit) >= a.today {
+			return CodeNoticeMissing
+		}
+	}
+	return OK
+}
+
+// makeFinal writes the lock: an entry, one for each record that says why it
+// could be locked, and who has to report.
+func (a *act) makeFinal(at record.Index, d Disposition, items []Item, approvals []Authorization, noticed bool) error {
+	e := record.LockEntry{Office: a.office.Code, Disposition: at, Day: a.today, Standing: d.Standing, Count: int64(len(items))}
+	for _, x := range approvals {
+		e.Authorizations = append(e.Authorizations, x.Entry)
+	}
+	slices.Sort(e.Authorizations)
+	if noticed {
+		e.Notice = d.Notice
+	}
+	d.Lock, d.Status = a.add(e), DispositionLocked
+	reader := newItemReader(a.view, a.today)
+	for _, it := range items {
+		entry, err := reader.itemEntry(at, d.Action, it)
+		if err != nil {
+			return err
+		}
+		a.add(entry)
+		it.Lifecycle.Disposition = at
+		a.set(StateKeyLifecycle(it.Index), lifecycleValue(it.Lifecycle))
+	}
+	var err error
+	if d.Reports, err = a.reportsDue(d, items); err != nil {
+		return err
+	}
+	if len(d.Reports) == 0 {
+		d.Status = DispositionComplete
+	} else if err := a.setLocks(func(locks []record.Index) []record.Index { return append(locks, at) }); err != nil {
+		return err
+	}
+	a.setDisposition(at, d)
+	return nil
+}
+
+// itemEntry says by which entries a record could be locked.
+func (r *itemReader) itemEntry(at record.Index, action record.Action, it Item) (record.ItemEntry, error) {
+	e := record.ItemEntry{Disposition: at, Record: it.Index, Audit: it.Audit.Entry}
+	if action == record.ActionDestroy {
+		e.Due = it.Verdict.Due
+	}
+	for _, rule := range it.Rules {
+		e.Rules = append(e.Rules, rule.Stated)
+	}
+	slices.Sort(e.Rules)
+	e.Rules = slices.Compact(e.Rules)
+	var err error
+	e.Facts, err = r.cited(it.Lifecycle)
+	return e, err
+}
+
+// reportsDue lists who has to report on the records of a disposition: the
+// custodians of each, the department where it keeps them itself, and the office
+// that takes custody over. A designation as permanent leaves nothing to report.
+func (a *act) reportsDue(d Disposition, items []Item) ([]Report, error) {
+	if d.Action == record.ActionPermanent {
+		return nil, nil
+	}
+	var offices []record.Code
+	var sets []record.Code
+	for _, it := range items {
+		if it.Anchor.Custody == "" {
+			offices = append(offices, d.Office)
+		} else if !slices.Contains(sets, it.Anchor.Custody) {
+			sets = append(sets, it.Anchor.Custody)
+		}
+	}
+	if d.To != "" {
+		offices = append(offices, d.To)
+	}
+	slices.Sort(offices)
+	var due []Report
+	for _, office := range slices.Compact(offices) {
+		due = append(due, Report{Office: office})
+	}
+	var custodians []record.KeyID
+	for _, code := range sets {
+		set, _, err := CustodianSetOf(a.view, code)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range set.Custodians {
+			custodians = withKeyID(custodians, id)
+		}
+	}
+	for _, id := range custodians {
+		due = append(due, Report{Custodian: id})
+	}
+	return due, nil
+}
+
+// setLocks changes the list of locked dispositions that wait for reports.
+func (a *act) setLocks(change func([]record.Index) []record.Index) error {
+	locks, err := LocksOf(a.view)
+	if err != nil {
+		return err
+	}
+	locks = change(slices.Clone(locks))
+	slices.Sort(locks)
+	a.set(StateKeyLocks(), locksValue(locks))
+	return nil
+}

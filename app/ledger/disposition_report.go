@@ -1,0 +1,101 @@
+package ledger
+
+import (
+	"slices"
+
+	"github.com/muniment/muniment/app/record"
+)
+
+// signedByCustodian tells whether a report is signed with a custodian's key,
+// which belongs to no office, and notes it.
+func (a *act) signedByCustodian() (bool, error) {
+	if _, reports := a.tx.Message.(*record.ReportErasure); !reports {
+		return false, nil
+	}
+	nodes, err := Nodes(a.view)
+	if err != nil {
+		return false, err
+	}
+	for _, n := range nodes {
+		if n.CustodianKey == [32]byte{} || record.KeyIDOf(n.CustodianKey[:]) != a.tx.KeyID {
+			continue
+		}
+		a.custodian = a.tx.KeyID
+		a.key = KeyState{Key: record.Key{Use: record.UseSigning, PublicKey: n.CustodianKey, Status: record.StatusActive}}
+		return true, nil
+	}
+	return false, nil
+}
+
+// report judges what one of those who must report says it did.
+func (a *act) report(m *record.ReportErasure) (Code, error) {
+	d, known, err := DispositionOf(a.view, m.Disposition)
+	switch {
+	case err != nil:
+		return 0, err
+	case !known:
+		return CodeUnknownDisposition, nil
+	case d.Lock == 0:
+		return CodeNotLocked, nil
+	}
+	n := slices.IndexFunc(d.Reports, func(r Report) bool {
+		return r.Office == a.office.Code && r.Custodian == a.custodian
+	})
+	switch {
+	case n < 0:
+		return CodeNoReportDue, nil
+	case d.Reports[n].Entry != 0:
+		return CodeAlreadyReported, nil
+	}
+	preserved, code, err := a.preserved(m, d)
+	if err != nil || code != OK {
+		return code, err
+	}
+	d.Reports = slices.Clone(d.Reports)
+	d.Reports[n].Entry = a.add(record.ReportEntry{
+		Office: a.office.Code, Custodian: a.custodian, Disposition: m.Disposition, Outcome: m.Outcome, Preserved: int64(len(preserved)),
+	})
+	for _, i := range preserved {
+		if err := a.unlock(i, m.Disposition); err != nil {
+			return 0, err
+		}
+	}
+	if !slices.ContainsFunc(d.Reports, func(r Report) bool { return r.Entry == 0 }) {
+		d.Status = DispositionComplete
+		err = a.setLocks(func(locks []record.Index) []record.Index {
+			return slices.DeleteFunc(locks, func(i record.Index) bool { return i == m.Disposition })
+		})
+	}
+	a.setDisposition(m.Disposition, d)
+	return OK, err
+}
+
+// preserved lists the records of a disposition that a report says were preserved.
+func (a *act) preserved(m *record.ReportErasure, d Disposition) ([]record.Index, Code, error) {
+	if m.Outcome == record.OutcomeDone && len(m.Preserved) == 0 {
+		return nil, OK, nil
+	}
+	records, err := RecordsOf(a.view, d)
+	if err != nil || m.Outcome == record.OutcomePreserved {
+		return records, OK, err
+	}
+	for n, i := range m.Preserved {
+		if _, ours := slices.BinarySearch(records, i); !ours {
+			a.bad = n
+			return nil, CodeUnknownRecord, nil
+		}
+	}
+	return m.Preserved, OK, nil
+}
+
+// unlock takes a record that was preserved out of the disposition under which it
+// was locked: it lives on, under its holds and its rule.
+func (a *act) unlock(i, disposition record.Index) error {
+	l, _, err := LifecycleOf(a.view, i)
+	if err != nil || l.Disposition != disposition {
+		return err
+	}
+	l.Disposition = 0
+	a.set(StateKeyLifecycle(i), lifecycleValue(l))
+	return nil
+}
