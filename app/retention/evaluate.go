@@ -64,11 +64,21 @@ const (
 type end struct {
 	sure    sure
 	due     Day      // if known: the first day after the period
-	gap     gap      // if open because of this very term
-	missing []string // if open
+	gap     gap      // if open for one reason
+	within  bool     // that reason lies with a part, whose line tells it
+	missing []string // if open for several reasons
 }
 
-func openFor(g gap) end { return end{sure: open, gap: g, missing: []string{g.what}} }
+func openFor(g gap) end { return end{sure: open, gap: g} }
+
+// lacks lists what is missing. It is put off until somebody asks: most ends
+// that are open are not the one that decides.
+func (e end) lacks() []string {
+	if e.gap != (gap{}) {
+		return []string{e.gap.what}
+	}
+	return e.missing
+}
 
 // lastDay is the end of a period that includes d.
 func lastDay(d Day) end { return end{due: d + 1} }
@@ -76,7 +86,7 @@ func lastDay(d Day) end { return end{due: d + 1} }
 func (j *judgement) verdict(r *Rule, f *Facts) Verdict {
 	e := j.term(r, f, 0, 0)
 	v := Verdict{
-		Status: j.status(e), Missing: e.missing,
+		Status: j.status(e), Missing: e.lacks(),
 		Review: j.review, NoticeCount: j.notice.count, NoticeUnit: j.notice.unit, Why: j.why,
 	}
 	if e.sure == known {
@@ -130,7 +140,7 @@ func (j *judgement) end(r *Rule, f *Facts, depth, follows int) end {
 			return openFor(missing)
 		}
 		e := j.term(&rule, facts, depth+1, follows+1)
-		e.gap = gap{}
+		e.within = true
 		return e
 	}
 	return openFor(gapReadable)
@@ -163,7 +173,7 @@ func (j *judgement) parts(r *Rule, f *Facts, depth, follows int) end {
 	var all end
 	for i := range r.Rules {
 		e := j.term(&r.Rules[i], f, depth+1, follows)
-		e.gap = gap{}
+		e.within = true
 		switch {
 		case i == 0:
 			all = e
@@ -183,7 +193,7 @@ func (j *judgement) parts(r *Rule, f *Facts, depth, follows int) end {
 func laterOf(a, b end) end {
 	switch {
 	case a.sure == open && b.sure == open:
-		return end{sure: open, missing: union(a.missing, b.missing)}
+		return end{sure: open, missing: union(a.lacks(), b.lacks())}
 	case b.sure > a.sure, b.sure == a.sure && b.due > a.due:
 		return b
 	}
@@ -194,7 +204,7 @@ func laterOf(a, b end) end {
 func earlierOf(a, b end) end {
 	switch {
 	case a.sure == open && b.sure == open:
-		return end{sure: open, missing: union(a.missing, b.missing)}
+		return end{sure: open, missing: union(a.lacks(), b.lacks())}
 	case b.sure < a.sure, b.sure == a.sure && b.due < a.due:
 		return b
 	}

@@ -66,7 +66,7 @@ func (j *judgement) outcome(r *Rule, e end) string {
 	switch {
 	case e.sure == never:
 		return "kept for good"
-	case e.sure == open && e.gap != gap{}:
+	case e.sure == open && !e.within && e.gap != gap{}:
 		return e.gap.String()
 	case e.sure == open && r.Kind == Later:
 		return "kept until each of them has ended"
