@@ -143,7 +143,7 @@ func (f field) bound(i *Index, hash *[32]byte) error {
 // named wants the index of an entry that can be meant.
 func named(i Index) error {
 	if i <= 0 {
-		return malformed("message names no entry")
+		return malformed("the entry that is meant is not named")
 	}
 	return nil
 }

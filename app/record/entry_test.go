@@ -22,7 +22,7 @@ func sampleEntries(t testing.TB) []Entry {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return []Entry{
+	return append(sampleRetentionEntries(),
 		GenesisEntry{Network: fill[Network](1), ChainID: "muniment-demo-1", Origin: "records.example.org/demo", Time: 1_900_000_000_000_000_000},
 		FactEntry{Fact: fact},
 		BlockEntry{Height: 7, Time: 1_900_000_000_000_000_001, First: 31, StateRoot: fill[[32]byte](2)},
@@ -37,7 +37,7 @@ func sampleEntries(t testing.TB) []Entry {
 		ProposalEntry{Office: "CLERK", FactHash: fill[[32]byte](8)},
 		ApprovalEntry{Office: "CIO", Proposal: 12, FactHash: fill[[32]byte](8)},
 		SuspensionEntry{Office: "CIO", KeyID: fill[KeyID](9), SinceHeight: 4},
-	}
+	)
 }
 
 func TestEntriesRoundTrip(t *testing.T) {
@@ -149,7 +149,8 @@ func TestEntriesOfBadFormAreRefused(t *testing.T) {
 		"null body":                   raw(1, 4, office, make([]byte, 64), office, make([]byte, 16), 1, 1, nil),
 		"office in lower case":        raw(1, 48, "clerk", office),
 		"float day":                   raw(1, 16, "A", "B", "", office, 1.5, 0),
-		"unknown flag":                raw(1, 16, "A", "B", "", office, 1, 2),
+		"unknown flag":                raw(1, 16, "A", "B", "", office, 1, 4),
+		"undated batch":               raw(1, 16, "A", "B", "", office, 0, 3),
 		"number in two bytes":         append([]byte{0x86, 0x18}, raw(1, 3, 1, 1, 1, office)[1:]...),
 		"indefinite array":            {0x9f, 0x01, 0x03, 0xff},
 		"supersedes itself":           raw(1, 17, "A", 5, 5),
