@@ -84,6 +84,71 @@ func (Purpose) EnumDescriptor() ([]byte, []int) {
 	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{0}
 }
 
+// Standing is what stands first between a record and its disposition.
+type Standing int32
+
+const (
+	Standing_STANDING_UNSPECIFIED Standing = 0
+	Standing_STANDING_LOCKED      Standing = 1 // under a disposition that is final
+	Standing_STANDING_HELD        Standing = 2 // a hold stands
+	Standing_STANDING_NO_RULE     Standing = 3 // no rule is in force
+	Standing_STANDING_PERMANENT   Standing = 4 // the rule keeps it for good
+	Standing_STANDING_WAITING     Standing = 5 // facts are missing
+	Standing_STANDING_NOT_YET     Standing = 6 // the period ends on a known day
+	Standing_STANDING_DUE         Standing = 7 // disposition may be asked
+)
+
+// Enum value maps for Standing.
+var (
+	Standing_name = map[int32]string{
+		0: "STANDING_UNSPECIFIED",
+		1: "STANDING_LOCKED",
+		2: "STANDING_HELD",
+		3: "STANDING_NO_RULE",
+		4: "STANDING_PERMANENT",
+		5: "STANDING_WAITING",
+		6: "STANDING_NOT_YET",
+		7: "STANDING_DUE",
+	}
+	Standing_value = map[string]int32{
+		"STANDING_UNSPECIFIED": 0,
+		"STANDING_LOCKED":      1,
+		"STANDING_HELD":        2,
+		"STANDING_NO_RULE":     3,
+		"STANDING_PERMANENT":   4,
+		"STANDING_WAITING":     5,
+		"STANDING_NOT_YET":     6,
+		"STANDING_DUE":         7,
+	}
+)
+
+func (x Standing) Enum() *Standing {
+	p := new(Standing)
+	*p = x
+	return p
+}
+
+func (x Standing) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Standing) Descriptor() protoreflect.EnumDescriptor {
+	return file_muniment_api_v1_api_proto_enumTypes[1].Descriptor()
+}
+
+func (Standing) Type() protoreflect.EnumType {
+	return &file_muniment_api_v1_api_proto_enumTypes[1]
+}
+
+func (x Standing) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Standing.Descriptor instead.
+func (Standing) EnumDescriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{1}
+}
+
 // RecordRef names a record by its entry index or its commitment.
 type RecordRef struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2117,6 +2182,7 @@ type RegistryResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Facts         [][]byte               `protobuf:"bytes,1,rep,name=facts,proto3" json:"facts,omitempty"` // canonical muniment.ledger.v1.Fact as they stand now
 	Proposals     []*OpenProposal        `protobuf:"bytes,2,rep,name=proposals,proto3" json:"proposals,omitempty"`
+	Indexes       []uint64               `protobuf:"varint,3,rep,packed,name=indexes,proto3" json:"indexes,omitempty"` // of the fact entries, in the order of facts
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2161,6 +2227,13 @@ func (x *RegistryResponse) GetFacts() [][]byte {
 func (x *RegistryResponse) GetProposals() []*OpenProposal {
 	if x != nil {
 		return x.Proposals
+	}
+	return nil
+}
+
+func (x *RegistryResponse) GetIndexes() []uint64 {
+	if x != nil {
+		return x.Indexes
 	}
 	return nil
 }
@@ -2249,6 +2322,1471 @@ func (x *OpenProposal) GetLastDay() uint32 {
 	return 0
 }
 
+type DueRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Department    string                 `protobuf:"bytes,1,opt,name=department,proto3" json:"department,omitempty"`                                     // empty: every department
+	Series        string                 `protobuf:"bytes,2,opt,name=series,proto3" json:"series,omitempty"`                                             // empty: every series
+	Standings     []Standing             `protobuf:"varint,3,rep,packed,name=standings,proto3,enum=muniment.api.v1.Standing" json:"standings,omitempty"` // that are listed; empty: every standing; totals count all
+	Dated         bool                   `protobuf:"varint,4,opt,name=dated,proto3" json:"dated,omitempty"`                                              // from_day and to_day bound the days of the records
+	FromDay       int32                  `protobuf:"zigzag32,5,opt,name=from_day,json=fromDay,proto3" json:"from_day,omitempty"`
+	ToDay         int32                  `protobuf:"zigzag32,6,opt,name=to_day,json=toDay,proto3" json:"to_day,omitempty"`
+	Records       []uint64               `protobuf:"varint,7,rep,packed,name=records,proto3" json:"records,omitempty"` // these alone, ascending, at most 4,096: a dry run
+	Limit         uint32                 `protobuf:"varint,8,opt,name=limit,proto3" json:"limit,omitempty"`            // at most this many items are listed; 0: all
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DueRequest) Reset() {
+	*x = DueRequest{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DueRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DueRequest) ProtoMessage() {}
+
+func (x *DueRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DueRequest.ProtoReflect.Descriptor instead.
+func (*DueRequest) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *DueRequest) GetDepartment() string {
+	if x != nil {
+		return x.Department
+	}
+	return ""
+}
+
+func (x *DueRequest) GetSeries() string {
+	if x != nil {
+		return x.Series
+	}
+	return ""
+}
+
+func (x *DueRequest) GetStandings() []Standing {
+	if x != nil {
+		return x.Standings
+	}
+	return nil
+}
+
+func (x *DueRequest) GetDated() bool {
+	if x != nil {
+		return x.Dated
+	}
+	return false
+}
+
+func (x *DueRequest) GetFromDay() int32 {
+	if x != nil {
+		return x.FromDay
+	}
+	return 0
+}
+
+func (x *DueRequest) GetToDay() int32 {
+	if x != nil {
+		return x.ToDay
+	}
+	return 0
+}
+
+func (x *DueRequest) GetRecords() []uint64 {
+	if x != nil {
+		return x.Records
+	}
+	return nil
+}
+
+func (x *DueRequest) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+// DueResponse carries up to 1,000 items; the last message carries the totals.
+type DueResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Items         []*DueItem             `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
+	Totals        *DueTotals             `protobuf:"bytes,2,opt,name=totals,proto3" json:"totals,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DueResponse) Reset() {
+	*x = DueResponse{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DueResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DueResponse) ProtoMessage() {}
+
+func (x *DueResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DueResponse.ProtoReflect.Descriptor instead.
+func (*DueResponse) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *DueResponse) GetItems() []*DueItem {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+func (x *DueResponse) GetTotals() *DueTotals {
+	if x != nil {
+		return x.Totals
+	}
+	return nil
+}
+
+type DueItem struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Index         uint64                 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	Department    string                 `protobuf:"bytes,2,opt,name=department,proto3" json:"department,omitempty"`
+	Series        string                 `protobuf:"bytes,3,opt,name=series,proto3" json:"series,omitempty"`
+	Custody       string                 `protobuf:"bytes,4,opt,name=custody,proto3" json:"custody,omitempty"`
+	Day           int32                  `protobuf:"zigzag32,5,opt,name=day,proto3" json:"day,omitempty"`
+	Undated       bool                   `protobuf:"varint,6,opt,name=undated,proto3" json:"undated,omitempty"`
+	Standing      Standing               `protobuf:"varint,7,opt,name=standing,proto3,enum=muniment.api.v1.Standing" json:"standing,omitempty"`
+	DueDay        int32                  `protobuf:"zigzag32,8,opt,name=due_day,json=dueDay,proto3" json:"due_day,omitempty"`        // first day on which disposition may be asked; with known
+	Known         bool                   `protobuf:"varint,9,opt,name=known,proto3" json:"known,omitempty"`                          // due_day is known
+	Missing       []string               `protobuf:"bytes,10,rep,name=missing,proto3" json:"missing,omitempty"`                      // facts that are missing, in words
+	Holds         []uint64               `protobuf:"varint,11,rep,packed,name=holds,proto3" json:"holds,omitempty"`                  // that stand
+	Disposition   uint64                 `protobuf:"varint,12,opt,name=disposition,proto3" json:"disposition,omitempty"`             // under which it is locked
+	OneByOne      bool                   `protobuf:"varint,13,opt,name=one_by_one,json=oneByOne,proto3" json:"one_by_one,omitempty"` // dated before 1900 or undated: disposed of alone
+	Approvals     []string               `protobuf:"bytes,14,rep,name=approvals,proto3" json:"approvals,omitempty"`                  // roles that must approve besides the department
+	Unknown       bool                   `protobuf:"varint,15,opt,name=unknown,proto3" json:"unknown,omitempty"`                     // of a dry run: no record has this index
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DueItem) Reset() {
+	*x = DueItem{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DueItem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DueItem) ProtoMessage() {}
+
+func (x *DueItem) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DueItem.ProtoReflect.Descriptor instead.
+func (*DueItem) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *DueItem) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *DueItem) GetDepartment() string {
+	if x != nil {
+		return x.Department
+	}
+	return ""
+}
+
+func (x *DueItem) GetSeries() string {
+	if x != nil {
+		return x.Series
+	}
+	return ""
+}
+
+func (x *DueItem) GetCustody() string {
+	if x != nil {
+		return x.Custody
+	}
+	return ""
+}
+
+func (x *DueItem) GetDay() int32 {
+	if x != nil {
+		return x.Day
+	}
+	return 0
+}
+
+func (x *DueItem) GetUndated() bool {
+	if x != nil {
+		return x.Undated
+	}
+	return false
+}
+
+func (x *DueItem) GetStanding() Standing {
+	if x != nil {
+		return x.Standing
+	}
+	return Standing_STANDING_UNSPECIFIED
+}
+
+func (x *DueItem) GetDueDay() int32 {
+	if x != nil {
+		return x.DueDay
+	}
+	return 0
+}
+
+func (x *DueItem) GetKnown() bool {
+	if x != nil {
+		return x.Known
+	}
+	return false
+}
+
+func (x *DueItem) GetMissing() []string {
+	if x != nil {
+		return x.Missing
+	}
+	return nil
+}
+
+func (x *DueItem) GetHolds() []uint64 {
+	if x != nil {
+		return x.Holds
+	}
+	return nil
+}
+
+func (x *DueItem) GetDisposition() uint64 {
+	if x != nil {
+		return x.Disposition
+	}
+	return 0
+}
+
+func (x *DueItem) GetOneByOne() bool {
+	if x != nil {
+		return x.OneByOne
+	}
+	return false
+}
+
+func (x *DueItem) GetApprovals() []string {
+	if x != nil {
+		return x.Approvals
+	}
+	return nil
+}
+
+func (x *DueItem) GetUnknown() bool {
+	if x != nil {
+		return x.Unknown
+	}
+	return false
+}
+
+type DueTotals struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Records       uint64                 `protobuf:"varint,1,opt,name=records,proto3" json:"records,omitempty"`
+	Standings     []*StandingTotal       `protobuf:"bytes,2,rep,name=standings,proto3" json:"standings,omitempty"`                     // those that occur, ascending
+	LedgerDay     int32                  `protobuf:"zigzag32,3,opt,name=ledger_day,json=ledgerDay,proto3" json:"ledger_day,omitempty"` // by which was judged
+	LogSize       uint64                 `protobuf:"varint,4,opt,name=log_size,json=logSize,proto3" json:"log_size,omitempty"`         // likewise
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DueTotals) Reset() {
+	*x = DueTotals{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DueTotals) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DueTotals) ProtoMessage() {}
+
+func (x *DueTotals) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DueTotals.ProtoReflect.Descriptor instead.
+func (*DueTotals) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *DueTotals) GetRecords() uint64 {
+	if x != nil {
+		return x.Records
+	}
+	return 0
+}
+
+func (x *DueTotals) GetStandings() []*StandingTotal {
+	if x != nil {
+		return x.Standings
+	}
+	return nil
+}
+
+func (x *DueTotals) GetLedgerDay() int32 {
+	if x != nil {
+		return x.LedgerDay
+	}
+	return 0
+}
+
+func (x *DueTotals) GetLogSize() uint64 {
+	if x != nil {
+		return x.LogSize
+	}
+	return 0
+}
+
+type StandingTotal struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Standing      Standing               `protobuf:"varint,1,opt,name=standing,proto3,enum=muniment.api.v1.Standing" json:"standing,omitempty"`
+	Records       uint64                 `protobuf:"varint,2,opt,name=records,proto3" json:"records,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StandingTotal) Reset() {
+	*x = StandingTotal{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StandingTotal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StandingTotal) ProtoMessage() {}
+
+func (x *StandingTotal) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StandingTotal.ProtoReflect.Descriptor instead.
+func (*StandingTotal) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *StandingTotal) GetStanding() Standing {
+	if x != nil {
+		return x.Standing
+	}
+	return Standing_STANDING_UNSPECIFIED
+}
+
+func (x *StandingTotal) GetRecords() uint64 {
+	if x != nil {
+		return x.Records
+	}
+	return 0
+}
+
+type WhyRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Record        *RecordRef             `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
+	Department    string                 `protobuf:"bytes,2,opt,name=department,proto3" json:"department,omitempty"` // of a record named by commitment; empty: the caller's office
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WhyRequest) Reset() {
+	*x = WhyRequest{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WhyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WhyRequest) ProtoMessage() {}
+
+func (x *WhyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WhyRequest.ProtoReflect.Descriptor instead.
+func (*WhyRequest) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *WhyRequest) GetRecord() *RecordRef {
+	if x != nil {
+		return x.Record
+	}
+	return nil
+}
+
+func (x *WhyRequest) GetDepartment() string {
+	if x != nil {
+		return x.Department
+	}
+	return ""
+}
+
+type WhyResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Item          *DueItem               `protobuf:"bytes,1,opt,name=item,proto3" json:"item,omitempty"`
+	Lines         []string               `protobuf:"bytes,2,rep,name=lines,proto3" json:"lines,omitempty"` // the explanation, indented by two spaces for each depth
+	Holds         []*HoldInfo            `protobuf:"bytes,3,rep,name=holds,proto3" json:"holds,omitempty"` // that stand on the record
+	Rules         []*RuleInfo            `protobuf:"bytes,4,rep,name=rules,proto3" json:"rules,omitempty"` // that bind it
+	LedgerDay     int32                  `protobuf:"zigzag32,5,opt,name=ledger_day,json=ledgerDay,proto3" json:"ledger_day,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WhyResponse) Reset() {
+	*x = WhyResponse{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WhyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WhyResponse) ProtoMessage() {}
+
+func (x *WhyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WhyResponse.ProtoReflect.Descriptor instead.
+func (*WhyResponse) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *WhyResponse) GetItem() *DueItem {
+	if x != nil {
+		return x.Item
+	}
+	return nil
+}
+
+func (x *WhyResponse) GetLines() []string {
+	if x != nil {
+		return x.Lines
+	}
+	return nil
+}
+
+func (x *WhyResponse) GetHolds() []*HoldInfo {
+	if x != nil {
+		return x.Holds
+	}
+	return nil
+}
+
+func (x *WhyResponse) GetRules() []*RuleInfo {
+	if x != nil {
+		return x.Rules
+	}
+	return nil
+}
+
+func (x *WhyResponse) GetLedgerDay() int32 {
+	if x != nil {
+		return x.LedgerDay
+	}
+	return 0
+}
+
+type RuleInfo struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Schedule      string                 `protobuf:"bytes,1,opt,name=schedule,proto3" json:"schedule,omitempty"`
+	Version       uint32                 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	Series        string                 `protobuf:"bytes,3,opt,name=series,proto3" json:"series,omitempty"`
+	Rule          string                 `protobuf:"bytes,4,opt,name=rule,proto3" json:"rule,omitempty"`        // in the language of docs/spec/retention.md
+	Stated        uint64                 `protobuf:"varint,5,opt,name=stated,proto3" json:"stated,omitempty"`   // fact entry
+	Adopted       uint64                 `protobuf:"varint,6,opt,name=adopted,proto3" json:"adopted,omitempty"` // fact entry
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RuleInfo) Reset() {
+	*x = RuleInfo{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RuleInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RuleInfo) ProtoMessage() {}
+
+func (x *RuleInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RuleInfo.ProtoReflect.Descriptor instead.
+func (*RuleInfo) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *RuleInfo) GetSchedule() string {
+	if x != nil {
+		return x.Schedule
+	}
+	return ""
+}
+
+func (x *RuleInfo) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *RuleInfo) GetSeries() string {
+	if x != nil {
+		return x.Series
+	}
+	return ""
+}
+
+func (x *RuleInfo) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *RuleInfo) GetStated() uint64 {
+	if x != nil {
+		return x.Stated
+	}
+	return 0
+}
+
+func (x *RuleInfo) GetAdopted() uint64 {
+	if x != nil {
+		return x.Adopted
+	}
+	return 0
+}
+
+type DispositionsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Department    string                 `protobuf:"bytes,1,opt,name=department,proto3" json:"department,omitempty"`    // empty: every department
+	Disposition   uint64                 `protobuf:"varint,2,opt,name=disposition,proto3" json:"disposition,omitempty"` // this one alone, with its records
+	Open          bool                   `protobuf:"varint,3,opt,name=open,proto3" json:"open,omitempty"`               // only those that are open, or locked and not complete
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DispositionsRequest) Reset() {
+	*x = DispositionsRequest{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DispositionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DispositionsRequest) ProtoMessage() {}
+
+func (x *DispositionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DispositionsRequest.ProtoReflect.Descriptor instead.
+func (*DispositionsRequest) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *DispositionsRequest) GetDepartment() string {
+	if x != nil {
+		return x.Department
+	}
+	return ""
+}
+
+func (x *DispositionsRequest) GetDisposition() uint64 {
+	if x != nil {
+		return x.Disposition
+	}
+	return 0
+}
+
+func (x *DispositionsRequest) GetOpen() bool {
+	if x != nil {
+		return x.Open
+	}
+	return false
+}
+
+type DispositionsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Dispositions  []*DispositionInfo     `protobuf:"bytes,1,rep,name=dispositions,proto3" json:"dispositions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DispositionsResponse) Reset() {
+	*x = DispositionsResponse{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DispositionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DispositionsResponse) ProtoMessage() {}
+
+func (x *DispositionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DispositionsResponse.ProtoReflect.Descriptor instead.
+func (*DispositionsResponse) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *DispositionsResponse) GetDispositions() []*DispositionInfo {
+	if x != nil {
+		return x.Dispositions
+	}
+	return nil
+}
+
+type DispositionInfo struct {
+	state                 protoimpl.MessageState `protogen:"open.v1"`
+	Index                 uint64                 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	Department            string                 `protobuf:"bytes,2,opt,name=department,proto3" json:"department,omitempty"`
+	Series                string                 `protobuf:"bytes,3,opt,name=series,proto3" json:"series,omitempty"`
+	Action                string                 `protobuf:"bytes,4,opt,name=action,proto3" json:"action,omitempty"` // "DESTROY", "TRANSFER" or "PERMANENT"
+	To                    string                 `protobuf:"bytes,5,opt,name=to,proto3" json:"to,omitempty"`
+	StandingAuthorization uint64                 `protobuf:"varint,6,opt,name=standing_authorization,json=standingAuthorization,proto3" json:"standing_authorization,omitempty"`
+	Hash                  []byte                 `protobuf:"bytes,7,opt,name=hash,proto3" json:"hash,omitempty"` // 32 bytes: what approvals and the lock bind
+	Count                 uint64                 `protobuf:"varint,8,opt,name=count,proto3" json:"count,omitempty"`
+	Day                   int32                  `protobuf:"zigzag32,9,opt,name=day,proto3" json:"day,omitempty"`     // ledger day of the proposal
+	Status                string                 `protobuf:"bytes,10,opt,name=status,proto3" json:"status,omitempty"` // "OPEN", "WITHDRAWN", "LOCKED" or "COMPLETE"
+	Approvals             []*ApprovalInfo        `protobuf:"bytes,11,rep,name=approvals,proto3" json:"approvals,omitempty"`
+	Notice                uint64                 `protobuf:"varint,12,opt,name=notice,proto3" json:"notice,omitempty"` // notice entry
+	NoticeDay             int32                  `protobuf:"zigzag32,13,opt,name=notice_day,json=noticeDay,proto3" json:"notice_day,omitempty"`
+	Lock                  uint64                 `protobuf:"varint,14,opt,name=lock,proto3" json:"lock,omitempty"` // lock entry
+	Reports               []*ReportInfo          `protobuf:"bytes,15,rep,name=reports,proto3" json:"reports,omitempty"`
+	Records               []uint64               `protobuf:"varint,16,rep,packed,name=records,proto3" json:"records,omitempty"` // of a disposition asked for alone
+	Roles                 []string               `protobuf:"bytes,17,rep,name=roles,proto3" json:"roles,omitempty"`             // whose approval it needs, of a disposition asked for alone
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
+}
+
+func (x *DispositionInfo) Reset() {
+	*x = DispositionInfo{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DispositionInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DispositionInfo) ProtoMessage() {}
+
+func (x *DispositionInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DispositionInfo.ProtoReflect.Descriptor instead.
+func (*DispositionInfo) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *DispositionInfo) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *DispositionInfo) GetDepartment() string {
+	if x != nil {
+		return x.Department
+	}
+	return ""
+}
+
+func (x *DispositionInfo) GetSeries() string {
+	if x != nil {
+		return x.Series
+	}
+	return ""
+}
+
+func (x *DispositionInfo) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *DispositionInfo) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *DispositionInfo) GetStandingAuthorization() uint64 {
+	if x != nil {
+		return x.StandingAuthorization
+	}
+	return 0
+}
+
+func (x *DispositionInfo) GetHash() []byte {
+	if x != nil {
+		return x.Hash
+	}
+	return nil
+}
+
+func (x *DispositionInfo) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *DispositionInfo) GetDay() int32 {
+	if x != nil {
+		return x.Day
+	}
+	return 0
+}
+
+func (x *DispositionInfo) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *DispositionInfo) GetApprovals() []*ApprovalInfo {
+	if x != nil {
+		return x.Approvals
+	}
+	return nil
+}
+
+func (x *DispositionInfo) GetNotice() uint64 {
+	if x != nil {
+		return x.Notice
+	}
+	return 0
+}
+
+func (x *DispositionInfo) GetNoticeDay() int32 {
+	if x != nil {
+		return x.NoticeDay
+	}
+	return 0
+}
+
+func (x *DispositionInfo) GetLock() uint64 {
+	if x != nil {
+		return x.Lock
+	}
+	return 0
+}
+
+func (x *DispositionInfo) GetReports() []*ReportInfo {
+	if x != nil {
+		return x.Reports
+	}
+	return nil
+}
+
+func (x *DispositionInfo) GetRecords() []uint64 {
+	if x != nil {
+		return x.Records
+	}
+	return nil
+}
+
+func (x *DispositionInfo) GetRoles() []string {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
+type ApprovalInfo struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Office        string                 `protobuf:"bytes,1,opt,name=office,proto3" json:"office,omitempty"`
+	Day           int32                  `protobuf:"zigzag32,2,opt,name=day,proto3" json:"day,omitempty"`
+	Entry         uint64                 `protobuf:"varint,3,opt,name=entry,proto3" json:"entry,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApprovalInfo) Reset() {
+	*x = ApprovalInfo{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApprovalInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApprovalInfo) ProtoMessage() {}
+
+func (x *ApprovalInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApprovalInfo.ProtoReflect.Descriptor instead.
+func (*ApprovalInfo) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *ApprovalInfo) GetOffice() string {
+	if x != nil {
+		return x.Office
+	}
+	return ""
+}
+
+func (x *ApprovalInfo) GetDay() int32 {
+	if x != nil {
+		return x.Day
+	}
+	return 0
+}
+
+func (x *ApprovalInfo) GetEntry() uint64 {
+	if x != nil {
+		return x.Entry
+	}
+	return 0
+}
+
+type ReportInfo struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Office        string                 `protobuf:"bytes,1,opt,name=office,proto3" json:"office,omitempty"`       // empty: a custodian
+	Custodian     []byte                 `protobuf:"bytes,2,opt,name=custodian,proto3" json:"custodian,omitempty"` // 32 bytes; empty: an office
+	Entry         uint64                 `protobuf:"varint,3,opt,name=entry,proto3" json:"entry,omitempty"`        // 0: it is due
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportInfo) Reset() {
+	*x = ReportInfo{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportInfo) ProtoMessage() {}
+
+func (x *ReportInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportInfo.ProtoReflect.Descriptor instead.
+func (*ReportInfo) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *ReportInfo) GetOffice() string {
+	if x != nil {
+		return x.Office
+	}
+	return ""
+}
+
+func (x *ReportInfo) GetCustodian() []byte {
+	if x != nil {
+		return x.Custodian
+	}
+	return nil
+}
+
+func (x *ReportInfo) GetEntry() uint64 {
+	if x != nil {
+		return x.Entry
+	}
+	return 0
+}
+
+type HoldsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Hold          uint64                 `protobuf:"varint,1,opt,name=hold,proto3" json:"hold,omitempty"`    // this one alone
+	Record        *RecordRef             `protobuf:"bytes,2,opt,name=record,proto3" json:"record,omitempty"` // those on this record alone, released ones too
+	All           bool                   `protobuf:"varint,3,opt,name=all,proto3" json:"all,omitempty"`      // released ones too
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HoldsRequest) Reset() {
+	*x = HoldsRequest{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HoldsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HoldsRequest) ProtoMessage() {}
+
+func (x *HoldsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HoldsRequest.ProtoReflect.Descriptor instead.
+func (*HoldsRequest) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *HoldsRequest) GetHold() uint64 {
+	if x != nil {
+		return x.Hold
+	}
+	return 0
+}
+
+func (x *HoldsRequest) GetRecord() *RecordRef {
+	if x != nil {
+		return x.Record
+	}
+	return nil
+}
+
+func (x *HoldsRequest) GetAll() bool {
+	if x != nil {
+		return x.All
+	}
+	return false
+}
+
+type HoldsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Holds         []*HoldInfo            `protobuf:"bytes,1,rep,name=holds,proto3" json:"holds,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HoldsResponse) Reset() {
+	*x = HoldsResponse{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HoldsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HoldsResponse) ProtoMessage() {}
+
+func (x *HoldsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HoldsResponse.ProtoReflect.Descriptor instead.
+func (*HoldsResponse) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *HoldsResponse) GetHolds() []*HoldInfo {
+	if x != nil {
+		return x.Holds
+	}
+	return nil
+}
+
+type HoldInfo struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Index         uint64                 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	Office        string                 `protobuf:"bytes,2,opt,name=office,proto3" json:"office,omitempty"`                                   // that placed it
+	Kind          string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`                                       // as "ANTICIPATED"
+	Matter        []byte                 `protobuf:"bytes,4,opt,name=matter,proto3" json:"matter,omitempty"`                                   // 32 bytes
+	Day           int32                  `protobuf:"zigzag32,5,opt,name=day,proto3" json:"day,omitempty"`                                      // ledger day on which it was placed
+	OpenIssues    []uint32               `protobuf:"varint,6,rep,packed,name=open_issues,json=openIssues,proto3" json:"open_issues,omitempty"` // 0 is the action itself
+	Scopes        []string               `protobuf:"bytes,7,rep,name=scopes,proto3" json:"scopes,omitempty"`                                   // in words
+	Released      uint64                 `protobuf:"varint,8,opt,name=released,proto3" json:"released,omitempty"`                              // release entry; 0: it stands
+	ReleasedBy    string                 `protobuf:"bytes,9,opt,name=released_by,json=releasedBy,proto3" json:"released_by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HoldInfo) Reset() {
+	*x = HoldInfo{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HoldInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HoldInfo) ProtoMessage() {}
+
+func (x *HoldInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HoldInfo.ProtoReflect.Descriptor instead.
+func (*HoldInfo) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *HoldInfo) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *HoldInfo) GetOffice() string {
+	if x != nil {
+		return x.Office
+	}
+	return ""
+}
+
+func (x *HoldInfo) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *HoldInfo) GetMatter() []byte {
+	if x != nil {
+		return x.Matter
+	}
+	return nil
+}
+
+func (x *HoldInfo) GetDay() int32 {
+	if x != nil {
+		return x.Day
+	}
+	return 0
+}
+
+func (x *HoldInfo) GetOpenIssues() []uint32 {
+	if x != nil {
+		return x.OpenIssues
+	}
+	return nil
+}
+
+func (x *HoldInfo) GetScopes() []string {
+	if x != nil {
+		return x.Scopes
+	}
+	return nil
+}
+
+func (x *HoldInfo) GetReleased() uint64 {
+	if x != nil {
+		return x.Released
+	}
+	return 0
+}
+
+func (x *HoldInfo) GetReleasedBy() string {
+	if x != nil {
+		return x.ReleasedBy
+	}
+	return ""
+}
+
+type ClockRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClockRequest) Reset() {
+	*x = ClockRequest{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClockRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClockRequest) ProtoMessage() {}
+
+func (x *ClockRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClockRequest.ProtoReflect.Descriptor instead.
+func (*ClockRequest) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{54}
+}
+
+type ClockResponse struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	LedgerDay      int32                  `protobuf:"zigzag32,1,opt,name=ledger_day,json=ledgerDay,proto3" json:"ledger_day,omitempty"`
+	Frozen         bool                   `protobuf:"varint,2,opt,name=frozen,proto3" json:"frozen,omitempty"`
+	Jump           uint64                 `protobuf:"varint,3,opt,name=jump,proto3" json:"jump,omitempty"` // jump entry that froze dispositions
+	AcknowledgedBy []string               `protobuf:"bytes,4,rep,name=acknowledged_by,json=acknowledgedBy,proto3" json:"acknowledged_by,omitempty"`
+	UntilTime      int64                  `protobuf:"varint,5,opt,name=until_time,json=untilTime,proto3" json:"until_time,omitempty"`       // Unix nanoseconds of block time before which the freeze cannot end
+	UntilHeight    uint64                 `protobuf:"varint,6,opt,name=until_height,json=untilHeight,proto3" json:"until_height,omitempty"` // likewise
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ClockResponse) Reset() {
+	*x = ClockResponse{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClockResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClockResponse) ProtoMessage() {}
+
+func (x *ClockResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClockResponse.ProtoReflect.Descriptor instead.
+func (*ClockResponse) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *ClockResponse) GetLedgerDay() int32 {
+	if x != nil {
+		return x.LedgerDay
+	}
+	return 0
+}
+
+func (x *ClockResponse) GetFrozen() bool {
+	if x != nil {
+		return x.Frozen
+	}
+	return false
+}
+
+func (x *ClockResponse) GetJump() uint64 {
+	if x != nil {
+		return x.Jump
+	}
+	return 0
+}
+
+func (x *ClockResponse) GetAcknowledgedBy() []string {
+	if x != nil {
+		return x.AcknowledgedBy
+	}
+	return nil
+}
+
+func (x *ClockResponse) GetUntilTime() int64 {
+	if x != nil {
+		return x.UntilTime
+	}
+	return 0
+}
+
+func (x *ClockResponse) GetUntilHeight() uint64 {
+	if x != nil {
+		return x.UntilHeight
+	}
+	return 0
+}
+
+type LegalityRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Record        *RecordRef             `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
+	Department    string                 `protobuf:"bytes,2,opt,name=department,proto3" json:"department,omitempty"` // of a record named by commitment; empty: the caller's office
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LegalityRequest) Reset() {
+	*x = LegalityRequest{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LegalityRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LegalityRequest) ProtoMessage() {}
+
+func (x *LegalityRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LegalityRequest.ProtoReflect.Descriptor instead.
+func (*LegalityRequest) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{56}
+}
+
+func (x *LegalityRequest) GetRecord() *RecordRef {
+	if x != nil {
+		return x.Record
+	}
+	return nil
+}
+
+func (x *LegalityRequest) GetDepartment() string {
+	if x != nil {
+		return x.Department
+	}
+	return ""
+}
+
+type LegalityResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	File          []byte                 `protobuf:"bytes,1,opt,name=file,proto3" json:"file,omitempty"` // docs/spec/legality.md
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LegalityResponse) Reset() {
+	*x = LegalityResponse{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[57]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LegalityResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LegalityResponse) ProtoMessage() {}
+
+func (x *LegalityResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[57]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LegalityResponse.ProtoReflect.Descriptor instead.
+func (*LegalityResponse) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{57}
+}
+
+func (x *LegalityResponse) GetFile() []byte {
+	if x != nil {
+		return x.File
+	}
+	return nil
+}
+
 type StatusRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -2257,7 +3795,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[38]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2269,7 +3807,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[38]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2282,7 +3820,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{38}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{58}
 }
 
 type StatusResponse struct {
@@ -2307,7 +3845,7 @@ type StatusResponse struct {
 
 func (x *StatusResponse) Reset() {
 	*x = StatusResponse{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[39]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2319,7 +3857,7 @@ func (x *StatusResponse) String() string {
 func (*StatusResponse) ProtoMessage() {}
 
 func (x *StatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[39]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2332,7 +3870,7 @@ func (x *StatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusResponse.ProtoReflect.Descriptor instead.
 func (*StatusResponse) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{39}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *StatusResponse) GetChainId() string {
@@ -2576,10 +4114,11 @@ const file_muniment_api_v1_api_proto_rawDesc = "" +
 	"\x12StateProofResponse\x12\x14\n" +
 	"\x05value\x18\x01 \x01(\fR\x05value\x12\x18\n" +
 	"\areceipt\x18\x02 \x01(\fR\areceipt\"\x11\n" +
-	"\x0fRegistryRequest\"e\n" +
+	"\x0fRegistryRequest\"\x7f\n" +
 	"\x10RegistryResponse\x12\x14\n" +
 	"\x05facts\x18\x01 \x03(\fR\x05facts\x12;\n" +
-	"\tproposals\x18\x02 \x03(\v2\x1d.muniment.api.v1.OpenProposalR\tproposals\"\xa9\x01\n" +
+	"\tproposals\x18\x02 \x03(\v2\x1d.muniment.api.v1.OpenProposalR\tproposals\x12\x18\n" +
+	"\aindexes\x18\x03 \x03(\x04R\aindexes\"\xa9\x01\n" +
 	"\fOpenProposal\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x12\n" +
 	"\x04fact\x18\x02 \x01(\fR\x04fact\x12\x1b\n" +
@@ -2587,7 +4126,145 @@ const file_muniment_api_v1_api_proto_rawDesc = "" +
 	"\x06office\x18\x04 \x01(\tR\x06office\x12\x1f\n" +
 	"\vapproved_by\x18\x05 \x03(\tR\n" +
 	"approvedBy\x12\x19\n" +
-	"\blast_day\x18\x06 \x01(\rR\alastDay\"\x0f\n" +
+	"\blast_day\x18\x06 \x01(\rR\alastDay\"\xf5\x01\n" +
+	"\n" +
+	"DueRequest\x12\x1e\n" +
+	"\n" +
+	"department\x18\x01 \x01(\tR\n" +
+	"department\x12\x16\n" +
+	"\x06series\x18\x02 \x01(\tR\x06series\x127\n" +
+	"\tstandings\x18\x03 \x03(\x0e2\x19.muniment.api.v1.StandingR\tstandings\x12\x14\n" +
+	"\x05dated\x18\x04 \x01(\bR\x05dated\x12\x19\n" +
+	"\bfrom_day\x18\x05 \x01(\x11R\afromDay\x12\x15\n" +
+	"\x06to_day\x18\x06 \x01(\x11R\x05toDay\x12\x18\n" +
+	"\arecords\x18\a \x03(\x04R\arecords\x12\x14\n" +
+	"\x05limit\x18\b \x01(\rR\x05limit\"q\n" +
+	"\vDueResponse\x12.\n" +
+	"\x05items\x18\x01 \x03(\v2\x18.muniment.api.v1.DueItemR\x05items\x122\n" +
+	"\x06totals\x18\x02 \x01(\v2\x1a.muniment.api.v1.DueTotalsR\x06totals\"\xab\x03\n" +
+	"\aDueItem\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x1e\n" +
+	"\n" +
+	"department\x18\x02 \x01(\tR\n" +
+	"department\x12\x16\n" +
+	"\x06series\x18\x03 \x01(\tR\x06series\x12\x18\n" +
+	"\acustody\x18\x04 \x01(\tR\acustody\x12\x10\n" +
+	"\x03day\x18\x05 \x01(\x11R\x03day\x12\x18\n" +
+	"\aundated\x18\x06 \x01(\bR\aundated\x125\n" +
+	"\bstanding\x18\a \x01(\x0e2\x19.muniment.api.v1.StandingR\bstanding\x12\x17\n" +
+	"\adue_day\x18\b \x01(\x11R\x06dueDay\x12\x14\n" +
+	"\x05known\x18\t \x01(\bR\x05known\x12\x18\n" +
+	"\amissing\x18\n" +
+	" \x03(\tR\amissing\x12\x14\n" +
+	"\x05holds\x18\v \x03(\x04R\x05holds\x12 \n" +
+	"\vdisposition\x18\f \x01(\x04R\vdisposition\x12\x1c\n" +
+	"\n" +
+	"one_by_one\x18\r \x01(\bR\boneByOne\x12\x1c\n" +
+	"\tapprovals\x18\x0e \x03(\tR\tapprovals\x12\x18\n" +
+	"\aunknown\x18\x0f \x01(\bR\aunknown\"\x9d\x01\n" +
+	"\tDueTotals\x12\x18\n" +
+	"\arecords\x18\x01 \x01(\x04R\arecords\x12<\n" +
+	"\tstandings\x18\x02 \x03(\v2\x1e.muniment.api.v1.StandingTotalR\tstandings\x12\x1d\n" +
+	"\n" +
+	"ledger_day\x18\x03 \x01(\x11R\tledgerDay\x12\x19\n" +
+	"\blog_size\x18\x04 \x01(\x04R\alogSize\"`\n" +
+	"\rStandingTotal\x125\n" +
+	"\bstanding\x18\x01 \x01(\x0e2\x19.muniment.api.v1.StandingR\bstanding\x12\x18\n" +
+	"\arecords\x18\x02 \x01(\x04R\arecords\"`\n" +
+	"\n" +
+	"WhyRequest\x122\n" +
+	"\x06record\x18\x01 \x01(\v2\x1a.muniment.api.v1.RecordRefR\x06record\x12\x1e\n" +
+	"\n" +
+	"department\x18\x02 \x01(\tR\n" +
+	"department\"\xd2\x01\n" +
+	"\vWhyResponse\x12,\n" +
+	"\x04item\x18\x01 \x01(\v2\x18.muniment.api.v1.DueItemR\x04item\x12\x14\n" +
+	"\x05lines\x18\x02 \x03(\tR\x05lines\x12/\n" +
+	"\x05holds\x18\x03 \x03(\v2\x19.muniment.api.v1.HoldInfoR\x05holds\x12/\n" +
+	"\x05rules\x18\x04 \x03(\v2\x19.muniment.api.v1.RuleInfoR\x05rules\x12\x1d\n" +
+	"\n" +
+	"ledger_day\x18\x05 \x01(\x11R\tledgerDay\"\x9e\x01\n" +
+	"\bRuleInfo\x12\x1a\n" +
+	"\bschedule\x18\x01 \x01(\tR\bschedule\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\rR\aversion\x12\x16\n" +
+	"\x06series\x18\x03 \x01(\tR\x06series\x12\x12\n" +
+	"\x04rule\x18\x04 \x01(\tR\x04rule\x12\x16\n" +
+	"\x06stated\x18\x05 \x01(\x04R\x06stated\x12\x18\n" +
+	"\aadopted\x18\x06 \x01(\x04R\aadopted\"k\n" +
+	"\x13DispositionsRequest\x12\x1e\n" +
+	"\n" +
+	"department\x18\x01 \x01(\tR\n" +
+	"department\x12 \n" +
+	"\vdisposition\x18\x02 \x01(\x04R\vdisposition\x12\x12\n" +
+	"\x04open\x18\x03 \x01(\bR\x04open\"\\\n" +
+	"\x14DispositionsResponse\x12D\n" +
+	"\fdispositions\x18\x01 \x03(\v2 .muniment.api.v1.DispositionInfoR\fdispositions\"\x81\x04\n" +
+	"\x0fDispositionInfo\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x1e\n" +
+	"\n" +
+	"department\x18\x02 \x01(\tR\n" +
+	"department\x12\x16\n" +
+	"\x06series\x18\x03 \x01(\tR\x06series\x12\x16\n" +
+	"\x06action\x18\x04 \x01(\tR\x06action\x12\x0e\n" +
+	"\x02to\x18\x05 \x01(\tR\x02to\x125\n" +
+	"\x16standing_authorization\x18\x06 \x01(\x04R\x15standingAuthorization\x12\x12\n" +
+	"\x04hash\x18\a \x01(\fR\x04hash\x12\x14\n" +
+	"\x05count\x18\b \x01(\x04R\x05count\x12\x10\n" +
+	"\x03day\x18\t \x01(\x11R\x03day\x12\x16\n" +
+	"\x06status\x18\n" +
+	" \x01(\tR\x06status\x12;\n" +
+	"\tapprovals\x18\v \x03(\v2\x1d.muniment.api.v1.ApprovalInfoR\tapprovals\x12\x16\n" +
+	"\x06notice\x18\f \x01(\x04R\x06notice\x12\x1d\n" +
+	"\n" +
+	"notice_day\x18\r \x01(\x11R\tnoticeDay\x12\x12\n" +
+	"\x04lock\x18\x0e \x01(\x04R\x04lock\x125\n" +
+	"\areports\x18\x0f \x03(\v2\x1b.muniment.api.v1.ReportInfoR\areports\x12\x18\n" +
+	"\arecords\x18\x10 \x03(\x04R\arecords\x12\x14\n" +
+	"\x05roles\x18\x11 \x03(\tR\x05roles\"N\n" +
+	"\fApprovalInfo\x12\x16\n" +
+	"\x06office\x18\x01 \x01(\tR\x06office\x12\x10\n" +
+	"\x03day\x18\x02 \x01(\x11R\x03day\x12\x14\n" +
+	"\x05entry\x18\x03 \x01(\x04R\x05entry\"X\n" +
+	"\n" +
+	"ReportInfo\x12\x16\n" +
+	"\x06office\x18\x01 \x01(\tR\x06office\x12\x1c\n" +
+	"\tcustodian\x18\x02 \x01(\fR\tcustodian\x12\x14\n" +
+	"\x05entry\x18\x03 \x01(\x04R\x05entry\"h\n" +
+	"\fHoldsRequest\x12\x12\n" +
+	"\x04hold\x18\x01 \x01(\x04R\x04hold\x122\n" +
+	"\x06record\x18\x02 \x01(\v2\x1a.muniment.api.v1.RecordRefR\x06record\x12\x10\n" +
+	"\x03all\x18\x03 \x01(\bR\x03all\"@\n" +
+	"\rHoldsResponse\x12/\n" +
+	"\x05holds\x18\x01 \x03(\v2\x19.muniment.api.v1.HoldInfoR\x05holds\"\xec\x01\n" +
+	"\bHoldInfo\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x16\n" +
+	"\x06office\x18\x02 \x01(\tR\x06office\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x16\n" +
+	"\x06matter\x18\x04 \x01(\fR\x06matter\x12\x10\n" +
+	"\x03day\x18\x05 \x01(\x11R\x03day\x12\x1f\n" +
+	"\vopen_issues\x18\x06 \x03(\rR\n" +
+	"openIssues\x12\x16\n" +
+	"\x06scopes\x18\a \x03(\tR\x06scopes\x12\x1a\n" +
+	"\breleased\x18\b \x01(\x04R\breleased\x12\x1f\n" +
+	"\vreleased_by\x18\t \x01(\tR\n" +
+	"releasedBy\"\x0e\n" +
+	"\fClockRequest\"\xc5\x01\n" +
+	"\rClockResponse\x12\x1d\n" +
+	"\n" +
+	"ledger_day\x18\x01 \x01(\x11R\tledgerDay\x12\x16\n" +
+	"\x06frozen\x18\x02 \x01(\bR\x06frozen\x12\x12\n" +
+	"\x04jump\x18\x03 \x01(\x04R\x04jump\x12'\n" +
+	"\x0facknowledged_by\x18\x04 \x03(\tR\x0eacknowledgedBy\x12\x1d\n" +
+	"\n" +
+	"until_time\x18\x05 \x01(\x03R\tuntilTime\x12!\n" +
+	"\funtil_height\x18\x06 \x01(\x04R\vuntilHeight\"e\n" +
+	"\x0fLegalityRequest\x122\n" +
+	"\x06record\x18\x01 \x01(\v2\x1a.muniment.api.v1.RecordRefR\x06record\x12\x1e\n" +
+	"\n" +
+	"department\x18\x02 \x01(\tR\n" +
+	"department\"&\n" +
+	"\x10LegalityResponse\x12\x12\n" +
+	"\x04file\x18\x01 \x01(\fR\x04file\"\x0f\n" +
 	"\rStatusRequest\"\xa2\x03\n" +
 	"\x0eStatusResponse\x12\x19\n" +
 	"\bchain_id\x18\x01 \x01(\tR\achainId\x12\x16\n" +
@@ -2616,7 +4293,16 @@ const file_muniment_api_v1_api_proto_rawDesc = "" +
 	"\x16PURPOSE_PUBLIC_REQUEST\x10\x02\x12\x11\n" +
 	"\rPURPOSE_LEGAL\x10\x03\x12\x11\n" +
 	"\rPURPOSE_AUDIT\x10\x04\x12\x15\n" +
-	"\x11PURPOSE_OPERATION\x10\x052\xa1\x06\n" +
+	"\x11PURPOSE_OPERATION\x10\x05*\xb8\x01\n" +
+	"\bStanding\x12\x18\n" +
+	"\x14STANDING_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fSTANDING_LOCKED\x10\x01\x12\x11\n" +
+	"\rSTANDING_HELD\x10\x02\x12\x14\n" +
+	"\x10STANDING_NO_RULE\x10\x03\x12\x16\n" +
+	"\x12STANDING_PERMANENT\x10\x04\x12\x14\n" +
+	"\x10STANDING_WAITING\x10\x05\x12\x14\n" +
+	"\x10STANDING_NOT_YET\x10\x06\x12\x10\n" +
+	"\fSTANDING_DUE\x10\a2\xa1\x06\n" +
 	"\vDepartments\x12N\n" +
 	"\aDeposit\x12\x1f.muniment.api.v1.DepositRequest\x1a .muniment.api.v1.DepositResponse(\x01\x12I\n" +
 	"\x06Submit\x12\x1e.muniment.api.v1.SubmitRequest\x1a\x1f.muniment.api.v1.SubmitResponse\x12_\n" +
@@ -2636,7 +4322,14 @@ const file_muniment_api_v1_api_proto_rawDesc = "" +
 	"\x10ConsistencyProof\x12(.muniment.api.v1.ConsistencyProofRequest\x1a).muniment.api.v1.ConsistencyProofResponse\x12U\n" +
 	"\n" +
 	"StateProof\x12\".muniment.api.v1.StateProofRequest\x1a#.muniment.api.v1.StateProofResponse\x12O\n" +
-	"\bRegistry\x12 .muniment.api.v1.RegistryRequest\x1a!.muniment.api.v1.RegistryResponse2V\n" +
+	"\bRegistry\x12 .muniment.api.v1.RegistryRequest\x1a!.muniment.api.v1.RegistryResponse2\xd2\x03\n" +
+	"\fRecordsStaff\x12B\n" +
+	"\x03Due\x12\x1b.muniment.api.v1.DueRequest\x1a\x1c.muniment.api.v1.DueResponse0\x01\x12@\n" +
+	"\x03Why\x12\x1b.muniment.api.v1.WhyRequest\x1a\x1c.muniment.api.v1.WhyResponse\x12[\n" +
+	"\fDispositions\x12$.muniment.api.v1.DispositionsRequest\x1a%.muniment.api.v1.DispositionsResponse\x12F\n" +
+	"\x05Holds\x12\x1d.muniment.api.v1.HoldsRequest\x1a\x1e.muniment.api.v1.HoldsResponse\x12F\n" +
+	"\x05Clock\x12\x1d.muniment.api.v1.ClockRequest\x1a\x1e.muniment.api.v1.ClockResponse\x12O\n" +
+	"\bLegality\x12 .muniment.api.v1.LegalityRequest\x1a!.muniment.api.v1.LegalityResponse2V\n" +
 	"\tOperators\x12I\n" +
 	"\x06Status\x12\x1e.muniment.api.v1.StatusRequest\x1a\x1f.muniment.api.v1.StatusResponseB:Z8github.com/muniment/muniment/proto/muniment/api/v1;apiv1b\x06proto3"
 
@@ -2652,107 +4345,156 @@ func file_muniment_api_v1_api_proto_rawDescGZIP() []byte {
 	return file_muniment_api_v1_api_proto_rawDescData
 }
 
-var file_muniment_api_v1_api_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_muniment_api_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
+var file_muniment_api_v1_api_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_muniment_api_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 60)
 var file_muniment_api_v1_api_proto_goTypes = []any{
 	(Purpose)(0),                     // 0: muniment.api.v1.Purpose
-	(*RecordRef)(nil),                // 1: muniment.api.v1.RecordRef
-	(*DepositRequest)(nil),           // 2: muniment.api.v1.DepositRequest
-	(*DepositHeader)(nil),            // 3: muniment.api.v1.DepositHeader
-	(*MetadataField)(nil),            // 4: muniment.api.v1.MetadataField
-	(*DepositResponse)(nil),          // 5: muniment.api.v1.DepositResponse
-	(*SubmitRequest)(nil),            // 6: muniment.api.v1.SubmitRequest
-	(*SubmitResponse)(nil),           // 7: muniment.api.v1.SubmitResponse
-	(*SubmitStreamRequest)(nil),      // 8: muniment.api.v1.SubmitStreamRequest
-	(*SubmitStreamResponse)(nil),     // 9: muniment.api.v1.SubmitStreamResponse
-	(*ReceiptRequest)(nil),           // 10: muniment.api.v1.ReceiptRequest
-	(*ReceiptResponse)(nil),          // 11: muniment.api.v1.ReceiptResponse
-	(*RecordRequest)(nil),            // 12: muniment.api.v1.RecordRequest
-	(*RecordResponse)(nil),           // 13: muniment.api.v1.RecordResponse
-	(*SearchRequest)(nil),            // 14: muniment.api.v1.SearchRequest
-	(*SearchResponse)(nil),           // 15: muniment.api.v1.SearchResponse
-	(*SearchHit)(nil),                // 16: muniment.api.v1.SearchHit
-	(*SegmentsRequest)(nil),          // 17: muniment.api.v1.SegmentsRequest
-	(*SegmentsResponse)(nil),         // 18: muniment.api.v1.SegmentsResponse
-	(*SegmentInfo)(nil),              // 19: muniment.api.v1.SegmentInfo
-	(*ReadRequest)(nil),              // 20: muniment.api.v1.ReadRequest
-	(*ReadResponse)(nil),             // 21: muniment.api.v1.ReadResponse
-	(*CopyRequest)(nil),              // 22: muniment.api.v1.CopyRequest
-	(*CopyResponse)(nil),             // 23: muniment.api.v1.CopyResponse
-	(*EvidenceRequest)(nil),          // 24: muniment.api.v1.EvidenceRequest
-	(*EvidenceResponse)(nil),         // 25: muniment.api.v1.EvidenceResponse
-	(*CheckpointRequest)(nil),        // 26: muniment.api.v1.CheckpointRequest
-	(*CheckpointResponse)(nil),       // 27: muniment.api.v1.CheckpointResponse
-	(*EntryRequest)(nil),             // 28: muniment.api.v1.EntryRequest
-	(*EntryResponse)(nil),            // 29: muniment.api.v1.EntryResponse
-	(*InclusionProofRequest)(nil),    // 30: muniment.api.v1.InclusionProofRequest
-	(*InclusionProofResponse)(nil),   // 31: muniment.api.v1.InclusionProofResponse
-	(*ConsistencyProofRequest)(nil),  // 32: muniment.api.v1.ConsistencyProofRequest
-	(*ConsistencyProofResponse)(nil), // 33: muniment.api.v1.ConsistencyProofResponse
-	(*StateProofRequest)(nil),        // 34: muniment.api.v1.StateProofRequest
-	(*StateProofResponse)(nil),       // 35: muniment.api.v1.StateProofResponse
-	(*RegistryRequest)(nil),          // 36: muniment.api.v1.RegistryRequest
-	(*RegistryResponse)(nil),         // 37: muniment.api.v1.RegistryResponse
-	(*OpenProposal)(nil),             // 38: muniment.api.v1.OpenProposal
-	(*StatusRequest)(nil),            // 39: muniment.api.v1.StatusRequest
-	(*StatusResponse)(nil),           // 40: muniment.api.v1.StatusResponse
+	(Standing)(0),                    // 1: muniment.api.v1.Standing
+	(*RecordRef)(nil),                // 2: muniment.api.v1.RecordRef
+	(*DepositRequest)(nil),           // 3: muniment.api.v1.DepositRequest
+	(*DepositHeader)(nil),            // 4: muniment.api.v1.DepositHeader
+	(*MetadataField)(nil),            // 5: muniment.api.v1.MetadataField
+	(*DepositResponse)(nil),          // 6: muniment.api.v1.DepositResponse
+	(*SubmitRequest)(nil),            // 7: muniment.api.v1.SubmitRequest
+	(*SubmitResponse)(nil),           // 8: muniment.api.v1.SubmitResponse
+	(*SubmitStreamRequest)(nil),      // 9: muniment.api.v1.SubmitStreamRequest
+	(*SubmitStreamResponse)(nil),     // 10: muniment.api.v1.SubmitStreamResponse
+	(*ReceiptRequest)(nil),           // 11: muniment.api.v1.ReceiptRequest
+	(*ReceiptResponse)(nil),          // 12: muniment.api.v1.ReceiptResponse
+	(*RecordRequest)(nil),            // 13: muniment.api.v1.RecordRequest
+	(*RecordResponse)(nil),           // 14: muniment.api.v1.RecordResponse
+	(*SearchRequest)(nil),            // 15: muniment.api.v1.SearchRequest
+	(*SearchResponse)(nil),           // 16: muniment.api.v1.SearchResponse
+	(*SearchHit)(nil),                // 17: muniment.api.v1.SearchHit
+	(*SegmentsRequest)(nil),          // 18: muniment.api.v1.SegmentsRequest
+	(*SegmentsResponse)(nil),         // 19: muniment.api.v1.SegmentsResponse
+	(*SegmentInfo)(nil),              // 20: muniment.api.v1.SegmentInfo
+	(*ReadRequest)(nil),              // 21: muniment.api.v1.ReadRequest
+	(*ReadResponse)(nil),             // 22: muniment.api.v1.ReadResponse
+	(*CopyRequest)(nil),              // 23: muniment.api.v1.CopyRequest
+	(*CopyResponse)(nil),             // 24: muniment.api.v1.CopyResponse
+	(*EvidenceRequest)(nil),          // 25: muniment.api.v1.EvidenceRequest
+	(*EvidenceResponse)(nil),         // 26: muniment.api.v1.EvidenceResponse
+	(*CheckpointRequest)(nil),        // 27: muniment.api.v1.CheckpointRequest
+	(*CheckpointResponse)(nil),       // 28: muniment.api.v1.CheckpointResponse
+	(*EntryRequest)(nil),             // 29: muniment.api.v1.EntryRequest
+	(*EntryResponse)(nil),            // 30: muniment.api.v1.EntryResponse
+	(*InclusionProofRequest)(nil),    // 31: muniment.api.v1.InclusionProofRequest
+	(*InclusionProofResponse)(nil),   // 32: muniment.api.v1.InclusionProofResponse
+	(*ConsistencyProofRequest)(nil),  // 33: muniment.api.v1.ConsistencyProofRequest
+	(*ConsistencyProofResponse)(nil), // 34: muniment.api.v1.ConsistencyProofResponse
+	(*StateProofRequest)(nil),        // 35: muniment.api.v1.StateProofRequest
+	(*StateProofResponse)(nil),       // 36: muniment.api.v1.StateProofResponse
+	(*RegistryRequest)(nil),          // 37: muniment.api.v1.RegistryRequest
+	(*RegistryResponse)(nil),         // 38: muniment.api.v1.RegistryResponse
+	(*OpenProposal)(nil),             // 39: muniment.api.v1.OpenProposal
+	(*DueRequest)(nil),               // 40: muniment.api.v1.DueRequest
+	(*DueResponse)(nil),              // 41: muniment.api.v1.DueResponse
+	(*DueItem)(nil),                  // 42: muniment.api.v1.DueItem
+	(*DueTotals)(nil),                // 43: muniment.api.v1.DueTotals
+	(*StandingTotal)(nil),            // 44: muniment.api.v1.StandingTotal
+	(*WhyRequest)(nil),               // 45: muniment.api.v1.WhyRequest
+	(*WhyResponse)(nil),              // 46: muniment.api.v1.WhyResponse
+	(*RuleInfo)(nil),                 // 47: muniment.api.v1.RuleInfo
+	(*DispositionsRequest)(nil),      // 48: muniment.api.v1.DispositionsRequest
+	(*DispositionsResponse)(nil),     // 49: muniment.api.v1.DispositionsResponse
+	(*DispositionInfo)(nil),          // 50: muniment.api.v1.DispositionInfo
+	(*ApprovalInfo)(nil),             // 51: muniment.api.v1.ApprovalInfo
+	(*ReportInfo)(nil),               // 52: muniment.api.v1.ReportInfo
+	(*HoldsRequest)(nil),             // 53: muniment.api.v1.HoldsRequest
+	(*HoldsResponse)(nil),            // 54: muniment.api.v1.HoldsResponse
+	(*HoldInfo)(nil),                 // 55: muniment.api.v1.HoldInfo
+	(*ClockRequest)(nil),             // 56: muniment.api.v1.ClockRequest
+	(*ClockResponse)(nil),            // 57: muniment.api.v1.ClockResponse
+	(*LegalityRequest)(nil),          // 58: muniment.api.v1.LegalityRequest
+	(*LegalityResponse)(nil),         // 59: muniment.api.v1.LegalityResponse
+	(*StatusRequest)(nil),            // 60: muniment.api.v1.StatusRequest
+	(*StatusResponse)(nil),           // 61: muniment.api.v1.StatusResponse
 }
 var file_muniment_api_v1_api_proto_depIdxs = []int32{
-	3,  // 0: muniment.api.v1.DepositRequest.header:type_name -> muniment.api.v1.DepositHeader
-	4,  // 1: muniment.api.v1.DepositHeader.fields:type_name -> muniment.api.v1.MetadataField
-	6,  // 2: muniment.api.v1.SubmitStreamRequest.submit:type_name -> muniment.api.v1.SubmitRequest
-	7,  // 3: muniment.api.v1.SubmitStreamResponse.submit:type_name -> muniment.api.v1.SubmitResponse
-	1,  // 4: muniment.api.v1.RecordRequest.record:type_name -> muniment.api.v1.RecordRef
-	16, // 5: muniment.api.v1.SearchResponse.hits:type_name -> muniment.api.v1.SearchHit
-	1,  // 6: muniment.api.v1.SegmentsRequest.record:type_name -> muniment.api.v1.RecordRef
+	4,  // 0: muniment.api.v1.DepositRequest.header:type_name -> muniment.api.v1.DepositHeader
+	5,  // 1: muniment.api.v1.DepositHeader.fields:type_name -> muniment.api.v1.MetadataField
+	7,  // 2: muniment.api.v1.SubmitStreamRequest.submit:type_name -> muniment.api.v1.SubmitRequest
+	8,  // 3: muniment.api.v1.SubmitStreamResponse.submit:type_name -> muniment.api.v1.SubmitResponse
+	2,  // 4: muniment.api.v1.RecordRequest.record:type_name -> muniment.api.v1.RecordRef
+	17, // 5: muniment.api.v1.SearchResponse.hits:type_name -> muniment.api.v1.SearchHit
+	2,  // 6: muniment.api.v1.SegmentsRequest.record:type_name -> muniment.api.v1.RecordRef
 	0,  // 7: muniment.api.v1.SegmentsRequest.purpose:type_name -> muniment.api.v1.Purpose
-	19, // 8: muniment.api.v1.SegmentsResponse.segments:type_name -> muniment.api.v1.SegmentInfo
-	1,  // 9: muniment.api.v1.ReadRequest.record:type_name -> muniment.api.v1.RecordRef
+	20, // 8: muniment.api.v1.SegmentsResponse.segments:type_name -> muniment.api.v1.SegmentInfo
+	2,  // 9: muniment.api.v1.ReadRequest.record:type_name -> muniment.api.v1.RecordRef
 	0,  // 10: muniment.api.v1.ReadRequest.purpose:type_name -> muniment.api.v1.Purpose
-	1,  // 11: muniment.api.v1.CopyRequest.record:type_name -> muniment.api.v1.RecordRef
+	2,  // 11: muniment.api.v1.CopyRequest.record:type_name -> muniment.api.v1.RecordRef
 	0,  // 12: muniment.api.v1.CopyRequest.purpose:type_name -> muniment.api.v1.Purpose
-	1,  // 13: muniment.api.v1.EvidenceRequest.record:type_name -> muniment.api.v1.RecordRef
+	2,  // 13: muniment.api.v1.EvidenceRequest.record:type_name -> muniment.api.v1.RecordRef
 	0,  // 14: muniment.api.v1.EvidenceRequest.purpose:type_name -> muniment.api.v1.Purpose
-	38, // 15: muniment.api.v1.RegistryResponse.proposals:type_name -> muniment.api.v1.OpenProposal
-	2,  // 16: muniment.api.v1.Departments.Deposit:input_type -> muniment.api.v1.DepositRequest
-	6,  // 17: muniment.api.v1.Departments.Submit:input_type -> muniment.api.v1.SubmitRequest
-	8,  // 18: muniment.api.v1.Departments.SubmitStream:input_type -> muniment.api.v1.SubmitStreamRequest
-	10, // 19: muniment.api.v1.Departments.Receipt:input_type -> muniment.api.v1.ReceiptRequest
-	12, // 20: muniment.api.v1.Departments.Record:input_type -> muniment.api.v1.RecordRequest
-	14, // 21: muniment.api.v1.Departments.Search:input_type -> muniment.api.v1.SearchRequest
-	17, // 22: muniment.api.v1.Departments.Segments:input_type -> muniment.api.v1.SegmentsRequest
-	20, // 23: muniment.api.v1.Departments.Read:input_type -> muniment.api.v1.ReadRequest
-	22, // 24: muniment.api.v1.Departments.Copy:input_type -> muniment.api.v1.CopyRequest
-	24, // 25: muniment.api.v1.Departments.Evidence:input_type -> muniment.api.v1.EvidenceRequest
-	26, // 26: muniment.api.v1.Auditors.Checkpoint:input_type -> muniment.api.v1.CheckpointRequest
-	28, // 27: muniment.api.v1.Auditors.Entry:input_type -> muniment.api.v1.EntryRequest
-	30, // 28: muniment.api.v1.Auditors.InclusionProof:input_type -> muniment.api.v1.InclusionProofRequest
-	32, // 29: muniment.api.v1.Auditors.ConsistencyProof:input_type -> muniment.api.v1.ConsistencyProofRequest
-	34, // 30: muniment.api.v1.Auditors.StateProof:input_type -> muniment.api.v1.StateProofRequest
-	36, // 31: muniment.api.v1.Auditors.Registry:input_type -> muniment.api.v1.RegistryRequest
-	39, // 32: muniment.api.v1.Operators.Status:input_type -> muniment.api.v1.StatusRequest
-	5,  // 33: muniment.api.v1.Departments.Deposit:output_type -> muniment.api.v1.DepositResponse
-	7,  // 34: muniment.api.v1.Departments.Submit:output_type -> muniment.api.v1.SubmitResponse
-	9,  // 35: muniment.api.v1.Departments.SubmitStream:output_type -> muniment.api.v1.SubmitStreamResponse
-	11, // 36: muniment.api.v1.Departments.Receipt:output_type -> muniment.api.v1.ReceiptResponse
-	13, // 37: muniment.api.v1.Departments.Record:output_type -> muniment.api.v1.RecordResponse
-	15, // 38: muniment.api.v1.Departments.Search:output_type -> muniment.api.v1.SearchResponse
-	18, // 39: muniment.api.v1.Departments.Segments:output_type -> muniment.api.v1.SegmentsResponse
-	21, // 40: muniment.api.v1.Departments.Read:output_type -> muniment.api.v1.ReadResponse
-	23, // 41: muniment.api.v1.Departments.Copy:output_type -> muniment.api.v1.CopyResponse
-	25, // 42: muniment.api.v1.Departments.Evidence:output_type -> muniment.api.v1.EvidenceResponse
-	27, // 43: muniment.api.v1.Auditors.Checkpoint:output_type -> muniment.api.v1.CheckpointResponse
-	29, // 44: muniment.api.v1.Auditors.Entry:output_type -> muniment.api.v1.EntryResponse
-	31, // 45: muniment.api.v1.Auditors.InclusionProof:output_type -> muniment.api.v1.InclusionProofResponse
-	33, // 46: muniment.api.v1.Auditors.ConsistencyProof:output_type -> muniment.api.v1.ConsistencyProofResponse
-	35, // 47: muniment.api.v1.Auditors.StateProof:output_type -> muniment.api.v1.StateProofResponse
-	37, // 48: muniment.api.v1.Auditors.Registry:output_type -> muniment.api.v1.RegistryResponse
-	40, // 49: muniment.api.v1.Operators.Status:output_type -> muniment.api.v1.StatusResponse
-	33, // [33:50] is the sub-list for method output_type
-	16, // [16:33] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	39, // 15: muniment.api.v1.RegistryResponse.proposals:type_name -> muniment.api.v1.OpenProposal
+	1,  // 16: muniment.api.v1.DueRequest.standings:type_name -> muniment.api.v1.Standing
+	42, // 17: muniment.api.v1.DueResponse.items:type_name -> muniment.api.v1.DueItem
+	43, // 18: muniment.api.v1.DueResponse.totals:type_name -> muniment.api.v1.DueTotals
+	1,  // 19: muniment.api.v1.DueItem.standing:type_name -> muniment.api.v1.Standing
+	44, // 20: muniment.api.v1.DueTotals.standings:type_name -> muniment.api.v1.StandingTotal
+	1,  // 21: muniment.api.v1.StandingTotal.standing:type_name -> muniment.api.v1.Standing
+	2,  // 22: muniment.api.v1.WhyRequest.record:type_name -> muniment.api.v1.RecordRef
+	42, // 23: muniment.api.v1.WhyResponse.item:type_name -> muniment.api.v1.DueItem
+	55, // 24: muniment.api.v1.WhyResponse.holds:type_name -> muniment.api.v1.HoldInfo
+	47, // 25: muniment.api.v1.WhyResponse.rules:type_name -> muniment.api.v1.RuleInfo
+	50, // 26: muniment.api.v1.DispositionsResponse.dispositions:type_name -> muniment.api.v1.DispositionInfo
+	51, // 27: muniment.api.v1.DispositionInfo.approvals:type_name -> muniment.api.v1.ApprovalInfo
+	52, // 28: muniment.api.v1.DispositionInfo.reports:type_name -> muniment.api.v1.ReportInfo
+	2,  // 29: muniment.api.v1.HoldsRequest.record:type_name -> muniment.api.v1.RecordRef
+	55, // 30: muniment.api.v1.HoldsResponse.holds:type_name -> muniment.api.v1.HoldInfo
+	2,  // 31: muniment.api.v1.LegalityRequest.record:type_name -> muniment.api.v1.RecordRef
+	3,  // 32: muniment.api.v1.Departments.Deposit:input_type -> muniment.api.v1.DepositRequest
+	7,  // 33: muniment.api.v1.Departments.Submit:input_type -> muniment.api.v1.SubmitRequest
+	9,  // 34: muniment.api.v1.Departments.SubmitStream:input_type -> muniment.api.v1.SubmitStreamRequest
+	11, // 35: muniment.api.v1.Departments.Receipt:input_type -> muniment.api.v1.ReceiptRequest
+	13, // 36: muniment.api.v1.Departments.Record:input_type -> muniment.api.v1.RecordRequest
+	15, // 37: muniment.api.v1.Departments.Search:input_type -> muniment.api.v1.SearchRequest
+	18, // 38: muniment.api.v1.Departments.Segments:input_type -> muniment.api.v1.SegmentsRequest
+	21, // 39: muniment.api.v1.Departments.Read:input_type -> muniment.api.v1.ReadRequest
+	23, // 40: muniment.api.v1.Departments.Copy:input_type -> muniment.api.v1.CopyRequest
+	25, // 41: muniment.api.v1.Departments.Evidence:input_type -> muniment.api.v1.EvidenceRequest
+	27, // 42: muniment.api.v1.Auditors.Checkpoint:input_type -> muniment.api.v1.CheckpointRequest
+	29, // 43: muniment.api.v1.Auditors.Entry:input_type -> muniment.api.v1.EntryRequest
+	31, // 44: muniment.api.v1.Auditors.InclusionProof:input_type -> muniment.api.v1.InclusionProofRequest
+	33, // 45: muniment.api.v1.Auditors.ConsistencyProof:input_type -> muniment.api.v1.ConsistencyProofRequest
+	35, // 46: muniment.api.v1.Auditors.StateProof:input_type -> muniment.api.v1.StateProofRequest
+	37, // 47: muniment.api.v1.Auditors.Registry:input_type -> muniment.api.v1.RegistryRequest
+	40, // 48: muniment.api.v1.RecordsStaff.Due:input_type -> muniment.api.v1.DueRequest
+	45, // 49: muniment.api.v1.RecordsStaff.Why:input_type -> muniment.api.v1.WhyRequest
+	48, // 50: muniment.api.v1.RecordsStaff.Dispositions:input_type -> muniment.api.v1.DispositionsRequest
+	53, // 51: muniment.api.v1.RecordsStaff.Holds:input_type -> muniment.api.v1.HoldsRequest
+	56, // 52: muniment.api.v1.RecordsStaff.Clock:input_type -> muniment.api.v1.ClockRequest
+	58, // 53: muniment.api.v1.RecordsStaff.Legality:input_type -> muniment.api.v1.LegalityRequest
+	60, // 54: muniment.api.v1.Operators.Status:input_type -> muniment.api.v1.StatusRequest
+	6,  // 55: muniment.api.v1.Departments.Deposit:output_type -> muniment.api.v1.DepositResponse
+	8,  // 56: muniment.api.v1.Departments.Submit:output_type -> muniment.api.v1.SubmitResponse
+	10, // 57: muniment.api.v1.Departments.SubmitStream:output_type -> muniment.api.v1.SubmitStreamResponse
+	12, // 58: muniment.api.v1.Departments.Receipt:output_type -> muniment.api.v1.ReceiptResponse
+	14, // 59: muniment.api.v1.Departments.Record:output_type -> muniment.api.v1.RecordResponse
+	16, // 60: muniment.api.v1.Departments.Search:output_type -> muniment.api.v1.SearchResponse
+	19, // 61: muniment.api.v1.Departments.Segments:output_type -> muniment.api.v1.SegmentsResponse
+	22, // 62: muniment.api.v1.Departments.Read:output_type -> muniment.api.v1.ReadResponse
+	24, // 63: muniment.api.v1.Departments.Copy:output_type -> muniment.api.v1.CopyResponse
+	26, // 64: muniment.api.v1.Departments.Evidence:output_type -> muniment.api.v1.EvidenceResponse
+	28, // 65: muniment.api.v1.Auditors.Checkpoint:output_type -> muniment.api.v1.CheckpointResponse
+	30, // 66: muniment.api.v1.Auditors.Entry:output_type -> muniment.api.v1.EntryResponse
+	32, // 67: muniment.api.v1.Auditors.InclusionProof:output_type -> muniment.api.v1.InclusionProofResponse
+	34, // 68: muniment.api.v1.Auditors.ConsistencyProof:output_type -> muniment.api.v1.ConsistencyProofResponse
+	36, // 69: muniment.api.v1.Auditors.StateProof:output_type -> muniment.api.v1.StateProofResponse
+	38, // 70: muniment.api.v1.Auditors.Registry:output_type -> muniment.api.v1.RegistryResponse
+	41, // 71: muniment.api.v1.RecordsStaff.Due:output_type -> muniment.api.v1.DueResponse
+	46, // 72: muniment.api.v1.RecordsStaff.Why:output_type -> muniment.api.v1.WhyResponse
+	49, // 73: muniment.api.v1.RecordsStaff.Dispositions:output_type -> muniment.api.v1.DispositionsResponse
+	54, // 74: muniment.api.v1.RecordsStaff.Holds:output_type -> muniment.api.v1.HoldsResponse
+	57, // 75: muniment.api.v1.RecordsStaff.Clock:output_type -> muniment.api.v1.ClockResponse
+	59, // 76: muniment.api.v1.RecordsStaff.Legality:output_type -> muniment.api.v1.LegalityResponse
+	61, // 77: muniment.api.v1.Operators.Status:output_type -> muniment.api.v1.StatusResponse
+	55, // [55:78] is the sub-list for method output_type
+	32, // [32:55] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_muniment_api_v1_api_proto_init() }
@@ -2773,10 +4515,10 @@ func file_muniment_api_v1_api_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_muniment_api_v1_api_proto_rawDesc), len(file_muniment_api_v1_api_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   40,
+			NumEnums:      2,
+			NumMessages:   60,
 			NumExtensions: 0,
-			NumServices:   3,
+			NumServices:   4,
 		},
 		GoTypes:           file_muniment_api_v1_api_proto_goTypes,
 		DependencyIndexes: file_muniment_api_v1_api_proto_depIdxs,

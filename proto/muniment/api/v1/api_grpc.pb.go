@@ -793,6 +793,324 @@ var Auditors_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
+	RecordsStaff_Due_FullMethodName          = "/muniment.api.v1.RecordsStaff/Due"
+	RecordsStaff_Why_FullMethodName          = "/muniment.api.v1.RecordsStaff/Why"
+	RecordsStaff_Dispositions_FullMethodName = "/muniment.api.v1.RecordsStaff/Dispositions"
+	RecordsStaff_Holds_FullMethodName        = "/muniment.api.v1.RecordsStaff/Holds"
+	RecordsStaff_Clock_FullMethodName        = "/muniment.api.v1.RecordsStaff/Clock"
+	RecordsStaff_Legality_FullMethodName     = "/muniment.api.v1.RecordsStaff/Legality"
+)
+
+// RecordsStaffClient is the client API for RecordsStaff service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// RecordsStaff is what records staff ask before they act. Acts are signed
+// transactions, handed in by Submit. Nothing here opens any content.
+type RecordsStaffClient interface {
+	// Due lists records by where they stand on their way to disposition, and ends
+	// with totals: the due list, and the dry run of a disposition.
+	Due(ctx context.Context, in *DueRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[DueResponse], error)
+	// Why explains where one record stands, in plain words.
+	Why(ctx context.Context, in *WhyRequest, opts ...grpc.CallOption) (*WhyResponse, error)
+	// Dispositions lists dispositions, oldest first.
+	Dispositions(ctx context.Context, in *DispositionsRequest, opts ...grpc.CallOption) (*DispositionsResponse, error)
+	// Holds lists holds, oldest first.
+	Holds(ctx context.Context, in *HoldsRequest, opts ...grpc.CallOption) (*HoldsResponse, error)
+	// Clock tells the ledger day and whether dispositions are frozen.
+	Clock(ctx context.Context, in *ClockRequest, opts ...grpc.CallOption) (*ClockResponse, error)
+	// Legality gives the file that proves, without any node, why a record could be
+	// disposed of.
+	Legality(ctx context.Context, in *LegalityRequest, opts ...grpc.CallOption) (*LegalityResponse, error)
+}
+
+type recordsStaffClient struct {
+	cc grpc.ClientConnInterface
+}
+
+func NewRecordsStaffClient(cc grpc.ClientConnInterface) RecordsStaffClient {
+	return &recordsStaffClient{cc}
+}
+
+func (c *recordsStaffClient) Due(ctx context.Context, in *DueRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[DueResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &RecordsStaff_ServiceDesc.Streams[0], RecordsStaff_Due_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[DueRequest, DueResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type RecordsStaff_DueClient = grpc.ServerStreamingClient[DueResponse]
+
+func (c *recordsStaffClient) Why(ctx context.Context, in *WhyRequest, opts ...grpc.CallOption) (*WhyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(WhyResponse)
+	err := c.cc.Invoke(ctx, RecordsStaff_Why_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *recordsStaffClient) Dispositions(ctx context.Context, in *DispositionsRequest, opts ...grpc.CallOption) (*DispositionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DispositionsResponse)
+	err := c.cc.Invoke(ctx, RecordsStaff_Dispositions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *recordsStaffClient) Holds(ctx context.Context, in *HoldsRequest, opts ...grpc.CallOption) (*HoldsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(HoldsResponse)
+	err := c.cc.Invoke(ctx, RecordsStaff_Holds_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *recordsStaffClient) Clock(ctx context.Context, in *ClockRequest, opts ...grpc.CallOption) (*ClockResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ClockResponse)
+	err := c.cc.Invoke(ctx, RecordsStaff_Clock_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *recordsStaffClient) Legality(ctx context.Context, in *LegalityRequest, opts ...grpc.CallOption) (*LegalityResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(LegalityResponse)
+	err := c.cc.Invoke(ctx, RecordsStaff_Legality_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// RecordsStaffServer is the server API for RecordsStaff service.
+// All implementations must embed UnimplementedRecordsStaffServer
+// for forward compatibility.
+//
+// RecordsStaff is what records staff ask before they act. Acts are signed
+// transactions, handed in by Submit. Nothing here opens any content.
+type RecordsStaffServer interface {
+	// Due lists records by where they stand on their way to disposition, and ends
+	// with totals: the due list, and the dry run of a disposition.
+	Due(*DueRequest, grpc.ServerStreamingServer[DueResponse]) error
+	// Why explains where one record stands, in plain words.
+	Why(context.Context, *WhyRequest) (*WhyResponse, error)
+	// Dispositions lists dispositions, oldest first.
+	Dispositions(context.Context, *DispositionsRequest) (*DispositionsResponse, error)
+	// Holds lists holds, oldest first.
+	Holds(context.Context, *HoldsRequest) (*HoldsResponse, error)
+	// Clock tells the ledger day and whether dispositions are frozen.
+	Clock(context.Context, *ClockRequest) (*ClockResponse, error)
+	// Legality gives the file that proves, without any node, why a record could be
+	// disposed of.
+	Legality(context.Context, *LegalityRequest) (*LegalityResponse, error)
+	mustEmbedUnimplementedRecordsStaffServer()
+}
+
+// UnimplementedRecordsStaffServer must be embedded to have
+// forward compatible implementations.
+//
+// NOTE: this should be embedded by value instead of pointer to avoid a nil
+// pointer dereference when methods are called.
+type UnimplementedRecordsStaffServer struct{}
+
+func (UnimplementedRecordsStaffServer) Due(*DueRequest, grpc.ServerStreamingServer[DueResponse]) error {
+	return status.Error(codes.Unimplemented, "method Due not implemented")
+}
+func (UnimplementedRecordsStaffServer) Why(context.Context, *WhyRequest) (*WhyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Why not implemented")
+}
+func (UnimplementedRecordsStaffServer) Dispositions(context.Context, *DispositionsRequest) (*DispositionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Dispositions not implemented")
+}
+func (UnimplementedRecordsStaffServer) Holds(context.Context, *HoldsRequest) (*HoldsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Holds not implemented")
+}
+func (UnimplementedRecordsStaffServer) Clock(context.Context, *ClockRequest) (*ClockResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Clock not implemented")
+}
+func (UnimplementedRecordsStaffServer) Legality(context.Context, *LegalityRequest) (*LegalityResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Legality not implemented")
+}
+func (UnimplementedRecordsStaffServer) mustEmbedUnimplementedRecordsStaffServer() {}
+func (UnimplementedRecordsStaffServer) testEmbeddedByValue()                      {}
+
+// UnsafeRecordsStaffServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to RecordsStaffServer will
+// result in compilation errors.
+type UnsafeRecordsStaffServer interface {
+	mustEmbedUnimplementedRecordsStaffServer()
+}
+
+func RegisterRecordsStaffServer(s grpc.ServiceRegistrar, srv RecordsStaffServer) {
+	// If the following call panics, it indicates UnimplementedRecordsStaffServer was
+	// embedded by pointer and is nil.  This will cause panics if an
+	// unimplemented method is ever invoked, so we test this at initialization
+	// time to prevent it from happening at runtime later due to I/O.
+	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
+		t.testEmbeddedByValue()
+	}
+	s.RegisterService(&RecordsStaff_ServiceDesc, srv)
+}
+
+func _RecordsStaff_Due_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(DueRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(RecordsStaffServer).Due(m, &grpc.GenericServerStream[DueRequest, DueResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type RecordsStaff_DueServer = grpc.ServerStreamingServer[DueResponse]
+
+func _RecordsStaff_Why_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(WhyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecordsStaffServer).Why(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecordsStaff_Why_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecordsStaffServer).Why(ctx, req.(*WhyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RecordsStaff_Dispositions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DispositionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecordsStaffServer).Dispositions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecordsStaff_Dispositions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecordsStaffServer).Dispositions(ctx, req.(*DispositionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RecordsStaff_Holds_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(HoldsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecordsStaffServer).Holds(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecordsStaff_Holds_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecordsStaffServer).Holds(ctx, req.(*HoldsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RecordsStaff_Clock_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ClockRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecordsStaffServer).Clock(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecordsStaff_Clock_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecordsStaffServer).Clock(ctx, req.(*ClockRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RecordsStaff_Legality_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(LegalityRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecordsStaffServer).Legality(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecordsStaff_Legality_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecordsStaffServer).Legality(ctx, req.(*LegalityRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+// RecordsStaff_ServiceDesc is the grpc.ServiceDesc for RecordsStaff service.
+// It's only intended for direct use with grpc.RegisterService,
+// and not to be introspected or modified (even as a copy)
+var RecordsStaff_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "muniment.api.v1.RecordsStaff",
+	HandlerType: (*RecordsStaffServer)(nil),
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "Why",
+			Handler:    _RecordsStaff_Why_Handler,
+		},
+		{
+			MethodName: "Dispositions",
+			Handler:    _RecordsStaff_Dispositions_Handler,
+		},
+		{
+			MethodName: "Holds",
+			Handler:    _RecordsStaff_Holds_Handler,
+		},
+		{
+			MethodName: "Clock",
+			Handler:    _RecordsStaff_Clock_Handler,
+		},
+		{
+			MethodName: "Legality",
+			Handler:    _RecordsStaff_Legality_Handler,
+		},
+	},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "Due",
+			Handler:       _RecordsStaff_Due_Handler,
+			ServerStreams: true,
+		},
+	},
+	Metadata: "muniment/api/v1/api.proto",
+}
+
+const (
 	Operators_Status_FullMethodName = "/muniment.api.v1.Operators/Status"
 )
 
