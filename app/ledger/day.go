@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/muniment/muniment/app/record"
@@ -29,6 +30,15 @@ func RoundUp(day record.Day, g record.Granularity) record.Day {
 // allowedDay tells whether a series of granularity g may list a record under that day.
 func allowedDay(day record.Day, g record.Granularity) bool {
 	return day >= minDay && day <= maxDay && RoundUp(day, g) == day
+}
+
+// granularityOf tells how exactly an office dates the records of a series.
+func granularityOf(v View, series, office record.Code) (record.Granularity, error) {
+	s, known, err := SeriesOf(v, series)
+	if err == nil && !known {
+		err = fmt.Errorf("read series %s of a record of %s: it is not there: %w", series, office, errDamaged)
+	}
+	return s.Granularity, err
 }
 
 // civil gives midnight UTC of a day.

@@ -17,8 +17,14 @@ type Lifecycle struct {
 	File         record.Index // anchor entry of the file that it was merged into; 0: none
 	Filing       record.Index // entry that says which series or file
 	Events       []RecordedEvent
-	Holds        []record.Index // that list it by its index, ascending, released ones too
-	Disposition  record.Index   // under which it is locked; 0: none
+	Holds        []Listing    // holds that list it by its index, ascending, released ones too
+	Disposition  record.Index // under which it is locked; 0: none
+}
+
+// Listing is how a hold came to list a record by its index.
+type Listing struct {
+	Hold  record.Index
+	Entry record.Index // hold or extension entry that did it first
 }
 
 // RecordedEvent is what was last said about one event of a record.
@@ -51,9 +57,16 @@ func parseLifecycle(v Value) (Lifecycle, error) {
 	}
 	for i := range l.Events {
 		r.array(3)
-		l.Events[i] = RecordedEvent{Event: retention.Event(r.number()), Day: r.day(), Entry: r.index()}
+		l.Events[i] = RecordedEvent{Event: retention.Event(r.small()), Day: r.day(), Entry: r.index()}
 	}
-	l.Holds, l.Disposition = r.indexes(), r.index()
+	if n := r.list(3); n > 0 {
+		l.Holds = make([]Listing, n)
+	}
+	for i := range l.Holds {
+		r.array(2)
+		l.Holds[i] = Listing{Hold: r.index(), Entry: r.index()}
+	}
+	l.Disposition = r.index()
 	if err := r.end(v.Key); err != nil {
 		return Lifecycle{}, err
 	}
@@ -62,8 +75,8 @@ func parseLifecycle(v Value) (Lifecycle, error) {
 
 // lifecycleValue is [1, index of the record that replaces it, index of the
 // supersession entry, its ledger day, series followed, index of the file, index
-// of the filing entry, [[event, day, index of the entry], ...], [index of the
-// hold, ...], index of the disposition].
+// of the filing entry, [[event, day, index of the entry], ...], [[index of the
+// hold, index of the entry], ...], index of the disposition].
 func lifecycleValue(l Lifecycle) []byte {
 	b := appendNumber(appendNumber(newValue(9), l.SupersededBy), l.Supersession)
 	b = appendCode(appendDay(b, l.SupersededOn), l.Series)
@@ -73,7 +86,11 @@ func lifecycleValue(l Lifecycle) []byte {
 		b = appendHead(appendHead(b, majorArray, 3), majorUint, uint64(e.Event))
 		b = appendNumber(appendDay(b, e.Day), e.Entry)
 	}
-	return appendNumber(appendIndexes(b, l.Holds), l.Disposition)
+	b = appendHead(b, majorArray, uint64(len(l.Holds)))
+	for _, h := range l.Holds {
+		b = appendNumber(appendNumber(appendHead(b, majorArray, 2), h.Hold), h.Entry)
+	}
+	return appendNumber(b, l.Disposition)
 }
 
 // withEvent sets what is said about one event. The list stays ascending.
@@ -87,4 +104,15 @@ func (l *Lifecycle) withEvent(e RecordedEvent) {
 		return
 	}
 	l.Events = slices.Insert(l.Events, i, e)
+}
+
+// withHold notes that a hold lists the record; what is noted stays. The list
+// stays ascending.
+func (l *Lifecycle) withHold(h Listing) {
+	i, found := slices.BinarySearchFunc(l.Holds, h.Hold, func(x Listing, hold record.Index) int {
+		return cmp.Compare(x.Hold, hold)
+	})
+	if !found {
+		l.Holds = slices.Insert(slices.Clone(l.Holds), i, h)
+	}
 }

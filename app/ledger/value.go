@@ -68,6 +68,23 @@ func appendIndexes(dst []byte, list []record.Index) []byte {
 	return dst
 }
 
+// appendCodes writes a list of codes.
+func appendCodes(dst []byte, list []record.Code) []byte {
+	dst = appendHead(dst, majorArray, uint64(len(list)))
+	for _, c := range list {
+		dst = appendCode(dst, c)
+	}
+	return dst
+}
+
+// appendFlag writes 1 for true, 0 for false.
+func appendFlag(dst []byte, v bool) []byte {
+	if v {
+		return appendHead(dst, majorUint, 1)
+	}
+	return appendHead(dst, majorUint, 0)
+}
+
 // factValue is [1, index of the fact entry, fact].
 func factValue(at record.Index, fact []byte) []byte {
 	return appendBytes(appendNumber(newValue(2), at), fact)
@@ -174,6 +191,13 @@ func (r *valueReader) number() int64 {
 	return int64(v)
 }
 
+// small reads a number below 256.
+func (r *valueReader) small() uint8 {
+	v := r.number()
+	r.wrong = r.wrong || v > math.MaxUint8
+	return uint8(v)
+}
+
 func (r *valueReader) index() record.Index { return record.Index(r.number()) }
 
 func (r *valueReader) indexes() []record.Index {
@@ -188,10 +212,33 @@ func (r *valueReader) indexes() []record.Index {
 	return list
 }
 
-func (r *valueReader) day() record.Day {
+func (r *valueReader) codes() []record.Code {
+	n := r.list(1)
+	if n == 0 {
+		return nil
+	}
+	list := make([]record.Code, n)
+	for i := range list {
+		list[i] = r.code()
+	}
+	return list
+}
+
+func (r *valueReader) uint32() uint32 {
 	v := r.number()
 	r.wrong = r.wrong || v > math.MaxUint32
-	return record.Day(uint32(v)>>1) ^ -record.Day(uint32(v)&1)
+	return uint32(v)
+}
+
+func (r *valueReader) flag() bool {
+	v := r.number()
+	r.wrong = r.wrong || v > 1
+	return v == 1
+}
+
+func (r *valueReader) day() record.Day {
+	v := r.uint32()
+	return record.Day(v>>1) ^ -record.Day(v&1)
 }
 
 func (r *valueReader) take(major byte) []byte {
@@ -209,10 +256,15 @@ func (r *valueReader) bytes() []byte { return r.take(majorBytes) }
 
 func (r *valueReader) code() record.Code { return record.Code(r.take(majorText)) }
 
-func (r *valueReader) keyID() (id record.KeyID) {
+// fixed reads a byte string of the length of dst.
+func (r *valueReader) fixed(dst []byte) {
 	b := r.bytes()
-	r.wrong = r.wrong || len(b) != len(id)
-	copy(id[:], b)
+	r.wrong = r.wrong || len(b) != len(dst)
+	copy(dst, b)
+}
+
+func (r *valueReader) keyID() (id record.KeyID) {
+	r.fixed(id[:])
 	return id
 }
 
