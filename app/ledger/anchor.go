@@ -9,9 +9,12 @@ import (
 // anchor judges a batch of records. It reads each item once, in order, and
 // names the first bad one.
 func (a *act) anchor(m *record.AnchorRecords) (Result, error) {
-	series, code, err := a.seriesFor(m)
-	if err != nil || code != OK {
+	series, adopted, code, err := a.openSeries(m.Series, m.Custody)
+	switch {
+	case err != nil || code != OK:
 		return refusal(code), err
+	case series.Batched:
+		return refusal(CodeBatchedSeries), nil
 	}
 	seen := make(map[record.Commitment]struct{}, len(m.Items))
 	for i := range m.Items {
@@ -30,35 +33,8 @@ func (a *act) anchor(m *record.AnchorRecords) (Result, error) {
 			return Result{Code: CodeAlreadyAnchored, TxIndex: at, Bad: i}, nil
 		}
 	}
+	a.markSince(m.Series, adopted)
 	return Result{TxIndex: a.first, Count: int64(len(m.Items)), Bad: -1}, nil
-}
-
-// seriesFor finds the series of a batch and tells whether the office may anchor under it.
-func (a *act) seriesFor(m *record.AnchorRecords) (record.Series, Code, error) {
-	if !slices.Contains(a.office.Roles, record.RoleDepartment) {
-		return record.Series{}, CodeWrongRole, nil
-	}
-	series, known, err := SeriesOf(a.view, m.Series)
-	switch {
-	case err != nil:
-		return record.Series{}, 0, err
-	case !known:
-		return record.Series{}, CodeUnknownSeries, nil
-	case series.Status != record.StatusActive:
-		return record.Series{}, CodeSeriesInactive, nil
-	case len(series.Departments) > 0 && !slices.Contains(series.Departments, a.office.Code):
-		return record.Series{}, CodeWrongOffice, nil
-	}
-	if m.Custody != "" {
-		_, known, err := CustodianSetOf(a.view, m.Custody)
-		if err != nil {
-			return record.Series{}, 0, err
-		}
-		if !known {
-			return record.Series{}, CodeUnknownCustody, nil
-		}
-	}
-	return series, OK, nil
 }
 
 // supersede judges the statement that one record replaces another.

@@ -2,27 +2,38 @@ package ledger
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/muniment/muniment/app/record"
+	"github.com/muniment/muniment/app/retention"
 )
 
-// change gives what stating a fact in entry at sets, or why it may not be stated.
-func change(v View, f record.Fact, at record.Index, height int64) ([]Value, Code, error) {
-	var values []Value
-	var code Code
-	var err error
-	switch f := f.(type) {
+// change gives what executing a proposal by the fact entry at sets, or why that
+// cannot be done now.
+func (a *act) change(p Proposal, at record.Index) ([]Value, Code, error) {
+	switch f := p.Fact.(type) {
 	case *record.Office:
-		values, code, err = changeOffice(v, f, at)
+		return a.unlessLockout(changeOffice(a.view, f, at))
 	case *record.Key:
-		values, code, err = changeKey(v, f, at, height)
-	default:
-		return nil, CodeUnsupportedChange, nil
+		return a.unlessLockout(changeKey(a.view, f, at, a.header.Height))
+	case *record.ScheduleRule:
+		return changeRule(a.view, f, at)
+	case *record.Schedule:
+		return changeSchedule(a.view, f, at, a.today)
+	case *record.Activation:
+		return changeActivation(a.view, f, at, p.Day, a.today)
+	case *record.StandingAuthorization:
+		return changeStanding(a.view, f, at, p.Day, a.today)
+	}
+	return nil, CodeUnsupportedChange, nil
+}
+
+// unlessLockout lets a change pass after which somebody can still decide.
+func (a *act) unlessLockout(values []Value, code Code, err error) ([]Value, Code, error) {
+	if err == nil && code == OK {
+		code, err = lockout(a.view, values)
 	}
 	if err != nil || code != OK {
-		return nil, code, err
-	}
-	if code, err = lockout(v, values); err != nil || code != OK {
 		return nil, code, err
 	}
 	return values, OK, nil
@@ -142,6 +153,14 @@ func faultOf(f record.Fact) string {
 		codes = []record.Code{f.Code}
 	case *record.Series:
 		codes = []record.Code{f.Code}
+	case *record.ScheduleRule:
+		codes = append(ruleCodes(&f.Rule), f.Schedule, f.Series)
+	case *record.Schedule:
+		codes = []record.Code{f.Code}
+	case *record.Activation:
+		codes = []record.Code{f.Series, f.Office}
+	case *record.StandingAuthorization:
+		codes = append(slices.Clone(f.Series), f.Office)
 	}
 	for _, c := range codes {
 		if looksPersonal(c) {
@@ -149,6 +168,18 @@ func faultOf(f record.Fact) string {
 		}
 	}
 	return ""
+}
+
+// ruleCodes lists the series that a rule refers to.
+func ruleCodes(r *retention.Rule) []record.Code {
+	var codes []record.Code
+	if r.Series != "" {
+		codes = append(codes, record.Code(r.Series))
+	}
+	for i := range r.Rules {
+		codes = append(codes, ruleCodes(&r.Rules[i])...)
+	}
+	return codes
 }
 
 // looksPersonal tells whether a code holds a number that could name a person:

@@ -61,6 +61,7 @@ const (
 	CodeVersionAdopted    Code = 60
 	CodeWrongAuditDay     Code = 61
 	CodeUnknownJump       Code = 62
+	CodeWrongAuthority    Code = 63
 
 	CodeUnknownHold        Code = 70
 	CodeHoldReleased       Code = 71
@@ -141,6 +142,7 @@ var codeNames = map[Code]string{
 	CodeVersionAdopted:    "VERSION_ADOPTED",
 	CodeWrongAuditDay:     "WRONG_AUDIT_DAY",
 	CodeUnknownJump:       "UNKNOWN_JUMP",
+	CodeWrongAuthority:    "WRONG_AUTHORITY",
 
 	CodeUnknownHold:        "UNKNOWN_HOLD",
 	CodeHoldReleased:       "HOLD_RELEASED",

@@ -82,6 +82,7 @@ func (d *draft) carryOut(a *act) error {
 			return err
 		}
 		d.addAnchors(a.office.Code, m)
+		d.set(a.values)
 		return nil
 	}
 	entry.Count, entry.Body = int64(len(a.items)), a.tx.Body

@@ -142,6 +142,8 @@ func sortFacts(facts []record.Fact) (genesisFacts, error) {
 			s.series = append(s.series, f)
 		case *record.Node:
 			s.nodes = append(s.nodes, f)
+		default:
+			return s, fmt.Errorf("fact %d: schedules, activations and authorizations are decided by the offices, not stated at genesis", i)
 		}
 	}
 	return s, nil
@@ -262,6 +264,9 @@ func (s genesisFacts) checkSeries() error {
 			return fmt.Errorf("series %s is listed twice", series.Code)
 		}
 		seen = append(seen, series.Code)
+		if series.Status == record.StatusActive && !series.Code.Demonstration() {
+			return fmt.Errorf("series %s is active without a schedule, which only a series whose code starts with DEMO- may be", series.Code)
+		}
 		for _, code := range series.Departments {
 			if o := s.office(code); o == nil || !slices.Contains(o.Roles, record.RoleDepartment) {
 				return fmt.Errorf("series %s is for office %s, which is not listed as a %s", series.Code, code, record.RoleDepartment)

@@ -8,29 +8,26 @@ import (
 	"github.com/muniment/muniment/app/record"
 )
 
-// propose judges a proposed change of an office or a key. The proposer's
-// signature is its office's approval; where that is enough, the change is
-// executed at once.
+// propose judges a proposed change. The proposer's signature is its office's
+// approval; where that is enough, the change is executed at once.
 func (a *act) propose(m *record.ProposeChange) (Code, error) {
-	switch m.Fact.(type) {
-	case *record.Office, *record.Key:
-	default:
+	policy, ok, err := policyOf(a.view, m.Fact)
+	switch {
+	case err != nil:
+		return 0, err
+	case !ok:
 		return CodeUnsupportedChange, nil
-	}
-	if why := faultOf(m.Fact); why != "" {
+	case faultOf(m.Fact) != "":
 		return CodeBadFact, nil
-	}
-	g, code, err := a.governing()
-	if err != nil || code != OK {
-		return code, err
+	case !policy.may(a.office):
+		return CodeNotGoverning, nil
 	}
 	hash, err := record.FactHash(m.Fact)
 	if err != nil {
 		return 0, err
 	}
 	at := a.add(record.ProposalEntry{Office: a.office.Code, FactHash: hash})
-	p := Proposal{Office: a.office.Code, Fact: m.Fact, Day: a.today}
-	return a.decide(g, at, p)
+	return a.decide(policy, at, Proposal{Office: a.office.Code, Fact: m.Fact, Day: a.today})
 }
 
 // approve judges an office's approval of a proposal, and executes the change
@@ -51,10 +48,15 @@ func (a *act) approve(m *record.ApproveChange) (Code, error) {
 	if err != nil {
 		return 0, err
 	}
-	g, code, err := a.governing()
+	policy, ok, err := policyOf(a.view, p.Fact)
+	if err == nil && !ok {
+		err = fmt.Errorf("read proposal %d: nobody can change such a fact: %w", m.Proposal, errDamaged)
+	}
 	switch {
-	case err != nil || code != OK:
-		return code, err
+	case err != nil:
+		return 0, err
+	case !policy.may(a.office):
+		return CodeNotGoverning, nil
 	case m.FactHash != hash:
 		return CodeWrongFact, nil
 	case p.Executed != 0:
@@ -77,24 +79,24 @@ func (a *act) approve(m *record.ApproveChange) (Code, error) {
 		break
 	}
 	a.add(record.ApprovalEntry{Office: a.office.Code, Proposal: m.Proposal, FactHash: hash})
-	return a.decide(g, m.Proposal, p)
+	return a.decide(policy, m.Proposal, p)
 }
 
 // decide adds the signer's approval to proposal p, whose entry is at, and
 // executes the change if that is enough.
-func (a *act) decide(g record.Governance, at record.Index, p Proposal) (Code, error) {
+func (a *act) decide(policy policy, at record.Index, p Proposal) (Code, error) {
 	p.Approvals = append(p.Approvals, Approval{Office: a.office.Code, KeyID: a.tx.KeyID, Height: a.header.Height})
 	slices.SortFunc(p.Approvals, func(x, y Approval) int { return strings.Compare(string(x.Office), string(y.Office)) })
-	enough, err := approved(a.view, g, p.Approvals)
+	offices, err := approving(a.view, p.Approvals)
 	if err != nil {
 		return 0, err
 	}
 	index := a.first + record.Index(len(a.items)) + 1 // of the fact entry, if there is one
-	values, code, err := change(a.view, p.Fact, index, a.header.Height)
+	values, code, err := a.change(p, index)
 	if err != nil || code != OK {
 		return code, err
 	}
-	if enough {
+	if policy.enough(offices) {
 		fact, err := record.MarshalFact(p.Fact)
 		if err != nil {
 			return 0, err
@@ -123,10 +125,13 @@ func (a *act) governing() (record.Governance, Code, error) {
 }
 
 // security gives who decides on offices and keys.
-func security(v View) (record.Governance, error) {
-	g, ok, err := GovernanceOf(v, record.SubjectSecurity)
+func security(v View) (record.Governance, error) { return governorsOf(v, record.SubjectSecurity) }
+
+// governorsOf gives who decides a subject. Genesis sees to it that somebody does.
+func governorsOf(v View, s record.Subject) (record.Governance, error) {
+	g, ok, err := GovernanceOf(v, s)
 	if err == nil && !ok {
-		err = fmt.Errorf("read who governs %s: nobody: %w", record.SubjectSecurity, errDamaged)
+		err = fmt.Errorf("read who governs %s: nobody: %w", s, errDamaged)
 	}
 	return g, err
 }
@@ -140,24 +145,24 @@ func voided(v View, a Approval) (bool, error) {
 	return err == nil && key.voids(a.Height), err
 }
 
-// approved tells whether approvals suffice now: offices and keys are taken as
-// they are, not as they were when they approved.
-func approved(v View, g record.Governance, approvals []Approval) (bool, error) {
-	var offices []record.Code
+// approving gives the offices whose approvals count now: offices and keys are
+// taken as they are, not as they were when they approved.
+func approving(v View, approvals []Approval) ([]record.Office, error) {
+	var offices []record.Office
 	for _, a := range approvals {
 		void, err := voided(v, a)
 		if err != nil {
-			return false, err
+			return nil, err
 		}
 		office, known, err := OfficeOf(v, a.Office)
 		if err != nil {
-			return false, err
+			return nil, err
 		}
 		if known && !void && office.Status == record.StatusActive {
-			offices = append(offices, a.Office)
+			offices = append(offices, office)
 		}
 	}
-	return quorum(g, offices), nil
+	return offices, nil
 }
 
 // quorum tells whether the offices, each listed once, can decide.

@@ -25,6 +25,7 @@ const (
 
 	prefixRule       = "rule/"       // schedule, version, series -> fact
 	prefixVersion    = "version/"    // schedule, version         -> its series and its adoption
+	prefixSchedule   = "schedule/"   // schedule                  -> its adopted versions
 	prefixRules      = "rules/"      // series                    -> adopted rules
 	prefixActivation = "activation/" // series, office            -> fact
 	prefixStanding   = "standing/"   // index of its fact entry   -> fact
@@ -87,6 +88,9 @@ func StateKeyRule(schedule record.Code, version uint32, series record.Code) []by
 func StateKeyVersion(schedule record.Code, version uint32) []byte {
 	return binary.BigEndian.AppendUint32(codesKey(prefixVersion, schedule, ""), version)
 }
+
+// StateKeySchedule gives the state key of the adopted versions of a schedule.
+func StateKeySchedule(code record.Code) []byte { return join(prefixSchedule, []byte(code)) }
 
 // StateKeyRules gives the state key of the adopted rules of a series.
 func StateKeyRules(series record.Code) []byte { return join(prefixRules, []byte(series)) }

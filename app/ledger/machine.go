@@ -88,6 +88,7 @@ type act struct {
 	custodian record.KeyID        // that reports, with its own key; zero for an office
 	refused   record.RefusalEntry // what is known of a refusal that becomes an entry
 	bad       int                 // position of the record that stands against it; -1: none
+	inTheWay  record.Index        // anchor entry that a batch would repeat
 }
 
 // judge applies every rule. The act is nil when there is nothing to carry out:
@@ -254,7 +255,7 @@ func (a *act) judgeMessage() (Result, error) {
 	case err != nil:
 		return Result{}, err
 	case code != OK && !recorded(code):
-		return refusal(code), nil
+		return Result{Code: code, TxIndex: a.inTheWay, Bad: -1}, nil
 	case code != OK:
 		return a.recordRefusal(code)
 	}
