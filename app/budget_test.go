@@ -28,7 +28,7 @@ var productBudget = budget{
 	fileLines:     600,
 	functionLines: 100,
 	interfaces:    12,
-	packages:      15,
+	packages:      16,
 	depth:         6,
 	long:          map[string]string{},
 	walks:         map[string]string{},
