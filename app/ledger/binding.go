@@ -85,6 +85,24 @@ func (r *ruleReader) bound(series record.Code) (*boundSeries, error) {
 	return s, nil
 }
 
+// refers tells whether rules refer to other series. What these say depends on
+// where a record stands in the log.
+func refers(rules []BindingRule) bool {
+	return slices.ContainsFunc(rules, func(b BindingRule) bool { return refersTo(&b.Rule) })
+}
+
+func refersTo(r *retention.Rule) bool {
+	if r.Kind == retention.Follow || r.Kind == retention.Merge {
+		return true
+	}
+	for i := range r.Rules {
+		if refersTo(&r.Rules[i]) {
+			return true
+		}
+	}
+	return false
+}
+
 // lookup gives the rule that binds in another series, for a record anchored at
 // an entry: the later of all. It says that there is none where the state cannot
 // be read, which keeps the record, and notes the error.

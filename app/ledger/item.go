@@ -170,7 +170,7 @@ func (r *itemReader) judge(i record.Index, anchor record.AnchorEntry, l Lifecycl
 		return it, err
 	}
 	plain := plainItem{series: anchor.Series, office: anchor.Office, day: anchor.Day, flags: anchor.Flags, rules: &it.Rules[0]}
-	bare := l.Supersession == 0 && l.Filing == 0 && len(l.Events) == 0 && !r.explain
+	bare := l.Supersession == 0 && l.Filing == 0 && len(l.Events) == 0 && !r.explain && !refers(it.Rules)
 	j, known := r.plain[plain]
 	if !bare || !known {
 		if j, err = r.apply(it); err != nil {
@@ -216,7 +216,7 @@ func (r *itemReader) apply(it Item) (judged, error) {
 		}
 		j.verdict = stricter(j.verdict, v)
 	}
-	return j, nil
+	return j, r.rules.err
 }
 
 // stricter joins what two rules say: the later day, and whatever waits or is

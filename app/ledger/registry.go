@@ -10,9 +10,11 @@ import (
 )
 
 // Registry is what is registered, for listings: every governed fact as it
-// stands, and the proposals that can still be approved.
+// stands, rules of drafts and every adopted version among them, and the
+// proposals that can still be approved.
 type Registry struct {
 	Facts     []record.Fact
+	Entries   []record.Index // Entries[i] states Facts[i]
 	Proposals []OpenProposal
 }
 
@@ -28,17 +30,23 @@ type OpenProposal struct {
 // ledger day.
 func RegistryOf(v View, values func(prefix []byte) iter.Seq2[Value, error]) (Registry, error) {
 	var r Registry
-	for _, prefix := range []string{keyParameters, prefixOffice, prefixKey, prefixGoverning, prefixCustody, prefixSeries, prefixNode} {
+	for _, prefix := range [...]string{
+		keyParameters, prefixOffice, prefixKey, prefixGoverning, prefixCustody, prefixSeries, prefixNode,
+		prefixRule, prefixActivation, prefixStanding,
+	} {
 		for value, err := range values([]byte(prefix)) {
 			if err != nil {
 				return Registry{}, err
 			}
-			fact, err := listedFact(prefix, value)
+			fact, at, err := listedFact(prefix, value)
 			if err != nil {
 				return Registry{}, err
 			}
-			r.Facts = append(r.Facts, fact)
+			r.Facts, r.Entries = append(r.Facts, fact), append(r.Entries, at)
 		}
+	}
+	if err := r.addAdoptions(v, values); err != nil {
+		return Registry{}, err
 	}
 	var err error
 	if r.Proposals, err = openProposals(v, values); err != nil {
@@ -48,15 +56,52 @@ func RegistryOf(v View, values func(prefix []byte) iter.Seq2[Value, error]) (Reg
 }
 
 // listedFact reads a listed value: keys as they stand now, the rest as stated.
-func listedFact(prefix string, v Value) (record.Fact, error) {
+func listedFact(prefix string, v Value) (record.Fact, record.Index, error) {
 	if prefix == prefixKey {
 		k, err := parseKey(v)
-		return &k.Key, err
+		return &k.Key, k.Registered, err
 	}
 	r := open(v.Value, 2)
-	r.number()
-	fact := r.fact()
-	return fact, r.end(v.Key)
+	at, fact := r.index(), r.fact()
+	return fact, at, r.end(v.Key)
+}
+
+// addAdoptions lists the adopted versions of every schedule. Those facts stand
+// in the log alone; one that is later than the view is left out.
+func (r *Registry) addAdoptions(v View, values func(prefix []byte) iter.Seq2[Value, error]) error {
+	for value, err := range values([]byte(prefixSchedule)) {
+		if err != nil {
+			return err
+		}
+		schedule, err := parseSchedule(value)
+		if err != nil {
+			return err
+		}
+		for _, a := range schedule.Adoptions {
+			if int64(a.Adopted) >= v.Head().Size {
+				break
+			}
+			fact, err := factAt(v, a.Adopted)
+			if err != nil {
+				return err
+			}
+			r.Facts, r.Entries = append(r.Facts, fact), append(r.Entries, a.Adopted)
+		}
+	}
+	return nil
+}
+
+// factAt gives the fact that entry i states.
+func factAt(v View, i record.Index) (record.Fact, error) {
+	e, err := entryOf(v, i)
+	if err != nil {
+		return nil, err
+	}
+	stated, isFact := e.(record.FactEntry)
+	if !isFact {
+		return nil, fmt.Errorf("read fact entry %d: it is of kind %d: %w", i, e.Kind(), errDamaged)
+	}
+	return record.ParseFact(stated.Fact)
 }
 
 func openProposals(v View, values func(prefix []byte) iter.Seq2[Value, error]) ([]OpenProposal, error) {

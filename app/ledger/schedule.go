@@ -63,17 +63,22 @@ func ScheduleOf(v View, code record.Code) (AdoptedSchedule, bool, error) {
 	if err != nil || !ok {
 		return AdoptedSchedule{}, false, err
 	}
-	r := open(value, 3)
+	s, err := parseSchedule(Value{key, value})
+	return s, err == nil, err
+}
+
+func parseSchedule(v Value) (AdoptedSchedule, error) {
+	r := open(v.Value, 3)
 	s := AdoptedSchedule{State: r.flag(), Adoptions: make([]Adoption, r.list(5))}
 	for i := range s.Adoptions {
 		r.array(4)
 		s.Adoptions[i] = Adoption{Version: r.uint32(), Adopted: r.index(), Day: r.day(), Effective: r.day()}
 	}
 	s.Series = r.codes()
-	if err := r.end(key); err != nil {
-		return AdoptedSchedule{}, false, err
+	if err := r.end(v.Key); err != nil {
+		return AdoptedSchedule{}, err
 	}
-	return s, true, nil
+	return s, nil
 }
 
 // scheduleValue is [1, state 0 or 1, [[version, index of the fact entry of its
