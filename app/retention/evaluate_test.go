@@ -117,21 +117,27 @@ func TestExplanations(t *testing.T) {
 	}
 }
 
-func TestEvaluateCornerCases(t *testing.T) {
+// A corner is a case on the edge of a rule's meaning, on 1 January 2032.
+type corner struct {
+	name, rule string
+	facts      Facts
+	status     Status
+	due        string // "" if the status has none
+}
+
+var cornerRules = [][2]string{
+	{"A", "as series B"}, {"B", "as series C"}, {"C", "1 day after created"}, {"LOOP", "as series LOOP"},
+	{"SELF", "as the corresponding series"}, {"REVIEW", "after archival review: 1 day after created"},
+}
+
+func corners(t *testing.T) []corner {
 	dated := Facts{Created: day(t, "2024-01-15"), FiscalStart: time.July}
 	with := func(change func(*Facts)) Facts {
 		f := dated
 		change(&f)
 		return f
 	}
-	lookup := schedule(t, [2]string{"A", "as series B"}, [2]string{"B", "as series C"}, [2]string{"C", "1 day after created"},
-		[2]string{"LOOP", "as series LOOP"}, [2]string{"SELF", "as the corresponding series"}, [2]string{"REVIEW", "after archival review: 1 day after created"})
-	for _, c := range []struct {
-		name, rule string
-		facts      Facts
-		status     Status
-		due        string // "" if the status has none
-	}{
+	return []corner{
 		{"a case that was opened and closed again", "1 year after closed", with(func(f *Facts) {
 			f.Events = []Fact{{Closed, day(t, "2026-05-05")}, {Closed, day(t, "2025-05-05")}}
 		}), Due, "2027-05-06"},
@@ -177,7 +183,12 @@ func TestEvaluateCornerCases(t *testing.T) {
 		{"some wait, the rest never ends", "earlier of (permanent, until closed)", dated, Waiting, ""},
 		{"never wins over waiting", "later of (until closed, permanent)", dated, Never, ""},
 		{"waiting wins over days", "later of (1 day after created, until closed)", dated, Waiting, ""},
-	} {
+	}
+}
+
+func TestEvaluateCornerCases(t *testing.T) {
+	lookup := schedule(t, cornerRules...)
+	for _, c := range corners(t) {
 		v := Evaluate(rule(t, c.rule), c.facts, day(t, "2032-01-01"), lookup)
 		due := ""
 		if v.Status == Due || v.Status == NotYet {
@@ -187,6 +198,7 @@ func TestEvaluateCornerCases(t *testing.T) {
 			t.Errorf("%s: %s %s, want %s %s: %v", c.name, v.Status, due, c.status, c.due, v.Why)
 		}
 	}
+	dated := Facts{Created: day(t, "2024-01-15")}
 	if v := Evaluate(rule(t, "earlier of (none, as series REVIEW)"), dated, 0, lookup); !v.Review {
 		t.Error("the review that another series asks for is lost")
 	}

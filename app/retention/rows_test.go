@@ -62,7 +62,7 @@ const (
 
 // sixtyRows are the retention entries of the requirements, section 2.3, in the
 // language. until is the last day of the period of a record made on 29 February
-// 2024, given all the facts of TestSixtyRows; missing is what the row waits for
+// 2024, given all of rowFacts; missing is what the row waits for
 // when the date is all that is known. Where the source says "3 years or until
 // audited" without saying which, the later is written.
 var sixtyRows = []struct {
@@ -137,22 +137,31 @@ var sixtyRows = []struct {
 	{60, "transitory e-mail", "none", "any time", ""},
 }
 
-func TestSixtyRows(t *testing.T) {
+var rowRules = [][2]string{
+	{"CT-16-2-8H-07", "3 years after created"}, {"CT-16-2-8H-13", "55 years after terminated"}, {"LOCAL-MPS", "6 years after created"},
+}
+
+// rowFacts gives a record of which only the date is known, and the same record
+// with everything that any row asks for.
+func rowFacts(t *testing.T) (bare, full Facts) {
 	events := []Fact{
 		{Superseded, day(t, "2032-05-31")}, {Terminated, day(t, "2029-06-30")}, {ListEnded, day(t, "2024-12-31")},
 		{Accredited, day(t, "2028-10-01")}, {Demolished, day(t, "2050-08-08")}, {Suspended, day(t, "2025-03-03")},
 		{Completed, day(t, "2026-09-09")}, {Election, day(t, "2024-11-05")}, {Closed, day(t, "2025-05-05")},
 		{Resolved, day(t, "2025-07-04")}, {Left, day(t, "2023-06-16")}, {Inactive, day(t, "2019-06-30")}, {Disposed, day(t, "2030-01-02")},
 	}
-	bare := Facts{Created: day(t, "2024-02-29"), FiscalStart: time.July}
-	full := bare
+	bare = Facts{Created: day(t, "2024-02-29"), FiscalStart: time.July}
+	full = bare
 	full.Events = events
 	full.Audits = []Audit{{day(t, "2023-06-30"), day(t, "2024-04-01")}, {day(t, "2024-06-30"), day(t, "2027-03-01")}}
 	full.Series = "CT-16-2-8H-07"
 	full.File = &Facts{Created: day(t, "2001-01-01"), Events: events, Series: "CT-16-2-8H-13"}
-	lookup := schedule(t, [2]string{"CT-16-2-8H-07", "3 years after created"},
-		[2]string{"CT-16-2-8H-13", "55 years after terminated"}, [2]string{"LOCAL-MPS", "6 years after created"})
+	return bare, full
+}
 
+func TestSixtyRows(t *testing.T) {
+	bare, full := rowFacts(t)
+	lookup := schedule(t, rowRules...)
 	seen := map[int]bool{}
 	for _, row := range sixtyRows {
 		seen[row.number] = true
@@ -232,45 +241,47 @@ func TestS2_2_OperationalNeedHasAMaximum(t *testing.T) {
 }
 
 // S1.11: a local rule may lengthen a state minimum, never shorten it.
+var comparisons = []struct {
+	local, state string
+	want         bool
+}{
+	{"3 years after created", "3 years after created", true},
+	{"7 years after created", "3 years after created", true},
+	{"2 years after created", "3 years after created", false},
+	{"36 months after created", "3 years after created", true},
+	{"35 months after created", "3 years after created", false},
+	{"1096 days after created", "3 years after created", true},
+	{"1095 days after created", "3 years after created", false}, // a leap day may lie between
+	{"1 month after created", "28 days after created", true},
+	{"1 month after created", "29 days after created", false},
+	{"7 years after closed", "3 years after created", false}, // nobody says that it is closed later
+	{"later of (3 years after created, until audited)", "3 years after created", true},
+	{"earlier of (3 years after created, until audited)", "3 years after created", false},
+	{"3 years after created", "earlier of (3 years after created, until audited)", true},
+	{"3 years after created", "later of (3 years after created, until audited)", false},
+	{"later of (until audited, 5 years after created)", "later of (3 years after created, until audited)", true},
+	{"permanent", "later of (3 years after created, until audited)", true},
+	{"indefinite", "after archival review: as series CT-1", true},
+	{"3 years after created", "permanent", false},
+	{"3 years after created", "none", true},
+	{"none", "1 day after created", false},
+	{"3 years after the end of the fiscal year of created", "3 years after created", true},
+	{"3 years after the end of the fiscal year of created", "3 years after the end of the calendar year of created", false},
+	{"9 years after created", "3 years after the end of the calendar year of created", false},
+	{"5 years after created", "after archival review: 3 years after created", false},
+	{"after archival review: 3 years after created", "3 years after created", true},
+	{"after 30 days of notice: 6 years after inactive", "after 14 days of notice: 6 years after inactive", true},
+	{"after 14 days of notice: 6 years after inactive", "after 1 month of notice: 6 years after inactive", false},
+	{"as series CT-1", "as series CT-1", true},
+	{"as series CT-1", "as series CT-2", false},
+	{"3 years after created", "earlier of (as series CT-1, 3 years after created)", false}, // CT-1 may ask for a review
+	{"as long as needed, at most 2 years", "as long as needed, at most 1 year", true},
+	{"as long as needed, at most 1 year", "as long as needed, at most 2 years", false},
+	{"2 years after created", "as long as needed, at most 2 years", true},
+}
+
 func TestS1_11_LocalNotShorter(t *testing.T) {
-	for _, c := range []struct {
-		local, state string
-		want         bool
-	}{
-		{"3 years after created", "3 years after created", true},
-		{"7 years after created", "3 years after created", true},
-		{"2 years after created", "3 years after created", false},
-		{"36 months after created", "3 years after created", true},
-		{"35 months after created", "3 years after created", false},
-		{"1096 days after created", "3 years after created", true},
-		{"1095 days after created", "3 years after created", false}, // a leap day may lie between
-		{"1 month after created", "28 days after created", true},
-		{"1 month after created", "29 days after created", false},
-		{"7 years after closed", "3 years after created", false}, // nobody says that it is closed later
-		{"later of (3 years after created, until audited)", "3 years after created", true},
-		{"earlier of (3 years after created, until audited)", "3 years after created", false},
-		{"3 years after created", "earlier of (3 years after created, until audited)", true},
-		{"3 years after created", "later of (3 years after created, until audited)", false},
-		{"later of (until audited, 5 years after created)", "later of (3 years after created, until audited)", true},
-		{"permanent", "later of (3 years after created, until audited)", true},
-		{"indefinite", "after archival review: as series CT-1", true},
-		{"3 years after created", "permanent", false},
-		{"3 years after created", "none", true},
-		{"none", "1 day after created", false},
-		{"3 years after the end of the fiscal year of created", "3 years after created", true},
-		{"3 years after the end of the fiscal year of created", "3 years after the end of the calendar year of created", false},
-		{"9 years after created", "3 years after the end of the calendar year of created", false},
-		{"5 years after created", "after archival review: 3 years after created", false},
-		{"after archival review: 3 years after created", "3 years after created", true},
-		{"after 30 days of notice: 6 years after inactive", "after 14 days of notice: 6 years after inactive", true},
-		{"after 14 days of notice: 6 years after inactive", "after 1 month of notice: 6 years after inactive", false},
-		{"as series CT-1", "as series CT-1", true},
-		{"as series CT-1", "as series CT-2", false},
-		{"3 years after created", "earlier of (as series CT-1, 3 years after created)", false}, // CT-1 may ask for a review
-		{"as long as needed, at most 2 years", "as long as needed, at most 1 year", true},
-		{"as long as needed, at most 1 year", "as long as needed, at most 2 years", false},
-		{"2 years after created", "as long as needed, at most 2 years", true},
-	} {
+	for _, c := range comparisons {
 		if got := NotShorter(rule(t, c.local), rule(t, c.state)); got != c.want {
 			t.Errorf("NotShorter(%q, state %q) = %t, want %t", c.local, c.state, got, c.want)
 		}
