@@ -23,8 +23,9 @@ type model struct {
 	facts     map[string]modelFact // by state key: parameters, offices, governance, custodian sets, series, nodes
 	keys      map[record.KeyID]modelKey
 	proposals map[int64]modelProposal
-	successor map[int64][2]int64 // anchor -> its successor, supersession entry
+	successor map[int64][3]int64 // anchor -> its successor, supersession entry, its ledger day
 	nonces    map[string]int64   // key id and nonce -> transaction entry
+	clock     modelClock
 }
 
 type modelFact struct {
@@ -61,7 +62,7 @@ func modelRefusal(code string) modelAnswer { return modelAnswer{code: code, bad:
 func newModel(network record.Network, chainID, origin string, time int64, facts []record.Fact) *model {
 	m := &model{
 		network: network, origin: origin, time: time, facts: map[string]modelFact{}, keys: map[record.KeyID]modelKey{},
-		proposals: map[int64]modelProposal{}, successor: map[int64][2]int64{}, nonces: map[string]int64{},
+		proposals: map[int64]modelProposal{}, successor: map[int64][3]int64{}, nonces: map[string]int64{},
 	}
 	m.write(record.GenesisEntry{Network: network, ChainID: chainID, Origin: origin, Time: time})
 	for _, f := range facts {
@@ -122,9 +123,7 @@ func (m *model) state(f record.Fact, height int64) int64 {
 // block carries out a block and gives the answers to its transactions.
 func (m *model) block(height, time int64, txs [][]byte) []modelAnswer {
 	start := m.size()
-	if height > 2 && time-m.time > int64(m.parameters().JumpSeconds)*1e9 {
-		m.write(record.JumpEntry{Height: height, Before: m.time, After: time})
-	}
+	m.step(height, time)
 	m.height, m.time = height, time
 	var answers []modelAnswer
 	for _, raw := range txs {
@@ -314,7 +313,7 @@ func (m *model) supersede(msg *record.SupersedeRecord, office record.Office) (st
 	}
 	return "", func() {
 		at := m.write(record.SupersedeEntry{Office: office.Code, Record: msg.Record, By: msg.By})
-		m.successor[int64(msg.Record)] = [2]int64{int64(msg.By), at}
+		m.successor[int64(msg.Record)] = [3]int64{int64(msg.By), at, int64(record.LedgerDay(m.time))}
 	}
 }
 

@@ -50,7 +50,10 @@ func (m *model) values() map[string][]byte {
 		all["proposal/"+modelIndex(at)] = modelCBOR([]any{int64(1), string(p.office), b, int64(p.day), p.executed, approvals})
 	}
 	for at, s := range m.successor {
-		all["record/"+modelIndex(at)] = modelCBOR([]any{int64(1), s[0], s[1]})
+		all["record/"+modelIndex(at)] = modelCBOR([]any{int64(1), s[0], s[1], s[2] * 2, "", int64(0), int64(0), []any{}, []any{}, int64(0)})
+	}
+	if m.clock.written {
+		all["clock"] = m.clock.value()
 	}
 	for nonce, at := range m.nonces {
 		all["nonce/"+nonce] = modelCBOR([]any{int64(1), at})
@@ -75,6 +78,8 @@ func modelCBOR(v any) []byte {
 			return []byte{major<<5 + 24, byte(n)}
 		case n < 65536:
 			return []byte{major<<5 + 25, byte(n >> 8), byte(n)}
+		case n >= 1<<32:
+			return binary.BigEndian.AppendUint64([]byte{major<<5 + 27}, uint64(n))
 		}
 		return []byte{major<<5 + 26, byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}
 	}

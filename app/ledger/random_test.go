@@ -342,8 +342,8 @@ func (g *generator) approval() *record.ApproveChange {
 // and the standard library.
 func TestModelIsIndependent(t *testing.T) {
 	files, err := filepath.Glob("model*_test.go")
-	if err != nil || len(files) != 2 {
-		t.Fatalf("files of the model = %v, %v, want two", files, err)
+	if err != nil || len(files) < 3 {
+		t.Fatalf("files of the model = %v, %v, want at least three", files, err)
 	}
 	for _, file := range files {
 		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
