@@ -27,7 +27,7 @@ func (a *act) lock(m *record.LockDisposition) (Code, error) {
 	switch {
 	case err != nil || code != OK:
 		return code, err
-	case !hasRole(a.office, lockers[:]...):
+	case !a.hasRole(lockers[:]...):
 		return CodeWrongRole, nil
 	case m.Hash != d.Hash:
 		return CodeWrongHash, nil
@@ -100,8 +100,8 @@ func (n *demand) add(it Item, touched []record.Code) {
 	}
 }
 
-// touchedSince lists the offices that placed or released a hold on a record
-// after an entry: they have no other part in the disposition that it opened.
+// touchedSince lists the offices that placed, extended or released a hold on a
+// record after an entry: they have no other part in the disposition that it opened.
 func (r *itemReader) touchedSince(it Item, at record.Index) ([]record.Code, error) {
 	holds, err := r.holds.on(it.Index, it.Anchor, it.Lifecycle)
 	if err != nil {
@@ -110,7 +110,7 @@ func (r *itemReader) touchedSince(it Item, at record.Index) ([]record.Code, erro
 	var offices []record.Code
 	for _, h := range holds {
 		if h.Since > at {
-			offices = append(offices, h.Office)
+			offices = append(offices, h.Brought)
 		}
 		if h.Released > at {
 			offices = append(offices, h.By)

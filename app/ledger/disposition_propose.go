@@ -13,7 +13,7 @@ var owners = [...]record.Role{record.RoleDepartment, record.RoleLibraryCEO}
 // proposeDisposition judges a proposal. Its signature is that of the head of
 // the department that owns the records.
 func (a *act) proposeDisposition(m *record.ProposeDisposition) (Code, error) {
-	if !hasRole(a.office, owners[:]...) {
+	if !a.hasRole(owners[:]...) {
 		return CodeWrongRole, nil
 	}
 	if code, err := a.proposalFits(m); err != nil || code != OK {
@@ -134,7 +134,7 @@ func (a *act) approveDisposition(m *record.ApproveDisposition) (Code, error) {
 	if err != nil {
 		return 0, err
 	}
-	if !hasRole(a.office, needed...) {
+	if !a.hasRole(needed...) {
 		return CodeWrongRole, nil
 	}
 	if code, err := a.freeze(); err != nil || code != OK {
@@ -197,7 +197,7 @@ func (a *act) withdraw(m *record.WithdrawDisposition) (Code, error) {
 	if err != nil || code != OK {
 		return code, err
 	}
-	if a.office.Code != d.Office && !hasRole(a.office, record.RoleClerk) {
+	if a.office.Code != d.Office && !a.hasRole(record.RoleClerk) {
 		return CodeWrongOffice, nil
 	}
 	d.Status = DispositionWithdrawn
@@ -225,9 +225,4 @@ func (a *act) recordNotice(m *record.RecordNotice) (Code, error) {
 	d.Notice = a.add(record.NoticeEntry{Office: a.office.Code, Disposition: m.Disposition, Day: m.Day})
 	a.setDisposition(m.Disposition, d)
 	return OK, nil
-}
-
-// hasRole tells whether an office has one of the roles.
-func hasRole(o record.Office, roles ...record.Role) bool {
-	return slices.ContainsFunc(roles, func(r record.Role) bool { return slices.Contains(o.Roles, r) })
 }
