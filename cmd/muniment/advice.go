@@ -78,12 +78,17 @@ var adviceOn = map[string]string{
 
 // refused is the failure of a transaction that the ledger refused.
 func refused(reason string) error {
-	sentence, ok := refusals[reason]
-	if !ok {
-		sentence = "the ledger refused the transaction"
-	}
+	text := sentence(reason)
 	if !stable(reason) {
 		reason = "UNKNOWN_REASON"
 	}
-	return failed(exitRefused, reason, adviceOn[reason], "%s", sentence)
+	return failed(exitRefused, reason, adviceOn[reason], "%s", text)
+}
+
+// sentence says what a reason of the ledger means.
+func sentence(reason string) string {
+	if text, ok := refusals[reason]; ok {
+		return text
+	}
+	return "the ledger refused the transaction"
 }

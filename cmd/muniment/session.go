@@ -182,13 +182,22 @@ func (s *session) auditors(ctx context.Context) (apiv1.AuditorsClient, error) {
 // departmentsCall makes one call of the Departments service with the deadline
 // of a single call.
 func departmentsCall[Q, R any](ctx context.Context, s *session, method func(apiv1.DepartmentsClient, context.Context, *Q, ...grpc.CallOption) (*R, error), request *Q) (*R, error) {
-	client, err := s.departments(ctx)
+	return unary(ctx, s, apiv1.NewDepartmentsClient, method, request)
+}
+
+// staffCall is likewise of the RecordsStaff service.
+func staffCall[Q, R any](ctx context.Context, s *session, method func(apiv1.RecordsStaffClient, context.Context, *Q, ...grpc.CallOption) (*R, error), request *Q) (*R, error) {
+	return unary(ctx, s, apiv1.NewRecordsStaffClient, method, request)
+}
+
+func unary[C, Q, R any](ctx context.Context, s *session, service func(grpc.ClientConnInterface) C, method func(C, context.Context, *Q, ...grpc.CallOption) (*R, error), request *Q) (*R, error) {
+	conn, err := s.connection(ctx)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	response, err := method(client, ctx, request)
+	response, err := method(service(conn), ctx, request)
 	if err != nil {
 		return nil, remote(err)
 	}

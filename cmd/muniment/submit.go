@@ -32,7 +32,8 @@ func (s *session) sign(m record.Message, notAfter record.Day) ([]byte, error) {
 }
 
 // submit hands in a transaction and gives where it stands in the log, and how
-// often it was handed in. A refusal of the ledger is a failure with exit code 7.
+// often it was handed in. A refusal of the ledger is a failure with exit code 7;
+// the response is there then too.
 func (s *session) submit(ctx context.Context, raw []byte) (response *apiv1.SubmitResponse, attempts int, err error) {
 	for attempt := 1; ; attempt++ {
 		response, err := departmentsCall(ctx, s, apiv1.DepartmentsClient.Submit, &apiv1.SubmitRequest{Transaction: raw})
@@ -40,7 +41,7 @@ func (s *session) submit(ctx context.Context, raw []byte) (response *apiv1.Submi
 		case err == nil && response.Reason == "OK":
 			return response, attempt, nil
 		case err == nil:
-			return nil, attempt, refused(response.Reason)
+			return response, attempt, refused(response.Reason)
 		case codeOf(err) != exitUnavailable || attempt == submitAttempts || ctx.Err() != nil:
 			return nil, attempt, err
 		}
@@ -81,22 +82,38 @@ func (p *program) act(ctx context.Context, m record.Message) (actResult, error) 
 }
 
 func (s *session) act(ctx context.Context, m record.Message) (actResult, error) {
+	done, _, err := s.carryOut(ctx, m)
+	return done, err
+}
+
+// carryOut is act that gives the verdict on the act's receipt as well.
+func (s *session) carryOut(ctx context.Context, m record.Message) (actResult, receipt.Verdict, error) {
 	raw, err := s.sign(m, s.ledgerDay()+notAfterDays)
 	if err != nil {
-		return actResult{}, err
+		return actResult{}, receipt.Verdict{}, err
 	}
 	response, _, err := s.submit(ctx, raw)
 	if err != nil {
-		return actResult{}, unknownOutcome(err)
+		return actResult{}, receipt.Verdict{}, s.explained(ctx, m, raw, response, unknownOutcome(err))
 	}
+	verdict, err := s.receiptOf(ctx, raw, response)
+	if err != nil {
+		return actResult{}, receipt.Verdict{}, err
+	}
+	return actResult{Kind: verdict.Kind, Index: verdict.Index, Transaction: verdict.Signed.TxIndex, Height: verdict.BlockHeight}, verdict, nil
+}
+
+// receiptOf fetches and verifies the receipt of the first item of the
+// transaction raw.
+func (s *session) receiptOf(ctx context.Context, raw []byte, response *apiv1.SubmitResponse) (receipt.Verdict, error) {
 	verdict, text, err := s.receipt(ctx, response.FirstIndex)
 	if err != nil {
-		return actResult{}, err
+		return receipt.Verdict{}, err
 	}
 	if !isReceiptOf(text, verdict, raw) {
-		return actResult{}, failed(exitContradicted, "RECEIPT_OF_ANOTHER", "", "the receipt of entry %d is not of what was signed", response.FirstIndex)
+		return receipt.Verdict{}, failed(exitContradicted, "RECEIPT_OF_ANOTHER", "", "the receipt of entry %d is not of what was signed", response.FirstIndex)
 	}
-	return actResult{Kind: verdict.Kind, Index: verdict.Index, Transaction: verdict.Signed.TxIndex, Height: verdict.BlockHeight}, nil
+	return verdict, nil
 }
 
 // isReceiptOf tells whether a verified receipt is of the transaction raw.
@@ -132,7 +149,7 @@ func unknownOutcome(err error) error {
 	if code != exitUnavailable && code != exitInterrupted {
 		return err
 	}
-	return failed(code, outcomeUnknown, "before you try again, see with muniment office show or muniment record show whether it was done",
+	return failed(code, outcomeUnknown, "before you try again, see with muniment office show, record show, hold list or disposition list whether it was done",
 		"whether it was done is not known: %w", err)
 }
 
