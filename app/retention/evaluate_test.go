@@ -103,6 +103,10 @@ func TestExplanations(t *testing.T) {
 			"after archival review: may end at any time; before destruction an archivist reviews the record",
 			"  none: the record may be disposed of at any time",
 		}},
+		{"nothing is destroyed", "after archival review: permanent", f, "2024-02-01", []string{
+			"after archival review: kept for good",
+			"  permanent: kept for good",
+		}},
 		{"undated", "1 year after created", Facts{Undated: true}, "2024-02-01", []string{
 			"1 year after created: the date of the record is not known",
 		}},
@@ -202,8 +206,9 @@ func TestEvaluateCornerCases(t *testing.T) {
 	if v := Evaluate(rule(t, "earlier of (none, as series REVIEW)"), dated, 0, lookup); !v.Review {
 		t.Error("the review that another series asks for is lost")
 	}
-	if v := Evaluate(rule(t, "9000 years after created"), dated, 1<<31-1, nil); v.Status != NotYet {
-		t.Errorf("a day after the calendar makes the record %s", v.Status)
+	beyond := rule(t, "9000 years after created")
+	if long, short := Evaluate(beyond, dated, 1<<31-1, nil), Judge(beyond, dated, 1<<31-1, nil); long.Status != NotYet || short.Status != NotYet {
+		t.Errorf("a day after the calendar makes the record %s and %s", long.Status, short.Status)
 	}
 }
 

@@ -22,10 +22,11 @@ func (j *judgement) line(r *Rule, f *Facts, e end) string {
 		}
 	}
 	text := head + ": " + j.outcome(r, e)
-	switch r.Kind {
-	case Review:
+	switch {
+	case e.sure == never: // nothing is destroyed
+	case r.Kind == Review:
 		text += "; before destruction an archivist reviews the record"
-	case Notice:
+	case r.Kind == Notice:
 		text += "; before destruction the person concerned is given " + period(r.Count, r.Unit) + " of notice"
 	}
 	return text

@@ -198,7 +198,7 @@ func (p *parser) series(kind Kind) (Rule, error) {
 	code := p.text[p.at:]
 	code = code[:codeLength(code)]
 	if !validCode(code) {
-		return Rule{}, p.fault("%s is no series code: write 1 to %d of A to Z, 0 to 9, dot and hyphen, first a letter or digit", p.word(), MaxCodeSize)
+		return Rule{}, p.fault("%s is no series code: write %s", p.word(), codeForm)
 	}
 	p.at += len(code)
 	return Rule{Kind: kind, Series: code}, nil

@@ -15,7 +15,7 @@ var spellings = []string{
 	"until the end of the fiscal year of created", "10 years after the end of the calendar year of closed",
 	"later of (3 years after created, until audited)",
 	"earlier of (until completed, until suspended, later of (1 year after created, until audited))",
-	"as series CT-16-2-8H-08", "as series 0", "as the corresponding series", "with the file of series S1-550",
+	"as series CT-16-2-8H-08", "as series 0A", "as the corresponding series", "with the file of series S1-550",
 	"as long as needed, at most 2 years",
 	"after archival review: 1 year after demolished",
 	"after 30 days of notice: 6 years after inactive",
@@ -79,6 +79,7 @@ func TestParseErrors(t *testing.T) {
 		"later of (none,none)":                        `write ", "`,
 		"later of ()":                                 `character 11: ")" begins no rule`,
 		"as series ct-1":                              `character 11: "ct-1" is no series code: write 1 to 16 of A to Z`,
+		"as series 203-555-0100":                      `character 11: "203-555-0100" is no series code`,
 		"as series -1":                                `"-1" is no series code`,
 		"as series ABCDEFGHIJKLMNOPQ":                 `is no series code`,
 		"with the file of series ":                    `the end is no series code`,
@@ -140,6 +141,40 @@ func TestCheckRefuses(t *testing.T) {
 	} {
 		if err := r.Check(); !errors.Is(err, ErrRule) {
 			t.Errorf("%s: %v, want an error", name, err)
+		}
+	}
+}
+
+// The limits hold for rules that were never text as well.
+func TestCheckLimits(t *testing.T) {
+	deep := func(depth int) Rule {
+		r := Rule{Kind: Permanent}
+		for range depth - 1 {
+			r = Rule{Kind: Review, Rules: []Rule{r}}
+		}
+		return r
+	}
+	wide := func(terms int) Rule { // the whole, three lists of seven, and a rest
+		list := Rule{Kind: Later, Rules: slices.Repeat([]Rule{{Kind: None}}, 6)}
+		r := Rule{Kind: Later, Rules: []Rule{list, list, list}}
+		for range terms - 22 {
+			r.Rules = append(r.Rules, Rule{Kind: None})
+		}
+		return r
+	}
+	for _, c := range []struct {
+		name string
+		rule Rule
+		ok   bool
+	}{
+		{"depth 5", deep(MaxDepth), true}, {"depth 6", deep(MaxDepth + 1), false},
+		{"24 terms", wide(MaxTerms), true}, {"25 terms", wide(MaxTerms + 1), false},
+	} {
+		if err := c.rule.Check(); (err == nil) != c.ok {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if _, err := Parse(c.rule.String()); (err == nil) != c.ok {
+			t.Errorf("%s as text: %v", c.name, err)
 		}
 	}
 }

@@ -18,6 +18,9 @@ const (
 	MaxCodeSize = 16    // bytes of a series code
 )
 
+// codeForm says what a series code is, for errors.
+const codeForm = "1 to 16 of A to Z, 0 to 9, dot and hyphen, first a letter or digit, one letter at least"
+
 // ErrRule is what every error about the form of a rule wraps.
 var ErrRule = errors.New("retention rule")
 
@@ -109,14 +112,16 @@ func (r *Rule) checkFields() error {
 	case r.Kind == Merge && r.Series == "":
 		return fmt.Errorf("%w: a file to merge into needs the code of its series", ErrRule)
 	case r.Series != "" && !validCode(r.Series):
-		return fmt.Errorf("%w: %.40q is no series code: 1 to %d of A to Z, 0 to 9, dot and hyphen, first a letter or digit", ErrRule, r.Series, MaxCodeSize)
+		return fmt.Errorf("%w: %.40q is no series code: %s", ErrRule, r.Series, codeForm)
 	}
 	return nil
 }
 
-// validCode tells whether s is a registered code by its form.
+// validCode tells whether s is a registered code by its form. One letter at
+// least, so that no telephone number is a code.
 func validCode(s string) bool {
-	return s != "" && len(s) <= MaxCodeSize && s[0] != '.' && s[0] != '-' && codeLength(s) == len(s)
+	return s != "" && len(s) <= MaxCodeSize && s[0] != '.' && s[0] != '-' && codeLength(s) == len(s) &&
+		strings.ContainsFunc(s, func(c rune) bool { return c >= 'A' && c <= 'Z' })
 }
 
 // codeLength counts the bytes at the front of s that a code may have.
@@ -187,6 +192,9 @@ func (r *Rule) head() string {
 	case Need:
 		return "as long as needed, at most " + period(r.Count, r.Unit)
 	case Later, Earlier:
+		if len(r.Rules) == 1 { // of versions of a schedule one may be left
+			return r.Kind.String() + " of one period"
+		}
 		return r.Kind.String() + " of " + smallNumber(len(r.Rules)) + " periods"
 	case Review:
 		return "after archival review"

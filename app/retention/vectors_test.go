@@ -208,7 +208,7 @@ func inputs(t *testing.T) vectors {
 	v.Refused = []string{
 		"", "forever", "Permanent", " permanent", "permanent ", "3  years after created", "1 years after created", "2 year after created",
 		"0 years after created", "03 years after created", "100000 years after created", "3 years after clsoed", "until createdx",
-		"later of (permanent)", "later of (none,none)", "later of (none, none", "as series ct-1", "as series -1", "as series ABCDEFGHIJKLMNOPQ",
+		"later of (permanent)", "later of (none,none)", "later of (none, none", "as series ct-1", "as series -1", "as series 203-555-0100", "as series ABCDEFGHIJKLMNOPQ",
 		"with the file of series ", "after 30 days: none", "until audited\n", "permanent, permanent",
 		strings.Repeat("after archival review: ", 5) + "none", "later of (" + strings.Repeat("none, ", 8) + "none)",
 	}

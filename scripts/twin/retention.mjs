@@ -54,7 +54,7 @@ const EVENTS = ["created", "closed", "audited", "superseded", "terminated", "res
   "election", "left", "suspended", "completed", "need-ended", "inactive", "disposed"];
 const UNITS = ["day", "month", "year"];
 const PERIOD = "(?:1 (?:day|month|year)|[1-9][0-9]{0,4} (?:days|months|years))";
-const CODE = "[A-Z0-9][A-Z0-9.-]{0,15}";
+const CODE = "(?=[0-9.-]*[A-Z])[A-Z0-9][A-Z0-9.-]{0,15}";
 
 function readPeriod(text) {
   const [count, unit] = text.split(" ");
