@@ -176,7 +176,7 @@ func (a *App) answered(raw []byte) (outcome, bool, error) {
 	if err != nil {
 		return outcome{}, false, err
 	}
-	if result.Code != ledger.OK || int64(result.TxIndex) >= view.Head().Size {
+	if !result.Entered() || int64(result.TxIndex) >= view.Head().Size {
 		return outcome{}, false, nil
 	}
 	height, err := heightOf(view, result.TxIndex)

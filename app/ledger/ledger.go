@@ -66,11 +66,16 @@ type Result struct {
 	Code Code
 	// TxIndex is the transaction entry where Code is OK (the first one, when the
 	// transaction was accepted before), and the entry that stands in the way
-	// where Code is AlreadyAnchored. It is 0 otherwise.
+	// where Code is AlreadyAnchored. Where a refusal became an entry, it is the
+	// transaction entry too. It is 0 otherwise.
 	TxIndex record.Index
-	Count   int64 // entries TxIndex+1 ... TxIndex+Count are those of the transaction
-	Bad     int   // first bad item of a refused AnchorRecords; -1 when no item is to blame
+	Count   int64 // entries TxIndex+1 ... TxIndex+Count are those of the transaction; 0: it left none
+	Bad     int   // first bad item of a refused list of records; -1 when no item is to blame
 }
+
+// Entered tells whether the transaction has entries: it was accepted, or its
+// refusal was recorded.
+func (r Result) Entered() bool { return r.Count > 0 }
 
 // Changes is everything that a block does. Without entries only Height, Time
 // and Head differ from what was.

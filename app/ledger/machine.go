@@ -16,7 +16,7 @@ func (m Machine) Check(v View, h Header, raw []byte) Code {
 	switch {
 	case err != nil:
 		return CodeInternal
-	case a != nil || result.Count > 0: // carried out now, or before
+	case a != nil || result.Entered(): // carried out now, or before
 		return OK
 	}
 	return result.Code
@@ -134,7 +134,7 @@ func (m Machine) judge(v View, h Header, raw []byte) (*act, Result, error) {
 		return nil, refusal(code), err
 	}
 	result, err := a.judgeMessage()
-	if err != nil || result.Code != OK && result.Count == 0 {
+	if err != nil || result.Code != OK && !result.Entered() {
 		return nil, result, err
 	}
 	return a, result, nil

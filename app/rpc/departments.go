@@ -33,7 +33,7 @@ func (d *departments) Submit(ctx context.Context, r *apiv1.SubmitRequest) (*apiv
 
 func submitted(result ledger.Result, height int64) *apiv1.SubmitResponse {
 	resp := &apiv1.SubmitResponse{Reason: result.Code.String(), TransactionIndex: uint64(result.TxIndex), Height: uint64(height), BadItem: int64(result.Bad)}
-	if result.Code == ledger.OK {
+	if result.Entered() {
 		resp.FirstIndex, resp.Count = uint64(result.TxIndex)+1, uint64(result.Count)
 	}
 	return resp
