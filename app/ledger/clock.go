@@ -29,12 +29,12 @@ type clockState struct {
 // Freeze is a time in which no disposition goes on, because block time made a
 // step that nobody has explained yet.
 type Freeze struct {
-	Jump       record.Index  // jump entry that began it
-	Time       int64         // of the block with the jump, Unix nanoseconds
-	Height     int64         // of that block
-	Offices    []record.Code // that have acknowledged the jump, ascending
-	LastTime   int64         // block time at which it can end, Unix nanoseconds
-	LastHeight int64         // height at which it can end
+	Jump      record.Index  // jump entry that began it
+	Time      int64         // of the block with the jump, Unix nanoseconds
+	Height    int64         // of that block
+	Offices   []record.Code // that have acknowledged the jump, ascending
+	EndTime   int64         // earliest block time at which it can end, Unix nanoseconds
+	EndHeight int64         // earliest height at which it can end
 }
 
 // FreezeOf gives the freeze that is on for the next block, were its time that
@@ -47,7 +47,7 @@ func FreezeOf(v View) (Freeze, bool, error) {
 	}
 	return Freeze{
 		Jump: s.jump, Time: s.time, Height: s.height, Offices: s.offices,
-		LastTime: s.time + freezeNanos, LastHeight: s.height + freezeHeights,
+		EndTime: s.time + freezeNanos, EndHeight: s.height + freezeHeights,
 	}, true, nil
 }
 

@@ -18,8 +18,9 @@ import (
 // TestTranscripts plays testdata/*.txt. Rewrite them with -rewrite and read the
 // difference as you would read code. The language:
 //
-//	genesis [entries]                founds the demonstration city
+//	genesis [entries] [state]        founds the demonstration city, with the offices of stateFacts
 //	block date=D [time=HH:MM:SS]     applies the transactions of the lines that follow, at noon by default
+//	pass blocks=N [step=SECONDS]     applies empty blocks, 30 seconds apart by default
 //	check date=D                     judges one transaction without applying it
 //	office, key, proposal, record    show the state
 //
@@ -27,8 +28,8 @@ import (
 // send, which sends again what was named with as=NAME. by=OFFICE signs with the
 // office's key, key=NAME with another one; until=D is its last day (two days
 // after the block by default), nonce=NAME fixes the nonce. An index is a number,
-// or the name of an earlier transaction and stands for its first item. In
-// answers, TRANSACTION+COUNT are the entries of an accepted transaction.
+// or the name of an earlier transaction and stands for its first item; NAME+1 is
+// the second. What else there is stands in the files transcript_*_test.go. In answers, TRANSACTION+COUNT are the entries of an accepted transaction.
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) < 7 {
@@ -60,7 +61,11 @@ func (s *script) play(t *testing.T, d *datadriven.TestData) string {
 	var out strings.Builder
 	switch d.Cmd {
 	case "genesis":
-		s.city = found(t, demoFacts())
+		facts := demoFacts()
+		if _, state := args["state"]; state {
+			facts = stateFacts()
+		}
+		s.city = found(t, facts)
 		if _, all := args["entries"]; all {
 			s.printEntries(t, &out, s.genesis)
 		}
@@ -83,6 +88,8 @@ func (s *script) play(t *testing.T, d *datadriven.TestData) string {
 		}
 		s.printEntries(t, &out, changes)
 		s.printHead(&out)
+	case "pass":
+		s.pass(t, &out, args)
 	case "check":
 		s.date = args["date"]
 		tx := s.tx(t, d.Input)
@@ -182,8 +189,14 @@ func (s *script) message(t *testing.T, kind string, args map[string]string, rest
 		since, _ := strconv.ParseInt(args["since"], 10, 64)
 		return &record.SuspendKey{KeyID: keyID(args["target"]), SinceHeight: since}
 	}
-	t.Fatalf("no transaction is called %q", kind)
-	return nil
+	m := s.holdMessage(t, kind, args, rest)
+	if m == nil {
+		m = s.scheduleMessage(t, kind, args, rest)
+	}
+	if m == nil {
+		t.Fatalf("no transaction is called %q", kind)
+	}
+	return m
 }
 
 func (s *script) fact(t *testing.T, args map[string]string) record.Fact {
@@ -213,7 +226,9 @@ func (s *script) fact(t *testing.T, args map[string]string) record.Fact {
 	case args["series"] != "":
 		fact = &record.Series{Code: record.Code(args["series"]), Granularity: record.GranularityDay, Status: status}
 	default:
-		t.Fatalf("no fact in %v", args)
+		if fact = s.scheduleFact(t, args); fact == nil {
+			t.Fatalf("no fact in %v", args)
+		}
 	}
 	return fact
 }
@@ -221,8 +236,10 @@ func (s *script) fact(t *testing.T, args map[string]string) record.Fact {
 // index reads an entry index: a number, or the name of a transaction.
 func (s *script) index(t *testing.T, word string) record.Index {
 	t.Helper()
-	if at, ok := s.at[word]; ok {
-		return at
+	name, further, _ := strings.Cut(word, "+")
+	if at, ok := s.at[name]; ok {
+		n, _ := strconv.Atoi(further)
+		return at + record.Index(n)
 	}
 	i, err := strconv.ParseInt(word, 10, 64)
 	if err != nil {
@@ -249,6 +266,8 @@ func resultLine(r ledger.Result) string {
 	switch {
 	case r.Code == ledger.OK:
 		return fmt.Sprintf("%s %d+%d", r.Code, r.TxIndex, r.Count)
+	case r.Code == ledger.CodeAlreadyAnchored && r.Bad < 0:
+		return fmt.Sprintf("%s at %d", r.Code, r.TxIndex)
 	case r.Code == ledger.CodeAlreadyAnchored:
 		return fmt.Sprintf("%s item %d, at %d", r.Code, r.Bad, r.TxIndex)
 	case r.Bad >= 0:
@@ -296,6 +315,9 @@ func (s *script) entryLine(t *testing.T, e record.Entry) string {
 		if e.Flags == record.FlagUndated {
 			when = "undated"
 		}
+		if e.Flags == record.FlagBatch {
+			return fmt.Sprintf("batch %s %s %q %s %s", e.Office, e.Series, e.Custody, s.names[string(e.Commitment[:])], when)
+		}
 		return fmt.Sprintf("anchor %s %s %q %s %s", e.Office, e.Series, e.Custody, s.names[string(e.Commitment[:])], when)
 	case record.SupersedeEntry:
 		return fmt.Sprintf("supersession %s %d by %d", e.Office, e.Record, e.By)
@@ -306,8 +328,11 @@ func (s *script) entryLine(t *testing.T, e record.Entry) string {
 	case record.SuspensionEntry:
 		return fmt.Sprintf("suspension %s of %s since %d", e.Office, s.keyName(e.KeyID), e.SinceHeight)
 	}
-	t.Fatalf("entry of type %T", e)
-	return ""
+	line := s.holdEntryLine(e)
+	if line == "" {
+		t.Fatalf("entry of type %T", e)
+	}
+	return line
 }
 
 func (s *script) factLine(f record.Fact) string {
@@ -327,12 +352,15 @@ func (s *script) factLine(f record.Fact) string {
 	case *record.Parameters:
 		return fmt.Sprintf("parameters %+v", *f)
 	}
+	if line := scheduleFactLine(f); line != "" {
+		return line
+	}
 	return fmt.Sprintf("%T", f)
 }
 
 // keyName gives the name of a key that the demonstration city knows.
 func (s *script) keyName(id record.KeyID) string {
-	for _, office := range []string{"CLERK", "DPW", "IT", "LIBRARY", "AUDIT", "COUNSEL", "PARKS"} {
+	for _, office := range []string{"CLERK", "DPW", "IT", "LIBRARY", "AUDIT", "COUNSEL", "PARKS", "PROCURE", "PRA", "ARCHIVE", "CAO", "HEALTH"} {
 		for _, suffix := range []string{"", "/access", "/2", "/3"} {
 			if keyID(office+suffix) == id {
 				return office + suffix
@@ -368,10 +396,13 @@ func (s *script) show(t *testing.T, out *strings.Builder, what string, args map[
 	case "record":
 		var l ledger.Lifecycle
 		if l, known, err = ledger.LifecycleOf(s.view, s.index(t, args["at"])); known {
-			fmt.Fprintf(out, "superseded by %d, says %d\n", l.SupersededBy, l.Supersession)
+			printLifecycle(out, l)
 		}
 	default:
-		t.Fatalf("no command is called %q", what)
+		var mine bool
+		if known, mine, err = s.scheduleShow(t, out, what, args); !mine {
+			known = s.showHold(t, out, what, args)
+		}
 	}
 	if err != nil {
 		t.Fatal(err)
