@@ -30,6 +30,11 @@ type Layout struct {
 // field in the order given, the digest of the content, and padding up to
 // Padmé's bound (at least 16 leaves). Keys of fields must differ.
 func Arrange(p Profile, content []byte, fields []Field) (Layout, error) {
+	return arrange(p, content, fields, func(n int) int { return max(minLeaves, padme(n)) })
+}
+
+// arrange pads n leaves up to pad(n).
+func arrange(p Profile, content []byte, fields []Field, pad func(n int) int) (Layout, error) {
 	cut, err := Split(p, content)
 	if err != nil {
 		return Layout{}, err
@@ -38,11 +43,11 @@ func Arrange(p Profile, content []byte, fields []Field) (Layout, error) {
 		return Layout{}, fmt.Errorf("%w: %d fields", ErrLayout, len(fields))
 	}
 	n := len(fields) + 1 + len(cut)
-	padded := max(minLeaves, padme(n))
-	if padded > MaxLeaves {
-		return Layout{}, fmt.Errorf("%w: %d leaves are more than %d", ErrLayout, padded, MaxLeaves)
+	padded := pad(n)
+	if max(n, padded) > MaxLeaves {
+		return Layout{}, fmt.Errorf("%w: %d leaves are more than %d", ErrLayout, max(n, padded), MaxLeaves)
 	}
-	segments := make([]Segment, 0, padded)
+	segments := make([]Segment, 0, max(n, padded))
 	seen := make(map[string]bool, len(fields))
 	for _, f := range fields {
 		payload, err := f.Marshal()

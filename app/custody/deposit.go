@@ -57,7 +57,8 @@ func (c *Custody) Deposit(ctx context.Context, caller Caller, h Header, content 
 		}
 		return Deposit{}, refuse(Denied, "office %s may not deposit records", caller.Office)
 	}
-	if err := c.checkHeader(caller, h); err != nil {
+	batch, err := c.checkHeader(caller, h)
+	if err != nil {
 		return Deposit{}, err
 	}
 	// The content, its sealed form and what is read back.
@@ -68,44 +69,46 @@ func (c *Custody) Deposit(ctx context.Context, caller Caller, h Header, content 
 	defer release()
 	audited := make(chan error, 1)
 	go func() { audited <- c.audit(caller, actionDeposit, rid, noPurpose, outcomeAllowed) }()
-	d, err := c.prepare(caller, h, rid, content)
+	d, err := c.prepare(caller, h, rid, batch, content)
 	if err := errors.Join(<-audited, err, ctx.Err()); err != nil {
 		return Deposit{}, err
 	}
 	return c.keep(d)
 }
 
-// checkHeader refuses what could never be anchored.
-func (c *Custody) checkHeader(caller Caller, h Header) error {
+// checkHeader refuses what could never be anchored. Batch tells that the series
+// takes batches alone.
+func (c *Custody) checkHeader(caller Caller, h Header) (batch bool, err error) {
 	if h.Size < 0 || h.Size > c.config.MaxContent {
-		return refuse(TooLarge, "the content has %d bytes, and this custodian takes at most %d", h.Size, c.config.MaxContent)
+		return false, refuse(TooLarge, "the content has %d bytes, and this custodian takes at most %d", h.Size, c.config.MaxContent)
 	}
 	view := c.config.View()
-	series, ok, err := ledger.SeriesOf(view, h.Series)
+	today := record.LedgerDay(view.Head().Time)
+	opening, code, err := ledger.OpeningOf(view, h.Series, caller.Office, today)
 	if err != nil {
-		return err
+		return false, err
 	}
-	if !ok || series.Status != record.StatusActive || len(series.Departments) > 0 && !slices.Contains(series.Departments, caller.Office) {
-		return refuse(UnknownSeries, "series %.16q is not an active series of office %s", h.Series, caller.Office)
+	if code != ledger.OK {
+		return false, refuse(UnknownSeries, "series %.16q is not open to office %s: %s", h.Series, caller.Office, code)
 	}
 	set, ok, err := ledger.CustodianSetOf(view, h.Custody)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if !ok || !slices.Contains(set.Custodians, c.config.Custodian) {
-		return refuse(UnknownCustody, "this node does not belong to custodian set %.16q", h.Custody)
+		return false, refuse(UnknownCustody, "this node does not belong to custodian set %.16q", h.Custody)
 	}
 	parameters, err := ledger.ParametersOf(view)
 	if err != nil {
-		return err
+		return false, err
 	}
-	switch today := record.LedgerDay(view.Head().Time); {
+	switch {
 	case h.NotAfter < today:
-		return refuse(Expired, "the last day of the deposit, %d, is before ledger day %d", h.NotAfter, today)
+		return false, refuse(Expired, "the last day of the deposit, %d, is before ledger day %d", h.NotAfter, today)
 	case int64(h.NotAfter) > int64(today)+int64(parameters.AnchorDays):
-		return refuse(TooFarAhead, "the last day of the deposit, %d, is more than %d days after ledger day %d", h.NotAfter, parameters.AnchorDays, today)
+		return false, refuse(TooFarAhead, "the last day of the deposit, %d, is more than %d days after ledger day %d", h.NotAfter, parameters.AnchorDays, today)
 	}
-	return nil
+	return opening.Batched, nil
 }
 
 // prepared is a deposit that is computed and not yet kept.
@@ -117,12 +120,16 @@ type prepared struct {
 }
 
 // prepare reads the content and computes its commitment.
-func (c *Custody) prepare(caller Caller, h Header, rid vault.RID, content io.Reader) (prepared, error) {
+func (c *Custody) prepare(caller Caller, h Header, rid vault.RID, batch bool, content io.Reader) (prepared, error) {
 	data, err := readExactly(content, h.Size)
 	if err != nil {
 		return prepared{}, err
 	}
-	layout, err := commitment.Arrange(h.Profile, data, h.Fields)
+	arrange := commitment.Arrange
+	if batch {
+		arrange = commitment.ArrangeBatch
+	}
+	layout, err := arrange(h.Profile, data, h.Fields)
 	switch {
 	case errors.Is(err, commitment.ErrProfile):
 		return prepared{}, refuseFor(err, ProfileRefused, "the content cannot be cut by profile %.64q: choose another", h.Profile)
