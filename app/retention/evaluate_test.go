@@ -15,8 +15,15 @@ func explanation(v Verdict) string {
 	return b.String()
 }
 
-// Explanations are read by records officers; here they are read by us.
-func TestExplanations(t *testing.T) {
+// An explained case is a verdict with the lines that staff see.
+type explained struct {
+	name, rule string
+	facts      Facts
+	today      string
+	want       []string
+}
+
+func explanations(t *testing.T) []explained {
 	f := Facts{Created: day(t, "2024-01-15"), FiscalStart: time.July, Series: "CT-MAIL"}
 	audited := f
 	audited.Audits = []Audit{{day(t, "2024-06-30"), day(t, "2027-06-30")}}
@@ -24,14 +31,7 @@ func TestExplanations(t *testing.T) {
 	merged.Series = "CT-MERGED"
 	merged.File = &Facts{Created: day(t, "1999-09-09"), Events: []Fact{{Terminated, day(t, "2020-02-29")}}, Series: "CT-FILES"}
 	needed := Facts{Undated: true, Events: []Fact{{NeedEnded, day(t, "2024-03-01")}}}
-	lookup := schedule(t, [2]string{"CT-MAIL", "2 years after created"}, [2]string{"CT-FILES", "55 years after terminated"},
-		[2]string{"CT-MERGED", "with the file of series CT-FILES"}, [2]string{"CT-LOOP", "as series CT-LOOP"})
-	for _, c := range []struct {
-		name, rule string
-		facts      Facts
-		today      string
-		want       []string
-	}{
+	return []explained{
 		{"the later one decides", "later of (3 years after created, until audited)", audited, "2027-02-01", []string{
 			"later of two periods: kept until 30 June 2027",
 			"  3 years after created (15 January 2024): ended on 15 January 2027",
@@ -113,7 +113,14 @@ func TestExplanations(t *testing.T) {
 		{"longer than the calendar", "9000 years after created", f, "9999-12-31", []string{
 			"9000 years after created (15 January 2024): kept until the end of the calendar",
 		}},
-	} {
+	}
+}
+
+// Explanations are read by records officers; here they are read by us.
+func TestExplanations(t *testing.T) {
+	lookup := schedule(t, [2]string{"CT-MAIL", "2 years after created"}, [2]string{"CT-FILES", "55 years after terminated"},
+		[2]string{"CT-MERGED", "with the file of series CT-FILES"}, [2]string{"CT-LOOP", "as series CT-LOOP"})
+	for _, c := range explanations(t) {
 		v := Evaluate(rule(t, c.rule), c.facts, day(t, c.today), lookup)
 		if got, want := explanation(v), strings.Join(c.want, "\n")+"\n"; got != want {
 			t.Errorf("%s: got\n%swant\n%s", c.name, got, want)
