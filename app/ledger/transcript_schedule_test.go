@@ -15,7 +15,7 @@ import (
 //	rule=SERIES schedule=S version=N keep=RULE       underscores for blanks; approvals=A,B notice=DAYS/HEIGHTS batched=yes transitory=yes
 //	adopt=S version=N effective=D                    state=yes; count=N and root=wrong lie
 //	activate=SERIES of=OFFICE assessed=D review=D    granularity=MONTH
-//	standing=SERIES,SERIES of=OFFICE from=D until=D
+//	standing=SERIES,SERIES of=OFFICE from=D to=D
 //
 // And batch by=OFFICE series=SERIES NAME; rules, version, schedule, activation,
 // authorization and batched show the state.
@@ -49,7 +49,7 @@ func (s *script) scheduleFact(t *testing.T, args map[string]string) record.Fact 
 		}
 		return a
 	case args["standing"] != "":
-		f := &record.StandingAuthorization{Office: record.Code(args["of"]), From: day(args["from"]), Until: day(args["until"])}
+		f := &record.StandingAuthorization{Office: record.Code(args["of"]), From: day(args["from"]), Until: day(args["to"])}
 		for series := range strings.SplitSeq(args["standing"], ",") {
 			f.Series = append(f.Series, record.Code(series))
 		}
