@@ -12,8 +12,8 @@ import (
 	"github.com/muniment/muniment/app/record"
 )
 
-// CodeBusy is CheckTx's answer where the mempool has room for governance
-// alone. It is no outcome of a block; ledger codes are far below it.
+// CodeBusy is CheckTx's answer where the mempool has room for governance and
+// holds alone. It is no outcome of a block; ledger codes are far below it.
 const CodeBusy uint32 = 1 << 16
 
 // CheckTx decides whether a transaction enters the mempool.
@@ -52,7 +52,7 @@ func governs(raw []byte) bool {
 		return false
 	}
 	switch tx.Message.(type) {
-	case *record.ProposeChange, *record.ApproveChange, *record.SuspendKey:
+	case *record.ProposeChange, *record.ApproveChange, *record.SuspendKey, *record.PlaceHold, *record.ExtendHold:
 		return true
 	}
 	return false

@@ -156,8 +156,9 @@ func (a *App) refusal(raw []byte, code ledger.Code) (ledger.Result, int64, error
 	if err != nil {
 		return ledger.Result{}, 0, err
 	}
-	if result.Code == ledger.OK {
-		// The state has moved on in between, in favour of the transaction.
+	if result.Entered() {
+		// The state has moved on in between, in favour of the transaction or of
+		// recording its refusal.
 		result = ledger.Result{Code: code, Bad: -1}
 	}
 	return result, 0, nil

@@ -410,3 +410,32 @@ func TestSubmitWithABrokenState(t *testing.T) {
 		}
 	})
 }
+
+// TestSubmitAnswersARecordedRefusal lets a disposition into the mempool that is
+// going to be refused by an entry, and asks again afterwards.
+func TestSubmitAnswersARecordedRefusal(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		inBubble(t, func(t *testing.T, p *pool) {
+			p.c.block()
+			p.c.time = p.c.time.Add(11 * time.Minute) // a jump: dispositions freeze
+			p.c.block()
+			tx := sign(t, "DPW", "early", today+1, &record.ProposeDisposition{
+				Series: "DEMO-MINUTES", Action: record.ActionDestroy, Records: []record.Index{1},
+			})
+			ch := p.submit(t.Context(), tx)
+			p.block()
+			first := now(t, ch)
+			if first.err != nil || first.result.Code != ledger.CodeFrozen || first.result.Count != 1 || first.height != 4 {
+				t.Fatalf("got %+v, want a recorded refusal at height 4", first)
+			}
+			if restart {
+				p.c.restart()
+				p = newPool(p.c)
+			}
+			again := now(t, p.submit(t.Context(), tx))
+			if again != first || len(p.txs) != 0 {
+				t.Errorf("restart %v: got %+v and %d in the mempool, want %+v", restart, again, len(p.txs), first)
+			}
+		})
+	}
+}
