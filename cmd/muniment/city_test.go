@@ -110,9 +110,15 @@ func newCity(t testing.TB, offices map[string]publicKeys) *city {
 // found puts the genesis facts on the ledger.
 func (c *city) found(offices map[string]publicKeys) {
 	governors := []record.Code{"CLERK", "IT"}
-	roles := map[string]record.Role{"CLERK": record.RoleClerk, "IT": record.RoleIT}
+	roles := map[string]record.Role{"CLERK": record.RoleClerk, "IT": record.RoleIT, "COUNSEL": record.RoleCounsel, "PURCHASING": record.RoleProcurement,
+		"CHIEF": record.RoleChiefAdmin, "STATE": record.RoleStateRecords, "ARCHIVE": record.RoleStateArchivist, "AUDIT": record.RoleAuditor}
 	facts := []record.Fact{&record.Parameters{AnchorDays: 7, OtherDays: 180, ProposalDays: 30, JumpSeconds: 600}}
-	for _, code := range []string{"CLERK", "IT", "PERMITS", "POLICE"} {
+	for _, code := range slices.Sorted(maps.Keys(roles)) {
+		if _, ok := offices[code]; !ok { // the city itself holds its key
+			facts = append(facts, &record.Key{Office: record.Code(code), Use: record.UseSigning, PublicKey: publicOf(c.key(code)), Status: record.StatusActive})
+		}
+	}
+	for _, code := range append(slices.Sorted(maps.Keys(roles)), "PERMITS", "POLICE") {
 		role := cmpOr(roles[code], record.RoleDepartment)
 		facts = append(facts, &record.Office{Code: record.Code(code), Roles: []record.Role{role}, Status: record.StatusActive})
 	}
@@ -125,11 +131,6 @@ func (c *city) found(offices map[string]publicKeys) {
 			}
 			facts = append(facts, key)
 			c.access[key.ID()] = key
-		}
-	}
-	for _, code := range governors {
-		if _, ok := offices[string(code)]; !ok {
-			facts = append(facts, &record.Key{Office: code, Use: record.UseSigning, PublicKey: publicOf(c.key(string(code))), Status: record.StatusActive})
 		}
 	}
 	custodian := publicOf(c.key("custodian"))

@@ -71,7 +71,7 @@ func (d departmentsFake) Deposit(stream grpc.ClientStreamingServer[apiv1.Deposit
 	for _, f := range header.Fields {
 		fields = append(fields, commitment.Field{Key: f.Key, Value: f.Value})
 	}
-	layout, err := commitment.Arrange(commitment.Profile(header.Profile), content, fields)
+	layout, err := d.arrange(callerOf(stream.Context()), record.Code(header.Series))(commitment.Profile(header.Profile), content, fields)
 	if err != nil {
 		return refusal(codes.InvalidArgument, "MALFORMED", err.Error())
 	}
@@ -94,6 +94,20 @@ func (d departmentsFake) Deposit(stream grpc.ClientStreamingServer[apiv1.Deposit
 		}
 	}
 	return stream.SendAndClose(&apiv1.DepositResponse{Commitment: got[:], Segments: layout.N()})
+}
+
+// arrange gives how the content of a series is laid out: batches have their own size.
+func (d departmentsFake) arrange(office, series record.Code) func(commitment.Profile, []byte, []commitment.Field) (commitment.Layout, error) {
+	d.city.mu.Lock()
+	defer d.city.mu.Unlock()
+	opening, _, err := ledger.OpeningOf(d.city.view, series, office, record.LedgerDay(d.city.time))
+	if err != nil {
+		panic(err)
+	}
+	if opening.Batched {
+		return commitment.ArrangeBatch
+	}
+	return commitment.Arrange
 }
 
 func (d departmentsFake) Submit(_ context.Context, r *apiv1.SubmitRequest) (*apiv1.SubmitResponse, error) {
