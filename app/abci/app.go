@@ -47,7 +47,7 @@ type Options struct {
 	// Fatal ends the process. It is called where this node cannot be trusted to
 	// go on.
 	Fatal func(error)
-	// Crowded says that the mempool is so full that governance alone is
+	// Crowded says that the mempool is so full that governance and holds alone are
 	// admitted. Nil means never.
 	Crowded func() bool
 	// Allowed says whether a peer that the ledger does not list may connect, by

@@ -209,23 +209,36 @@ func TestAPanicInAnyCallEndsTheProcess(t *testing.T) {
 	}
 }
 
-func TestAFullMempoolAdmitsGovernanceAlone(t *testing.T) {
+func TestAFullMempoolAdmitsGovernanceAndHoldsAlone(t *testing.T) {
 	crowded := false
 	c := newChain(t, func(o *Options) { o.Crowded = func() bool { return crowded } })
 	c.init()
-	record, change := anchor(t, "DPW", today+1, "a"), proposeOffice(t, "WATER")
+	some, change := anchor(t, "DPW", today+1, "a"), proposeOffice(t, "WATER")
 	for _, full := range []bool{false, true} {
 		crowded = full
 		want := uint32(0)
 		if full {
 			want = CodeBusy
 		}
-		if got := c.check(record); got != want {
+		if got := c.check(some); got != want {
 			t.Errorf("full %v: an anchor got code %d, want %d", full, got, want)
 		}
 		if got := c.check(change); got != 0 {
 			t.Errorf("full %v: a proposal of a change got code %d", full, got)
 		}
+	}
+	hold := sign(t, "CLERK", "hold", today+1, &record.PlaceHold{
+		Kind: record.HoldAnticipated, Matter: [32]byte{1}, Scope: record.Scope{Department: "DPW"},
+	})
+	if got := c.check(hold); got != 0 {
+		t.Errorf("full: a hold got code %d", got)
+	}
+	extend := sign(t, "CLERK", "extend", today+1, &record.ExtendHold{Hold: 9, Issues: 1})
+	if got := ledger.Code(c.check(extend)); got != ledger.CodeUnknownHold {
+		t.Errorf("full: an extension of no hold got code %d, want that of the ledger", got)
+	}
+	if got := c.check(sign(t, "CLERK", "release", today+1, &record.ReleaseHold{Hold: 9})); got != CodeBusy {
+		t.Errorf("full: a release got code %d", got)
 	}
 	if got := c.check([]byte("junk")); got != CodeBusy {
 		t.Errorf("junk got code %d", got)
