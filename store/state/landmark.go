@@ -5,11 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"iter"
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"github.com/muniment/muniment/app/ledger"
 	"github.com/muniment/muniment/app/record"
 )
 
@@ -85,33 +83,3 @@ func landmarkKey(i record.Index) []byte {
 }
 
 func landmarkIndex(key []byte) record.Index { return record.Index(binary.BigEndian.Uint64(key[1:])) }
-
-// Values gives the state values whose state keys start with prefix, ascending,
-// as they are now. It is for listings: the state machine reads through views.
-func (s *State) Values(prefix []byte) iter.Seq2[ledger.Value, error] {
-	return func(yield func(ledger.Value, error) bool) {
-		lower := stateKey(prefix)
-		it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: after(lower)})
-		if err != nil {
-			yield(ledger.Value{}, fmt.Errorf("list state values: %w", err))
-			return
-		}
-		for valid := it.First(); valid; valid = it.Next() {
-			v := ledger.Value{Key: append([]byte{}, it.Key()[1:]...), Value: append([]byte{}, it.Value()...)}
-			if !yield(v, nil) {
-				break
-			}
-		}
-		if err := errors.Join(it.Error(), it.Close()); err != nil {
-			yield(ledger.Value{}, fmt.Errorf("list state values: %w", err))
-		}
-	}
-}
-
-// after gives the first key that does not start with prefix. A state key is
-// ASCII at its start, so the last byte can always be raised.
-func after(prefix []byte) []byte {
-	end := append([]byte{}, prefix...)
-	end[len(end)-1]++
-	return end
-}

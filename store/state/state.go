@@ -7,7 +7,7 @@
 //     The logger of NewOptions makes sure of it where Pebble would go on.
 //   - View gives the state after the last committed block. A view never changes, is safe for concurrent use, and needs no
 //     closing. The Pebble store must outlive the State and its views.
-//   - Every value is copied out of Pebble; no iterator outlives the call that made it.
+//   - Every value is copied out of Pebble, and no iterator outlives the call that made it, but in the lists of a Snapshot.
 //   - Reading at Open costs one scan of the record index, which fills an in-memory filter, so that asking for a record
 //     that is not there costs no read.
 //   - State values that are asked for again and again, such as keys, offices and series, are read once and then remembered
