@@ -32,13 +32,19 @@ func allowedDay(day record.Day, g record.Granularity) bool {
 	return day >= minDay && day <= maxDay && RoundUp(day, g) == day
 }
 
-// granularityOf tells how exactly an office dates the records of a series.
+// granularityOf tells how exactly an office dates facts about its records of a
+// series: as genesis says or as the activation says, and where both do, the
+// less exact counts.
 func granularityOf(v View, series, office record.Code) (record.Granularity, error) {
-	s, known, err := SeriesOf(v, series)
-	if err == nil && !known {
-		err = fmt.Errorf("read series %s of a record of %s: it is not there: %w", series, office, errDamaged)
+	s, stated, err := SeriesOf(v, series)
+	if err != nil {
+		return 0, err
 	}
-	return s.Granularity, err
+	activation, activated, err := ActivationOf(v, series, office)
+	if err == nil && !stated && !activated {
+		err = fmt.Errorf("read series %s of a record of %s: it was never opened: %w", series, office, errDamaged)
+	}
+	return max(s.Granularity, activation.Granularity), err
 }
 
 // civil gives midnight UTC of a day.
