@@ -14,7 +14,8 @@ type parts struct {
 	blockIndex int64
 	tx         *record.TxEntry
 	txIndex    int64
-	key        *record.Key
+	key        *record.Key  // that an office registered
+	node       *record.Node // whose custodian key it is, where no office signed
 	keyIndex   int64
 }
 
@@ -33,8 +34,8 @@ func sortParts(entry record.Entry, index int64, leaves []Leaf) (parts, error) {
 		case record.TxEntry:
 			known, p.tx, p.txIndex = p.tx == nil, &e, l.Index
 		case record.FactEntry:
-			known, p.keyIndex = p.key == nil, l.Index
-			if p.key, err = keyOf(e); err != nil {
+			known, p.keyIndex = !p.hasKey(), l.Index
+			if p.key, p.node, err = keyOf(e); err != nil {
 				return parts{}, err
 			}
 		}
@@ -54,21 +55,23 @@ func sortParts(entry record.Entry, index int64, leaves []Leaf) (parts, error) {
 	return p, nil
 }
 
-func keyOf(e record.FactEntry) (*record.Key, error) {
+// keyOf reads the fact that registered the key of a signature.
+func keyOf(e record.FactEntry) (*record.Key, *record.Node, error) {
 	fact, err := record.ParseFact(e.Fact)
-	key, ok := fact.(*record.Key)
-	if err != nil || !ok {
-		return nil, refuse(KeyMismatch, "the fact of the receipt registers no key")
+	key, isKey := fact.(*record.Key)
+	node, isNode := fact.(*record.Node)
+	if err != nil || !isKey && !isNode {
+		return nil, nil, refuse(KeyMismatch, "the fact of the receipt registers no key")
 	}
-	return key, nil
+	return key, node, nil
 }
+
+func (p parts) hasKey() bool { return p.key != nil || p.node != nil }
 
 // complete compares the parts with what the kind of the entry needs.
 func (p parts) complete(entry record.Entry) error {
 	var needsTx, mayTx, isTx, isBlock bool
 	switch entry.(type) {
-	case record.AnchorEntry, record.SupersedeEntry, record.ProposalEntry, record.ApprovalEntry, record.SuspensionEntry:
-		needsTx, mayTx = true, true
 	case record.FactEntry:
 		mayTx = true // a fact of the genesis has none
 		needsTx = p.block != nil && p.block.Height != 0
@@ -76,14 +79,17 @@ func (p parts) complete(entry record.Entry) error {
 		isTx = true
 	case record.BlockEntry:
 		isBlock = true
+	case record.GenesisEntry, record.JumpEntry:
+	default: // an item of a transaction
+		needsTx, mayTx = true, true
 	}
 	needsKey := p.tx != nil || needsTx || isTx
 	switch {
-	case p.tx != nil && !mayTx, p.key != nil && !needsKey, p.block != nil && isBlock:
+	case p.tx != nil && !mayTx, p.hasKey() && !needsKey, p.block != nil && isBlock:
 		return refuse(PartUnexpected, "the receipt has a part that its entry does not need")
 	case p.tx == nil && needsTx:
 		return refuse(PartMissing, "the entry of the transaction is missing")
-	case p.key == nil && needsKey:
+	case !p.hasKey() && needsKey:
 		return refuse(PartMissing, "the entry that registered the signing key is missing")
 	case p.block == nil && !isBlock:
 		return refuse(PartMissing, "the entry that ends the block is missing")
@@ -123,80 +129,100 @@ func (p parts) checkSignature(entry record.Entry) error {
 	if p.keyIndex >= p.txIndex {
 		return refuse(KeyMismatch, "the key of entry %d was registered after the transaction at %d", p.keyIndex, p.txIndex)
 	}
-	if p.key.ID() != p.tx.KeyID || p.key.Use != record.UseSigning || p.key.Status != record.StatusActive {
-		return refuse(KeyMismatch, "entry %d does not register the signing key of the transaction", p.keyIndex)
+	public, err := p.signer(entry)
+	if err != nil {
+		return err
 	}
-	if office := officeOf(entry); office != "" && office != p.key.Office {
-		return refuse(KeyMismatch, "the entry is an act of %s, the key belongs to %s", office, p.key.Office)
-	}
-	if !ed25519.Verify(p.key.PublicKey[:], record.SignedMessage(p.tx.BodyHash), p.tx.Signature[:]) {
+	if !ed25519.Verify(public[:], record.SignedMessage(p.tx.BodyHash), p.tx.Signature[:]) {
 		return refuse(BadTxSignature, "the signature of the transaction at %d is not good", p.txIndex)
 	}
 	return nil
 }
 
-func officeOf(e record.Entry) record.Code {
-	switch e := e.(type) {
-	case record.AnchorEntry:
-		return e.Office
-	case record.SupersedeEntry:
-		return e.Office
-	case record.ProposalEntry:
-		return e.Office
-	case record.ApprovalEntry:
-		return e.Office
-	case record.SuspensionEntry:
-		return e.Office
+// signer gives the public key of the transaction, if it is that of whoever acts.
+func (p parts) signer(entry record.Entry) ([32]byte, error) {
+	if p.node != nil {
+		return p.custodian(entry)
 	}
-	return ""
+	if p.key.ID() != p.tx.KeyID || p.key.Use != record.UseSigning || p.key.Status != record.StatusActive {
+		return [32]byte{}, refuse(KeyMismatch, "entry %d does not register the signing key of the transaction", p.keyIndex)
+	}
+	if r, ok := entry.(record.ReportEntry); ok && r.Office == "" {
+		return [32]byte{}, refuse(KeyMismatch, "the entry is an act of a custodian, the key belongs to %s", p.key.Office)
+	}
+	if office := officeOf(entry); office != "" && office != p.key.Office {
+		return [32]byte{}, refuse(KeyMismatch, "the entry is an act of %s, the key belongs to %s", office, p.key.Office)
+	}
+	return p.key.PublicKey, nil
 }
 
-// checkBody takes step 15. It tells whether the body is known, and so the
-// entry shown to be what was signed.
-func (p parts) checkBody(network record.Network, entry record.Entry) (known bool, err error) {
+// custodian does so for a report by a custodian, the one act that no office signs.
+func (p parts) custodian(entry record.Entry) ([32]byte, error) {
+	public := p.node.CustodianKey
+	if public == [32]byte{} || record.KeyIDOf(public[:]) != p.tx.KeyID {
+		return [32]byte{}, refuse(KeyMismatch, "the node of entry %d does not have the custodian key of the transaction", p.keyIndex)
+	}
+	m, err := record.ParseBody(p.tx.Body)
+	_, reports := m.(*record.ReportErasure)
+	r, isReport := entry.(record.ReportEntry)
+	_, isTx := entry.(record.TxEntry)
+	if err != nil || !reports || !isTx && (!isReport || r.Custodian != p.tx.KeyID) {
+		return [32]byte{}, refuse(KeyMismatch, "a custodian key signs reports by that custodian, and this is none")
+	}
+	return public, nil
+}
+
+// checkBody takes step 15. It gives the message of the signed body where that is
+// known, and so the entry shown to be what was signed; otherwise nil.
+func (p parts) checkBody(network record.Network, entry record.Entry, index int64) (m record.Message, err error) {
 	if p.tx == nil {
-		return false, nil
+		return nil, nil
 	}
 	body := p.tx.Body
 	anchor, isAnchor := entry.(record.AnchorEntry)
+	isAnchor = isAnchor && anchor.Flags&record.FlagBatch == 0 // the body of a batch is in the log
 	_, isTx := entry.(record.TxEntry)
 	switch {
 	case isAnchor && len(body) > 0, !isAnchor && !isTx && len(body) == 0:
-		return false, refuse(TxContradicted, "the transaction at %d is of another kind than the entry", p.txIndex)
+		return nil, refuse(TxContradicted, "the transaction at %d is of another kind than the entry", p.txIndex)
 	case isAnchor && p.tx.Count == 1:
 		if body, err = record.RebuildAnchorBody(network, *p.tx, []record.AnchorEntry{anchor}); err != nil {
-			return false, refuse(TxContradicted, "the body of the transaction cannot be rebuilt")
+			return nil, refuse(TxContradicted, "the body of the transaction cannot be rebuilt")
 		}
 	case len(body) == 0:
-		return false, nil // a batch: a replay rebuilds its body from all items
+		return nil, nil // a batch: a replay rebuilds its body from all items
 	}
 	if sha256.Sum256(body) != p.tx.BodyHash {
-		return false, refuse(TxContradicted, "the body of the transaction at %d is not the signed one", p.txIndex)
+		return nil, refuse(TxContradicted, "the body of the transaction at %d is not the signed one", p.txIndex)
 	}
 	raw, err := record.AssembleTx(body, p.tx.KeyID, p.tx.Signature[:])
 	if err != nil {
-		return false, refuse(TxContradicted, "the body of the transaction is malformed")
+		return nil, refuse(TxContradicted, "the body of the transaction is malformed")
 	}
 	tx, err := record.ParseTx(raw)
 	if err != nil || tx.Nonce != p.tx.Nonce || tx.NotAfter != p.tx.NotAfter {
-		return false, refuse(TxContradicted, "the body of the transaction at %d does not say what its entry says", p.txIndex)
+		return nil, refuse(TxContradicted, "the body of the transaction at %d does not say what its entry says", p.txIndex)
 	}
 	if tx.Network != network {
-		return false, refuse(TxContradicted, "the transaction at %d was signed for another network", p.txIndex)
+		return nil, refuse(TxContradicted, "the transaction at %d was signed for another network", p.txIndex)
 	}
-	if !states(tx.Message, entry) {
-		return false, refuse(TxContradicted, "the signed body does not state this entry")
+	if !p.states(tx.Message, entry, index) {
+		return nil, refuse(TxContradicted, "the signed body does not state this entry")
 	}
-	return true, nil
+	return tx.Message, nil
 }
 
-// states tells whether a message states what the entry says.
-func states(m record.Message, entry record.Entry) bool {
+// states tells whether the message of the transaction states what the entry at
+// an index says.
+func (p parts) states(m record.Message, entry record.Entry, index int64) bool {
 	switch e := entry.(type) {
 	case record.TxEntry:
 		_, anchors := m.(*record.AnchorRecords)
 		return !anchors // their body is left out
 	case record.AnchorEntry:
+		if b, ok := m.(*record.AnchorBatch); ok {
+			return e.Flags == record.FlagBatch && b.Series == e.Series && b.Custody == e.Custody && b.Commitment == e.Commitment
+		}
 		_, ok := m.(*record.AnchorRecords)
 		return ok // rebuilt from the entry
 	case record.SupersedeEntry:
@@ -216,7 +242,7 @@ func states(m record.Message, entry record.Entry) bool {
 		hash, ok := factHash(m)
 		return ok && hash == sha256.Sum256(e.Fact)
 	}
-	return false
+	return p.statesOfRecords(m, entry, index)
 }
 
 // factHash gives the hash of the fact that a proposal or approval is about.

@@ -3,71 +3,92 @@ package receipt
 import (
 	"encoding/hex"
 	"strconv"
-	"time"
 
 	"github.com/muniment/muniment/app/record"
 )
 
-// describe names the kind of an entry and lists its values in plain words.
+// description lists the values of an entry in plain words.
+type description []Field
+
+func (d *description) add(name, value string) { *d = append(*d, Field{name, value}) }
+
+func (d *description) number(name string, v int64) { d.add(name, strconv.FormatInt(v, 10)) }
+
+func (d *description) hash(name string, v []byte) { d.add(name, hex.EncodeToString(v)) }
+
+// describe names the kind of an entry and lists its values.
 func describe(e record.Entry) (kind string, fields []Field) {
-	add := func(name, value string) { fields = append(fields, Field{name, value}) }
-	number := func(name string, v int64) { add(name, strconv.FormatInt(v, 10)) }
-	hash := func(name string, v []byte) { add(name, hex.EncodeToString(v)) }
+	var d description
 	switch e := e.(type) {
 	case record.GenesisEntry:
 		kind = "genesis"
-		hash("network", e.Network[:])
-		add("chain id", e.ChainID)
-		add("origin", e.Origin)
-		add("time", clock(e.Time))
+		d.hash("network", e.Network[:])
+		d.add("chain id", e.ChainID)
+		d.add("origin", e.Origin)
+		d.add("time", clock(e.Time))
 	case record.FactEntry:
 		kind = "fact"
-		add("about", describeFact(e.Fact))
-		hash("fact", e.Fact)
+		d.add("about", describeFact(e.Fact))
+		d.hash("fact", e.Fact)
 	case record.BlockEntry:
 		kind = "block"
-		number("height", e.Height)
-		add("time", clock(e.Time))
-		number("first entry", int64(e.First))
-		hash("state root", e.StateRoot[:])
+		d.number("height", e.Height)
+		d.add("time", clock(e.Time))
+		d.number("first entry", int64(e.First))
+		d.hash("state root", e.StateRoot[:])
 	case record.TxEntry:
 		kind = "transaction"
-		hash("key id", e.KeyID[:])
-		hash("body hash", e.BodyHash[:])
-		number("items", e.Count)
+		d.hash("key id", e.KeyID[:])
+		d.hash("body hash", e.BodyHash[:])
+		d.number("items", e.Count)
 	case record.JumpEntry:
 		kind = "jump of block time"
-		number("height", e.Height)
-		add("before", clock(e.Before))
-		add("after", clock(e.After))
+		d.number("height", e.Height)
+		d.add("before", clock(e.Before))
+		d.add("after", clock(e.After))
+	default:
+		kind = d.act(e)
+	}
+	return kind, d
+}
+
+// act describes what an office or a custodian did.
+func (d *description) act(e record.Entry) (kind string) {
+	if office := officeOf(e); office != "" {
+		d.add("office", string(office))
+	}
+	switch e := e.(type) {
 	case record.AnchorEntry:
 		kind = "anchor"
-		add("office", string(e.Office))
-		add("series", string(e.Series))
-		add("custody", custody(e.Custody))
-		hash("commitment", e.Commitment[:])
-		add("date", date(e.Day, e.Flags))
+		d.add("series", string(e.Series))
+		d.add("custody", custody(e.Custody))
+		d.hash("commitment", e.Commitment[:])
+		d.add("date", date(e.Day, e.Flags))
+		if e.Flags&record.FlagBatch != 0 {
+			kind = "anchor of a batch"
+		}
 	case record.SupersedeEntry:
 		kind = "supersession"
-		add("office", string(e.Office))
-		number("record", int64(e.Record))
-		number("by", int64(e.By))
+		d.number("record", int64(e.Record))
+		d.number("by", int64(e.By))
 	case record.ProposalEntry:
 		kind = "proposal"
-		add("office", string(e.Office))
-		hash("fact hash", e.FactHash[:])
+		d.hash("fact hash", e.FactHash[:])
 	case record.ApprovalEntry:
 		kind = "approval"
-		add("office", string(e.Office))
-		number("proposal", int64(e.Proposal))
-		hash("fact hash", e.FactHash[:])
+		d.number("proposal", int64(e.Proposal))
+		d.hash("fact hash", e.FactHash[:])
 	case record.SuspensionEntry:
 		kind = "suspension"
-		add("office", string(e.Office))
-		hash("key id", e.KeyID[:])
-		number("since height", e.SinceHeight)
+		d.hash("key id", e.KeyID[:])
+		d.number("since height", e.SinceHeight)
+	case record.AcknowledgmentEntry:
+		kind = "acknowledgment of a jump of block time"
+		d.number("jump", int64(e.Jump))
+	default:
+		kind = d.ofRecords(e)
 	}
-	return kind, fields
+	return kind
 }
 
 func describeFact(raw []byte) string {
@@ -91,7 +112,7 @@ func describeFact(raw []byte) string {
 	case *record.Node:
 		return "node " + NodeID(f.NodeKey[:])
 	}
-	return "unknown"
+	return describeSchedule(fact)
 }
 
 func custody(c record.Code) string {
@@ -105,5 +126,5 @@ func date(d record.Day, flags uint32) string {
 	if flags&record.FlagUndated != 0 {
 		return "undated"
 	}
-	return time.Unix(int64(d)*86400, 0).UTC().Format(time.DateOnly)
+	return d.String()
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -29,6 +30,8 @@ func goldenNetworks() map[string]Network {
 
 func goldens(t testing.TB) []golden {
 	solo, city := newWorld(t, goldenNetworks()["solo"]), newWorld(t, goldenNetworks()["city"])
+	life := newLife(t, goldenNetworks()["solo"])
+	end := int64(len(life.entries))
 	const size = atLast + 1
 	return []golden{
 		{"anchor", "solo", false, solo.receipt(atBlock1+1, atSingle)},
@@ -37,6 +40,12 @@ func goldens(t testing.TB) []golden {
 		{"supersession", "solo", false, solo.receipt(atBlock2+1, atSupersede)},
 		{"executed-change", "city", false, city.receipt(size, atFact)},
 		{"block", "solo", false, solo.receipt(size, atBlock1)},
+		{"batch", "solo", false, life.receipt(end, life.batch)},
+		{"hold", "solo", false, life.receipt(end, life.hold)},
+		{"refusal", "solo", false, life.receipt(end, life.refused)},
+		{"lock", "solo", false, life.receipt(end, life.lock)},
+		{"item", "solo", false, life.receipt(end, life.items)},
+		{"custodian-report", "solo", false, life.receipt(end, life.report)},
 		{"state-present", "city", true, city.stateReceipt("height/2")},
 		{"state-absent", "solo", true, solo.stateReceipt("height/99")},
 	}
@@ -262,7 +271,7 @@ func makeVectors(t testing.TB) vectors {
 	}
 	add(vector{Name: "closed, with proof", Network: "closed", Form: formReceipt}, old.receipt(atBlock1+1, atSingle), must1(tlog.ProveTree(atLast+1, atBlock1+1, old)))
 	add(vector{Name: "closed, with another proof", Network: "closed", Form: formReceipt}, old.receipt(atBlock1+1, atSingle), must1(tlog.ProveTree(atLast+1, atBlock2+1, old)))
-	for _, s := range append(missingLinks(t), dishonestLogs(t)...) {
+	for _, s := range slices.Concat(missingLinks(t), dishonestLogs(t), dishonestLifeSamples(t)) {
 		add(vector{Name: s.name, Network: "solo", Form: formReceipt}, s.text, nil)
 	}
 	for _, s := range gradedSamples(t) {

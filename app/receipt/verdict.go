@@ -64,8 +64,9 @@ type Moment struct {
 
 // Signed says who signed the act.
 type Signed struct {
-	Office      record.Code `json:"office"`
-	KeyID       string      `json:"key_id"` // hex
+	Office      record.Code `json:"office"`              // empty for a custodian
+	Custodian   bool        `json:"custodian,omitempty"` // the key is the custodian key of a node
+	KeyID       string      `json:"key_id"`              // hex
 	KeyIndex    int64       `json:"key_index"`
 	TxIndex     int64       `json:"tx_index"`
 	Items       int64       `json:"items"`
@@ -143,23 +144,51 @@ func (v *Verdict) block(b record.BlockEntry, index int64) {
 }
 
 // act states who signed, and what of it was seen.
-func (v *Verdict) act(e record.Entry, p parts, bodyKnown bool) {
+func (v *Verdict) act(e record.Entry, p parts, m record.Message) {
 	if p.tx == nil {
 		v.notProven("that the rules of the network allowed the entry: that is the cosigners' word, a replay of the log checks it")
 		return
 	}
-	v.Signed = &Signed{Office: p.key.Office, KeyID: hex.EncodeToString(p.tx.KeyID[:]), KeyIndex: p.keyIndex, TxIndex: p.txIndex,
-		Items: p.tx.Count, InBody: bodyKnown, NotAfterDay: p.tx.NotAfter}
-	v.proven("%s signed the transaction at entry %d, with the key that entry %d registered", p.key.Office, p.txIndex, p.keyIndex)
-	if bodyKnown {
-		v.proven("the signed body states exactly this entry, for this network")
-	} else {
-		v.notProven("that the signed batch of %d items holds this entry: that is the cosigners' word, a replay of the log rebuilds the batch", p.tx.Count)
+	v.Signed = &Signed{KeyID: hex.EncodeToString(p.tx.KeyID[:]), KeyIndex: p.keyIndex, TxIndex: p.txIndex,
+		Items: p.tx.Count, InBody: m != nil, NotAfterDay: p.tx.NotAfter, Custodian: p.node != nil}
+	if p.key != nil {
+		v.Signed.Office = p.key.Office
 	}
+	v.proven("%s signed the transaction at entry %d, with the key that entry %d registered", v.Signed.who(), p.txIndex, p.keyIndex)
+	v.body(e, p.tx.Count, m)
 	if _, isFact := e.(record.FactEntry); isFact {
 		v.notProven("that the approvals sufficed: that is the cosigners' word, a replay of the log counts them")
 	}
 	v.notProven("that the key was not suspended and the rules allowed the act: that is the cosigners' word, a replay of the log checks it")
+}
+
+// body states how what was signed bears on the entry.
+func (v *Verdict) body(e record.Entry, items int64, m record.Message) {
+	if m == nil {
+		v.notProven("that the signed batch of %d items holds this entry: that is the cosigners' word, a replay of the log rebuilds the batch", items)
+		return
+	}
+	v.Fields = append(v.Fields, describeBody(e, m)...)
+	switch e.(type) {
+	case record.LockEntry, record.ItemEntry:
+		v.proven("the signed body asks for this lock, for this network")
+		v.notProven("that the records were due, not held, and their disposition approved: a legality file shows it but for the holds, a replay of the log all of it")
+	case record.RefusalEntry:
+		v.proven("the signed body is the step that was refused, for this network")
+		v.notProven("that the reason was right: that is the cosigners' word, a replay of the log checks it")
+	case record.HoldEntry, record.ExtensionEntry:
+		v.proven("the signed body states this hold and its scope, for this network")
+		v.notProven("which locked dispositions it came too late for: that is the cosigners' word, a replay of the log finds them")
+	default:
+		v.proven("the signed body states exactly this entry, for this network")
+	}
+}
+
+func (s Signed) who() string {
+	if s.Custodian {
+		return "a custodian"
+	}
+	return string(s.Office)
 }
 
 // Text renders the verdict for people, a line each, ending with a line feed.
@@ -189,7 +218,7 @@ func (v Verdict) Text() string {
 		line("state value", "%s", v.State.describe())
 	}
 	if v.Signed != nil {
-		line("signed by", "%s, key %s", v.Signed.Office, v.Signed.KeyID)
+		line("signed by", "%s, key %s", v.Signed.who(), v.Signed.KeyID)
 	}
 	line("grade", "%s, %s", v.Grade, v.Cosigners)
 	line("tree", "%d entries, root %s", v.TreeSize, v.Root)

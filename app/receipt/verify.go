@@ -64,7 +64,7 @@ func (v *Verdict) receipt(n Network, text []byte, toPin tlog.TreeProof) error {
 	if err := p.checkSignature(entry); err != nil {
 		return err
 	}
-	bodyKnown, err := p.checkBody(n.ID, entry)
+	message, err := p.checkBody(n.ID, entry, r.Index)
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (v *Verdict) receipt(n Network, text []byte, toPin tlog.TreeProof) error {
 	v.tree(standing)
 	v.entry(entry, r.Index, r.Entry)
 	v.block(*p.block, p.blockIndex)
-	v.act(entry, p, bodyKnown)
+	v.act(entry, p, message)
 	return nil
 }
 

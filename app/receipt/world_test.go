@@ -35,7 +35,8 @@ type world struct {
 	root    statetree.Hash
 	height  int64
 	nonce   byte
-	offices map[record.Code]int64 // office -> index of its key fact
+	days    int64                  // that have passed besides the seconds
+	keys    map[record.KeyID]int64 // key id -> index of the fact that registers it
 }
 
 func testKey(label string) ed25519.PrivateKey {
@@ -86,6 +87,9 @@ func (w *world) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 	return out, nil
 }
 
+// now is the time of the block in the making.
+func (w *world) now() int64 { return start + w.height*second + w.days*86400*second }
+
 // endBlock writes a state value for the height and closes the block.
 func (w *world) endBlock() int64 {
 	writes := []statetree.Write{{Key: statetree.KeyOf(fmt.Appendf(nil, "height/%d", w.height)), Value: fmt.Appendf(nil, "at %d", w.height)}}
@@ -95,7 +99,7 @@ func (w *world) endBlock() int64 {
 	}
 	w.state.Apply(nodes)
 	w.root = root
-	at := w.add(record.BlockEntry{Height: w.height, Time: start + w.height*second, First: record.Index(w.first), StateRoot: root})
+	at := w.add(record.BlockEntry{Height: w.height, Time: w.now(), First: record.Index(w.first), StateRoot: root})
 	w.blocks, w.first = append(w.blocks, at), at+1
 	w.height++
 	return at
@@ -103,9 +107,13 @@ func (w *world) endBlock() int64 {
 
 // tx appends a transaction entry of an office and its items.
 func (w *world) tx(office record.Code, m record.Message, items ...record.Entry) int64 {
+	return w.signed(testKey("office "+string(office)), m, items...)
+}
+
+// signed appends a transaction entry of a key and its items.
+func (w *world) signed(key ed25519.PrivateKey, m record.Message, items ...record.Entry) int64 {
 	w.nonce++
-	key := testKey("office " + string(office))
-	nonce, notAfter := record.Nonce{w.nonce}, record.LedgerDay(start)+7
+	nonce, notAfter := record.Nonce{w.nonce}, record.LedgerDay(w.now())+7
 	body := must1(record.NewBody(w.network.ID, nonce, notAfter, m))
 	e := record.TxEntry{KeyID: record.KeyIDOf(key.Public().(ed25519.PublicKey)), BodyHash: sha256.Sum256(body), Nonce: nonce, NotAfter: notAfter, Count: int64(len(items)), Body: body}
 	e.Signature = [64]byte(ed25519.Sign(key, record.SignedMessage(e.BodyHash)))
@@ -121,7 +129,11 @@ func (w *world) tx(office record.Code, m record.Message, items ...record.Entry) 
 
 // anchor appends a transaction with count records of an office, the dates one apart.
 func (w *world) anchor(office record.Code, count int) int64 {
-	m := &record.AnchorRecords{Series: "DEMO-MINUTES", Custody: "CITY"}
+	return w.anchorIn("DEMO-MINUTES", office, count)
+}
+
+func (w *world) anchorIn(series, office record.Code, count int) int64 {
+	m := &record.AnchorRecords{Series: series, Custody: "CITY"}
 	var items []record.Entry
 	for i := range count {
 		it := record.AnchorItem{Commitment: sha256.Sum256(fmt.Append(nil, len(w.entries), i)), Day: record.Day(20000 + i)}
@@ -153,14 +165,19 @@ const (
 	atLast        = 24
 )
 
-// newWorld makes a log with an entry of nearly every kind.
-func newWorld(t testing.TB, n Network) *world {
-	w := &world{t: t, network: n, state: statetree.Memory{}, offices: map[record.Code]int64{}}
+// newLog makes a log that has nothing but its first entry.
+func newLog(t testing.TB, n Network) *world {
+	w := &world{t: t, network: n, state: statetree.Memory{}, keys: map[record.KeyID]int64{}}
 	w.add(record.GenesisEntry{Network: n.ID, ChainID: n.ChainID, Origin: n.Origin, Time: start})
+	return w
+}
+
+// newWorld makes a log with records and changes of offices and keys.
+func newWorld(t testing.TB, n Network) *world {
+	w := newLog(t, n)
 	w.fact(&record.Office{Code: "HR", Roles: []record.Role{record.RoleDepartment}, Status: record.StatusActive})
-	for _, office := range []record.Code{"HR", "CLERK"} {
-		w.offices[office] = w.fact(&record.Key{Office: office, Use: record.UseSigning, PublicKey: publicOf(testKey("office " + string(office))), Status: record.StatusActive})
-	}
+	w.registerKey("HR")
+	w.registerKey("CLERK")
 	w.endBlock()
 	w.anchor("HR", 1)
 	w.endBlock()
@@ -183,6 +200,13 @@ func newWorld(t testing.TB, n Network) *world {
 	return w
 }
 
+// registerKey states the signing key of an office.
+func (w *world) registerKey(office record.Code) int64 {
+	key := &record.Key{Office: office, Use: record.UseSigning, PublicKey: publicOf(testKey("office " + string(office))), Status: record.StatusActive}
+	w.keys[key.ID()] = w.fact(key)
+	return w.keys[key.ID()]
+}
+
 func (w *world) fact(f record.Fact) int64 {
 	return w.add(record.FactEntry{Fact: must1(record.MarshalFact(f))})
 }
@@ -197,11 +221,11 @@ func (w *world) cosigned(size int64) []byte {
 	body := w.body(size)
 	lines := []string{must1(SignCheckpoint(body, testKey("log 0")))}
 	for i := range w.network.Nodes {
-		lines = append(lines, w.cosignature(body, i, start/second+100+int64(i)))
+		lines = append(lines, w.cosignature(body, i, start/second+w.days*86400+100+int64(i)))
 	}
 	for i := range w.network.Eras[0].Witnesses {
 		name := fmt.Sprintf("witness.example.org/%d", i)
-		lines = append(lines, must1(Cosign(body, name, testKey(fmt.Sprint("witness ", i)), start/second+1100+int64(i))))
+		lines = append(lines, must1(Cosign(body, name, testKey(fmt.Sprint("witness ", i)), start/second+w.days*86400+1100+int64(i))))
 	}
 	return must1(Assemble(body, lines...))
 }
@@ -244,13 +268,11 @@ func (w *world) txOf(index int64) (int64, record.TxEntry, bool) {
 }
 
 func (w *world) keyOf(e record.TxEntry) int64 {
-	for _, office := range []record.Code{"HR", "CLERK"} {
-		if record.KeyIDOf(testKey("office "+string(office)).Public().(ed25519.PublicKey)) == e.KeyID {
-			return w.offices[office]
-		}
+	at, ok := w.keys[e.KeyID]
+	if !ok {
+		w.t.Fatal("no such key")
 	}
-	w.t.Fatal("no such key")
-	return 0
+	return at
 }
 
 // stateReceipt is the receipt of a state key under the last block, present or not.

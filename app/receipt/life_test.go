@@ -1,0 +1,193 @@
+package receipt
+
+import (
+	"crypto/ed25519"
+	"testing"
+
+	"github.com/muniment/muniment/app/record"
+	"github.com/muniment/muniment/app/retention"
+)
+
+// life is a log with records that are kept, held and disposed of. Its fields
+// are indexes of entries.
+type life struct {
+	*world
+	custodian ed25519.PrivateKey
+	offices   map[record.Code]int64 // fact entries of offices
+
+	node, rule, schedule, standing, activation int64
+	records                                    int64 // first of three anchors
+	batch                                      int64
+	closed, filing, audit, supersession        int64
+	hold, extension, resolution, release       int64
+	refused                                    int64 // refusal of a proposal
+	proposal                                   int64 // of a disposition of the first two records
+	approvals                                  []int64
+	notice, lock, items                        int64 // items: the first of two
+	report, officeReport, jump, acknowledgment int64
+	withdrawn, withdrawal                      int64
+}
+
+const lifeSeries = "CT-M1-105"
+
+var lifeRoles = map[record.Code][]record.Role{
+	"HR": {record.RoleDepartment}, "CLERK": {record.RoleClerk}, "ADMIN": {record.RoleChiefAdmin}, "STATE": {record.RoleStateRecords},
+	"ARCHIVE": {record.RoleStateArchivist}, "COUNSEL": {record.RoleCounsel}, "IT": {record.RoleIT}, "AUDITOR": {record.RoleAuditor},
+}
+
+func ruleOf(text string) retention.Rule { return must1(retention.Parse(text)) }
+
+// newLife writes the log, each transaction in a block of its own.
+func newLife(t testing.TB, n Network) *life {
+	l := &life{world: newLog(t, n), offices: map[record.Code]int64{}, custodian: testKey("custodian")}
+	for _, office := range []record.Code{"HR", "CLERK", "ADMIN", "STATE", "ARCHIVE", "COUNSEL", "IT", "AUDITOR"} {
+		l.offices[office] = l.fact(&record.Office{Code: office, Roles: lifeRoles[office], Status: record.StatusActive})
+		l.registerKey(office)
+	}
+	custodianKey := publicOf(l.custodian)
+	l.node = l.fact(&record.Node{NodeKey: [32]byte{1}, ValidatorKey: [32]byte{2}, CosignerKey: [32]byte{3}, LogKey: [32]byte{4}, CustodianKey: custodianKey, Power: 10})
+	l.keys[record.KeyIDOf(custodianKey[:])] = l.node
+	l.endBlock()
+	l.govern()
+	l.keep()
+	l.suspend()
+	l.dispose()
+	return l
+}
+
+// act appends a transaction with one item, alone in its block, and gives the
+// index of the item.
+func (l *life) act(office record.Code, m record.Message, item record.Entry) int64 {
+	at := l.tx(office, m, item)
+	l.endBlock()
+	return at + 1
+}
+
+// stated has a fact proposed and executed at once; it gives the fact's index.
+func (l *life) stated(office record.Code, f record.Fact) int64 {
+	hash := must1(record.FactHash(f))
+	at := l.tx(office, &record.ProposeChange{Fact: f}, record.ProposalEntry{Office: office, FactHash: hash}, record.FactEntry{Fact: must1(record.MarshalFact(f))})
+	l.endBlock()
+	return at + 2
+}
+
+func (l *life) today() record.Day { return record.LedgerDay(l.now()) }
+
+// lifeRule is the rule of the records that are disposed of.
+func lifeRule() *record.ScheduleRule {
+	return &record.ScheduleRule{Schedule: "CT-M1", Version: 1, Series: lifeSeries, Rule: ruleOf("later of (2 years after closed, until audited)"),
+		Action: record.ActionDestroy, Approvals: []record.Role{record.RoleClerk, record.RoleChiefAdmin, record.RoleStateRecords}, NoticeDays: 14, NoticeHeights: 2, FiscalStart: 7}
+}
+
+func (l *life) govern() {
+	rule := lifeRule()
+	root := must1(record.ScheduleRoot([][]byte{must1(record.MarshalFact(rule))}))
+	l.rule = l.stated("CLERK", rule)
+	l.schedule = l.stated("STATE", &record.Schedule{Code: "CT-M1", Version: 1, State: true, Effective: l.today(), Count: 1, Root: root})
+	l.activation = l.stated("HR", &record.Activation{Series: lifeSeries, Office: "HR", Granularity: record.GranularityDay,
+		Assessment: [32]byte{1}, Assessed: l.today() - 1, Review: l.today() + 365, DataMap: [32]byte{2}})
+	l.standing = l.stated("HR", &record.StandingAuthorization{Office: "HR", Series: []record.Code{lifeSeries}, From: l.today(), Until: l.today() + 365})
+}
+
+// keep anchors records and says what happened to them.
+func (l *life) keep() {
+	l.records = l.anchorIn(lifeSeries, "HR", 3) + 1
+	l.endBlock()
+	batch := &record.AnchorBatch{Series: "CT-M1-700", Commitment: record.Commitment{9}}
+	l.batch = l.act("HR", batch, record.AnchorEntry{Office: "HR", Series: batch.Series, Commitment: batch.Commitment, Day: l.today(), Flags: record.FlagBatch})
+	all := []record.Index{record.Index(l.records), record.Index(l.records + 1), record.Index(l.records + 2)}
+	day := retention.DayOf(2025, 6, 30)
+	l.closed = l.act("HR", &record.RecordEvents{Event: retention.Closed, Day: day, Records: all}, record.EventsEntry{Office: "HR", Event: retention.Closed, Day: day, Count: 3})
+	l.filing = l.act("HR", &record.FileRecords{Series: "CT-M1-280", Records: all[2:]}, record.FilingEntry{Office: "HR", Series: "CT-M1-280", Count: 1})
+	l.audit = l.act("AUDITOR", &record.PostAuditedThrough{Department: "HR", Through: day}, record.AuditEntry{Office: "AUDITOR", Department: "HR", Through: day})
+	l.supersession = l.act("HR", &record.SupersedeRecord{Record: all[0], By: all[2]}, record.SupersedeEntry{Office: "HR", Record: all[0], By: all[2]})
+}
+
+// suspend places a hold, tries a disposition in vain, and ends the hold.
+func (l *life) suspend() {
+	first := []record.Index{record.Index(l.records)}
+	l.hold = l.act("COUNSEL", &record.PlaceHold{Kind: record.HoldLitigation, Matter: [32]byte{7}, Issues: 1, Scope: record.Scope{Records: first}},
+		record.HoldEntry{Office: "COUNSEL", HoldKind: record.HoldLitigation, Issues: 1})
+	hold := record.Index(l.hold)
+	l.extension = l.act("COUNSEL", &record.ExtendHold{Hold: hold, Issues: 1}, record.ExtensionEntry{Office: "COUNSEL", Hold: hold, Issues: 1, Late: 2})
+	l.refused = l.act("HR", &record.ProposeDisposition{Series: lifeSeries, Action: record.ActionDestroy, Records: first},
+		record.RefusalEntry{Office: "HR", Code: 80, Record: first[0], Hold: hold})
+	for issue := range uint32(3) {
+		l.resolution = l.act("COUNSEL", &record.ResolveIssue{Hold: hold, Issue: issue}, record.ResolutionEntry{Office: "COUNSEL", Hold: hold, Issue: issue})
+	}
+	l.release = l.act("CLERK", &record.ReleaseHold{Hold: hold}, record.ReleaseEntry{Office: "CLERK", Hold: hold})
+}
+
+// dispose takes two records to the lock and to a report, and one to a withdrawal.
+func (l *life) dispose() {
+	l.days += 20
+	records := []record.Index{record.Index(l.records), record.Index(l.records + 1)}
+	l.proposal = l.propose(record.ActionDestroy, 0, records...)
+	d, hash := record.Index(l.proposal), l.bodyHash(l.proposal-1)
+	for _, office := range []record.Code{"CLERK", "ADMIN", "STATE"} {
+		l.approvals = append(l.approvals, l.approve(office, l.proposal))
+	}
+	l.notice = l.act("HR", &record.RecordNotice{Disposition: d, Day: l.today()}, record.NoticeEntry{Office: "HR", Disposition: d, Day: l.today()})
+	l.days += 14
+	item := record.ItemEntry{Disposition: d, Due: l.ledgerDay(l.audit) + 1, Rules: []record.Index{record.Index(l.rule)},
+		Facts: []record.Index{record.Index(l.closed), record.Index(l.supersession)}, Audit: record.Index(l.audit)}
+	one, other := item, item
+	one.Record, other.Record, other.Facts = records[0], records[1], item.Facts[:1]
+	l.lock = l.tx("IT", &record.LockDisposition{Disposition: d, Hash: hash}, record.LockEntry{
+		Office: "IT", Disposition: d, Day: l.today(), Authorizations: indexes(l.approvals), Count: 2}, one, other) + 1
+	l.items = l.lock + 1
+	l.endBlock()
+
+	report := &record.ReportErasure{Disposition: d, Outcome: record.OutcomeDone, Preserved: records[1:]}
+	l.report = l.signed(l.custodian, report, record.ReportEntry{Custodian: record.KeyIDOf(l.custodian.Public().(ed25519.PublicKey)), Disposition: d, Outcome: report.Outcome, Preserved: 1}) + 1
+	l.endBlock()
+	l.officeReport = l.act("HR", &record.ReportErasure{Disposition: d, Outcome: record.OutcomePreserved}, record.ReportEntry{Office: "HR", Disposition: d, Outcome: record.OutcomePreserved, Preserved: 2})
+	l.jump = l.add(record.JumpEntry{Height: l.height, Before: l.now() - 700*second, After: l.now()})
+	l.acknowledgment = l.act("CLERK", &record.AcknowledgeJump{Jump: record.Index(l.jump)}, record.AcknowledgmentEntry{Office: "CLERK", Jump: record.Index(l.jump)})
+	l.withdrawn = l.propose(record.ActionPermanent, 0, record.Index(l.records+2))
+	l.withdrawal = l.act("HR", &record.WithdrawDisposition{Disposition: record.Index(l.withdrawn)}, record.WithdrawalEntry{Office: "HR", Disposition: record.Index(l.withdrawn)})
+}
+
+// propose opens a disposition of HR's records.
+func (l *life) propose(action record.Action, standing int64, records ...record.Index) int64 {
+	m := &record.ProposeDisposition{Series: lifeSeries, Action: action, Standing: record.Index(standing), Records: records}
+	e := record.DispositionEntry{Office: "HR", Series: lifeSeries, Action: action, Count: int64(len(records))}
+	e.Hash = l.hashOf(m)
+	return l.act("HR", m, e)
+}
+
+// approve approves a disposition.
+func (l *life) approve(office record.Code, disposition int64) int64 {
+	d, hash := record.Index(disposition), l.bodyHash(disposition-1)
+	return l.act(office, &record.ApproveDisposition{Disposition: d, Hash: hash}, record.AuthorizationEntry{Office: office, Disposition: d, Hash: hash})
+}
+
+// hashOf gives the body hash that a message will have in the next transaction.
+func (w *world) hashOf(m record.Message) [32]byte {
+	body := must1(record.NewBody(w.network.ID, record.Nonce{w.nonce + 1}, record.LedgerDay(w.now())+7, m))
+	return record.Tx{Body: body}.BodyHash()
+}
+
+func (w *world) bodyHash(tx int64) [32]byte {
+	return must1(record.ParseEntry(w.entries[tx])).(record.TxEntry).BodyHash
+}
+
+// ledgerDay is that of the block in which an entry is.
+func (w *world) ledgerDay(index int64) record.Day {
+	for _, at := range w.blocks {
+		if at >= index {
+			return record.LedgerDay(must1(record.ParseEntry(w.entries[at])).(record.BlockEntry).Time)
+		}
+	}
+	return w.todayOf()
+}
+
+func (w *world) todayOf() record.Day { return record.LedgerDay(w.now()) }
+
+func indexes(list []int64) []record.Index {
+	out := make([]record.Index, len(list))
+	for i, at := range list {
+		out[i] = record.Index(at)
+	}
+	return out
+}
