@@ -54,6 +54,7 @@ var rows = []row{
 	{"deposits", runDeposits},
 	{"verification", runVerification},
 	{"redacted copy", runCopies},
+	{"retention", runRetention},
 	{"limits of the machine", runLimits},
 }
 

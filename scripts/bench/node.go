@@ -26,7 +26,9 @@ import (
 // The registered facts of the network that is measured.
 const (
 	department = "DPW"
+	small      = "PARKS" // another department, with hardly a record
 	auditor    = "AUDIT"
+	clerk      = "CLERK"
 	series     = "DEMO-MINUTES"
 	custody    = "CITY"
 )
@@ -39,8 +41,14 @@ address = %q
 custody = %q
 
 [[office]]
-code = "CLERK"
+code = %q
 roles = ["CLERK", "GOVERNOR"]
+signing = [%q]
+access = []
+
+[[office]]
+code = %q
+roles = ["DEPARTMENT"]
 signing = [%q]
 access = []
 
@@ -53,18 +61,18 @@ access = [%q]
 [[office]]
 code = %q
 roles = ["AUDITOR"]
-signing = []
+signing = [%q]
 access = [%q]
 
 [[governance]]
 subject = "SECURITY"
-offices = ["CLERK"]
+offices = [%q]
 threshold = 1
 required = []
 
 [[governance]]
 subject = "RECORDS"
-offices = ["CLERK"]
+offices = [%q]
 threshold = 1
 required = []
 
@@ -80,9 +88,9 @@ type node struct {
 	home    string
 	address string
 	network receipt.Network
-	signing ed25519.PrivateKey         // of the department
-	clients map[string]tls.Certificate // account certificates, by office
-	steady  []*grpc.ClientConn         // the connection of who anchors one record at a time; nil before the first
+	signing map[string]ed25519.PrivateKey // by office
+	clients map[string]tls.Certificate    // account certificates, by office
+	steady  []*grpc.ClientConn            // the connection of who anchors one record at a time; nil before the first
 }
 
 func code(s string) record.Code { return record.Code(s) }
@@ -164,23 +172,27 @@ func (b *bench) startNode() (*node, error) {
 
 // found makes keys and the network's home, and gives the passphrase file.
 func (n *node) found(program, dir string) (string, error) {
-	var keys [4]ed25519.PrivateKey
-	var public [4]string
-	for i := range keys {
+	n.signing = make(map[string]ed25519.PrivateKey)
+	public := make(map[string]string)
+	for _, office := range []string{clerk, small, department, auditor} {
 		_, key, err := ed25519.GenerateKey(rand.Reader)
 		if err != nil {
 			return "", err
 		}
-		keys[i], public[i] = key, hex.EncodeToString(key.Public().(ed25519.PublicKey))
+		n.signing[office], public[office] = key, hexKey(key)
 	}
-	document := fmt.Sprintf(founding, n.address, custody, public[0], department, public[1], public[2], auditor, public[3], series)
-	n.signing = keys[1]
-	for office, access := range map[string]ed25519.PrivateKey{department: keys[2], auditor: keys[3]} {
-		var err error
+	for _, office := range []string{department, auditor} {
+		_, access, err := ed25519.GenerateKey(rand.Reader)
+		if err != nil {
+			return "", err
+		}
+		public[office+"/access"] = hexKey(access)
 		if n.clients[office], err = issueAccount(access, office); err != nil {
 			return "", err
 		}
 	}
+	document := fmt.Sprintf(founding, n.address, custody, clerk, public[clerk], small, public[small],
+		department, public[department], public[department+"/access"], auditor, public[auditor], public[auditor+"/access"], clerk, clerk, series)
 	passphrase, file := filepath.Join(dir, "passphrase"), filepath.Join(dir, "founding.toml")
 	if err := os.WriteFile(passphrase, []byte("only for this measurement\n"), 0o600); err != nil {
 		return "", err
@@ -199,6 +211,10 @@ func (n *node) found(program, dir string) (string, error) {
 		return "", err
 	}
 	return passphrase, nil
+}
+
+func hexKey(key ed25519.PrivateKey) string {
+	return hex.EncodeToString(key.Public().(ed25519.PublicKey))
 }
 
 func (n *node) networkFile() string { return filepath.Join(n.home, "network.mun") }
@@ -235,16 +251,20 @@ func (n *node) stop() error {
 	return n.wait(30 * time.Second)
 }
 
-// signer makes transactions of the department.
+// signer makes transactions of an office.
 type signer struct {
 	network record.Network
 	key     ed25519.PrivateKey
-	day     record.Day
+	today   record.Day
+	day     record.Day // of the records
 	random  interface{ Read([]byte) (int, error) }
 }
 
-func (n *node) newSigner() *signer {
-	return &signer{network: n.network.ID, key: n.signing, day: record.LedgerDay(time.Now().UnixNano()), random: newRandom()}
+// newSigner gives one for the department.
+func (n *node) newSigner() *signer { return n.signerFor(department) }
+
+func (n *node) signerFor(office string) *signer {
+	return &signer{network: n.network.ID, key: n.signing[office], today: record.LedgerDay(time.Now().UnixNano()), day: record.LedgerDay(time.Now().UnixNano()), random: newRandom()}
 }
 
 // anchors makes a signed transaction that anchors count random commitments.
@@ -260,7 +280,7 @@ func (s *signer) anchors(count int) ([]byte, error) {
 func (s *signer) sign(m record.Message) ([]byte, error) {
 	var nonce record.Nonce
 	_, _ = s.random.Read(nonce[:])
-	body, err := record.NewBody(s.network, nonce, s.day+2, m)
+	body, err := record.NewBody(s.network, nonce, s.today+2, m)
 	if err != nil {
 		return nil, err
 	}
