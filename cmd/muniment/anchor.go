@@ -101,9 +101,12 @@ func (p *program) anchor(ctx context.Context, o anchorOptions, args []string) er
 	if err != nil {
 		return err
 	}
-	series, err := registry.series(o.series, s.account.Office)
+	intake, err := registry.intake(o.series, s.account.Office, s.ledgerDay())
 	if err != nil {
 		return err
+	}
+	if intake.batched {
+		return refused("BATCHED_SERIES")
 	}
 	if o.custody, err = registry.custody(o.custody); err != nil {
 		return err
@@ -116,7 +119,7 @@ func (p *program) anchor(ctx context.Context, o anchorOptions, args []string) er
 	if skipped > 0 {
 		p.say("left out %d links, devices or pipes", skipped)
 	}
-	a := newAnchoring(s, j, o, series.Granularity, sources)
+	a := newAnchoring(s, j, o, intake.granularity, sources)
 	err = a.run(ctx)
 	return errors.Join(a.report(), a.verdict(ctx, err))
 }

@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
+	"iter"
 
 	"github.com/muniment/muniment/app/record"
 	apiv1 "github.com/muniment/muniment/proto/muniment/api/v1"
@@ -64,21 +64,15 @@ func parseRegistry(response *apiv1.RegistryResponse) (registry, error) {
 	return r, nil
 }
 
-// series finds a record series under which an office may anchor.
-func (r registry) series(code, office record.Code) (*record.Series, error) {
-	for _, fact := range r.facts {
-		s, ok := fact.(*record.Series)
-		switch {
-		case !ok || s.Code != code:
-			continue
-		case s.Status != record.StatusActive:
-			return nil, refused("SERIES_INACTIVE")
-		case len(s.Departments) > 0 && !slices.Contains(s.Departments, office):
-			return nil, refused("WRONG_OFFICE")
+// facts ranges over the registered facts of one kind.
+func facts[T record.Fact](r registry) iter.Seq[T] {
+	return func(yield func(T) bool) {
+		for _, fact := range r.facts {
+			if f, ok := fact.(T); ok && !yield(f) {
+				return
+			}
 		}
-		return s, nil
 	}
-	return nil, refused("UNKNOWN_SERIES")
 }
 
 // custody gives the custodian set that was named, or the only one there is.
