@@ -12,11 +12,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
-	apiv1 "github.com/muniment/muniment/proto/muniment/api/v1"
+	"github.com/muniment/muniment/app/receipt"
+	"github.com/muniment/muniment/app/record"
 )
 
 // matterDomain begins what the commitment of a matter hashes, and the file that

@@ -69,7 +69,8 @@ func (p *program) run(ctx context.Context, args []string) int {
 func (p *program) root() *cobra.Command {
 	root := group("muniment", "Anchor public records on a city's ledger, and prove them",
 		p.keyCommand(), p.networkCommand(), p.anchorCommand(), p.receiptCommand(), p.recordCommand(), p.searchCommand(),
-		p.readCommand(), p.segmentsCommand(), p.copyCommand(), p.evidenceCommand(), p.officeCommand(), p.versionCommand())
+		p.readCommand(), p.segmentsCommand(), p.copyCommand(), p.evidenceCommand(), p.officeCommand(),
+		p.holdCommand(), p.versionCommand())
 	root.Example = "  muniment key new --office CLERK\n" +
 		"  muniment network add network.mun --fingerprint HEX\n" +
 		"  muniment anchor --series DEMO-MINUTES minutes/\n" +
