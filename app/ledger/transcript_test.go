@@ -29,7 +29,8 @@ import (
 // office's key, key=NAME with another one; until=D is its last day (two days
 // after the block by default), nonce=NAME fixes the nonce. An index is a number,
 // or the name of an earlier transaction and stands for its first item; NAME+1 is
-// the second. What else there is stands in the files transcript_*_test.go. In answers, TRANSACTION+COUNT are the entries of an accepted transaction.
+// the second. In answers, TRANSACTION+COUNT are the entries of an accepted
+// transaction. Further lines and commands are in the files transcript_*_test.go.
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) < 7 {
