@@ -75,14 +75,54 @@ func (s *Server) leavesOf(view ledger.View, entry record.Entry, index, block rec
 		tx = parsed.(record.TxEntry)
 		leaves = append(leaves, at)
 	}
-	key, ok, err := ledger.KeyOf(view, tx.KeyID)
+	registered, ok, err := registeredBy(view, tx.KeyID)
 	if err != nil {
 		return nil, err
 	}
 	if ok {
-		leaves = append(leaves, key.Registered)
+		leaves = append(leaves, registered)
 	}
 	return leaves, nil
+}
+
+// registeredBy gives the fact entry that registered a key: that of an office's
+// key or, for the custodian key of a node, that of the node.
+func registeredBy(view ledger.View, id record.KeyID) (record.Index, bool, error) {
+	key, ok, err := ledger.KeyOf(view, id)
+	if err != nil || ok {
+		return key.Registered, ok, err
+	}
+	// Nodes are stated at genesis alone: their facts stand before the first block entry.
+	for i := record.Index(0); int64(i) < view.Head().Size; i++ {
+		raw, err := view.Entry(i)
+		if err != nil {
+			return 0, false, err
+		}
+		switch record.KindOf(raw) {
+		case record.KindBlock:
+			return 0, false, nil
+		case record.KindFact:
+			is, err := hasCustodianKey(raw, id)
+			if err != nil || is {
+				return i, is, err
+			}
+		}
+	}
+	return 0, false, nil
+}
+
+// hasCustodianKey tells whether a fact entry states a node with a custodian key.
+func hasCustodianKey(raw []byte, id record.KeyID) (bool, error) {
+	entry, err := record.ParseEntry(raw)
+	if err != nil {
+		return false, err
+	}
+	fact, err := record.ParseFact(entry.(record.FactEntry).Fact)
+	if err != nil {
+		return false, err
+	}
+	node, ok := fact.(*record.Node)
+	return ok && node.CustodianKey != [32]byte{} && record.KeyIDOf(node.CustodianKey[:]) == id, nil
 }
 
 // receiptsOf gives the receipts that tell a record's story: its anchor and,
@@ -93,7 +133,7 @@ func (s *Server) receiptsOf(ctx context.Context, index record.Index) ([][]byte, 
 	if err != nil {
 		return nil, err
 	}
-	if ok {
+	if ok && life.Supersession != 0 {
 		entries = append(entries, life.Supersession)
 	}
 	var receipts [][]byte
