@@ -303,14 +303,32 @@ const FIELDS = {
   5: ['jump', 'height uint', 'before uint', 'after uint'],
   16: ['anchor', 'office code', 'series code', 'custody optional', 'commitment b32', 'day int', 'flags uint'],
   17: ['supersession', 'office code', 'record uint', 'by uint'],
+  19: ['events', 'office code', 'event uint', 'day int', 'count uint'],
+  20: ['filing', 'office code', 'series optional', 'file uint', 'count uint'],
+  21: ['audit', 'office code', 'department code', 'through int'],
+  24: ['hold', 'office code', 'holdKind uint', 'issues uint', 'late uint'],
+  25: ['extension', 'office code', 'hold index', 'issues uint', 'late uint'],
+  26: ['resolution', 'office code', 'hold index', 'issue uint'],
+  27: ['release', 'office code', 'hold index'],
+  32: ['disposition', 'office code', 'series code', 'action uint', 'count uint', 'hash b32'],
+  33: ['authorization', 'office code', 'disposition index', 'hash b32'],
+  34: ['withdrawal', 'office code', 'disposition index'],
+  35: ['notice', 'office code', 'disposition index', 'day int'],
+  36: ['lock', 'office code', 'disposition index', 'day int', 'authorizations indexes', 'standing uint', 'notice uint', 'count uint'],
+  37: ['report', 'office optional', 'custodian b32', 'disposition index', 'outcome uint', 'preserved uint'],
+  38: ['item', 'disposition index', 'record index', 'due int', 'rules indexes', 'facts indexes', 'audit uint'],
+  39: ['refusal', 'office code', 'reason uint', 'disposition uint', 'record uint', 'hold uint'],
   48: ['proposal', 'office code', 'factHash b32'],
   49: ['approval', 'office code', 'proposal uint', 'factHash b32'],
   50: ['suspension', 'office code', 'keyID b32', 'sinceHeight uint'],
+  51: ['acknowledgment', 'office code', 'jump index'],
 };
 const CODE = /^(?=[^A-Z]*[A-Z])[A-Z0-9][A-Z0-9.-]{0,15}$/;
 const CHECKS = {
   uint: (v) => typeof v === 'bigint' && v >= 0n,
   int: (v) => typeof v === 'bigint',
+  index: (v) => typeof v === 'bigint' && v >= 1n,
+  indexes: (v) => Array.isArray(v) && v.length <= 64 && v.every((i) => typeof i === 'bigint' && i >= 1n) && ascending(v),
   text: (v) => typeof v === 'string',
   code: (v) => typeof v === 'string' && CODE.test(v),
   optional: (v) => v === '' || (typeof v === 'string' && CODE.test(v)),
@@ -379,8 +397,80 @@ function anchorBody(n, tx, e) {
   return Buffer.concat([bytesField(1, Buffer.from(n.id, 'hex')), bytesField(2, tx.nonce), intField(3, tx.notAfter), bytesField(16, message)]);
 }
 
+// indexesIn reads a packed list, of which each number is the difference to the
+// one before.
+function indexesIn(raw) {
+  const list = [];
+  for (let at = 0, before = 0n; at < raw.length;) {
+    let v = 0n;
+    for (let shift = 0n; ; shift += 7n) {
+      need(at < raw.length && shift < 70n);
+      const b = raw[at++];
+      v |= BigInt(b & 127) << shift;
+      if (b < 128) break;
+    }
+    before += v;
+    list.push(before);
+  }
+  return list;
+}
+
+// MESSAGES gives the field of TxBody for the entries that have one of their own,
+// and which of its fields, by number, say what the entry says under that name.
+const MESSAGES = {
+  events: [19, { 1: 'event', 2: 'day zigzag', 3: 'count list' }],
+  filing: [20, { 1: 'series code', 2: 'file', 3: 'count list' }],
+  audit: [21, { 1: 'department code', 2: 'through zigzag' }],
+  hold: [24, { 1: 'holdKind', 3: 'issues' }],
+  extension: [25, { 1: 'hold', 2: 'issues' }],
+  resolution: [26, { 1: 'hold', 2: 'issue' }],
+  release: [27, { 1: 'hold' }],
+  disposition: [32, { 1: 'series code', 2: 'action', 5: 'count list' }],
+  authorization: [33, { 1: 'disposition', 2: 'hash bytes' }],
+  withdrawal: [34, { 1: 'disposition' }],
+  notice: [35, { 1: 'disposition', 2: 'day zigzag' }],
+  lock: [36, { 1: 'disposition' }],
+  item: [36, { 1: 'disposition' }],
+  report: [37, { 1: 'disposition', 2: 'outcome' }],
+  acknowledgment: [51, { 1: 'jump' }],
+};
+
+// statesOfRecords does so for entries about records, holds and dispositions.
+function statesOfRecords(body, e, tx) {
+  if (e.kind === 'refusal') return tx.count === 1n && refusesStep(body, e);
+  const [number, fields] = MESSAGES[e.kind] ?? [];
+  if (number === undefined || body[number] === undefined) return false;
+  const m = fieldsOf(body[number]);
+  const holds = Object.entries(fields).every(([field, name]) => {
+    const [key, type] = name.split(' ');
+    const v = m[field];
+    switch (type) {
+      case 'code': return (v ?? '').toString() === e[key];
+      case 'bytes': return v !== undefined && same(v, e[key]);
+      case 'list': return v !== undefined && BigInt(indexesIn(v).length) === e[key];
+      case 'zigzag': return BigInt.asIntN(64, ((v ?? 0n) >> 1n) ^ -((v ?? 0n) & 1n)) === e[key];
+      default: return (v ?? 0n) === e[key];
+    }
+  });
+  const place = BigInt(e.index) - BigInt(tx.index);
+  switch (e.kind) {
+    case 'disposition': return holds && same(e.hash, tx.bodyHash);
+    case 'lock': return holds && place === 1n && e.count === tx.count - 1n;
+    case 'item': return holds && place > 1n;
+    case 'report': return holds && (e.outcome === 2n || BigInt(m[3] === undefined ? 0 : indexesIn(m[3]).length) === e.preserved);
+    default: return holds;
+  }
+}
+
+// refusesStep: a refusal speaks of the step that the body asks for.
+function refusesStep(body, e) {
+  if (body[32] !== undefined) return e.disposition === 0n && (e.record === 0n || indexesIn(fieldsOf(body[32])[5]).includes(e.record));
+  const step = [33, 35, 36].find((number) => body[number] !== undefined);
+  return step !== undefined && fieldsOf(body[step])[1] === e.disposition;
+}
+
 // states tells whether a signed body states the entry.
-function states(body, e) {
+function states(body, e, tx) {
   const supersede = body[17] && fieldsOf(body[17]);
   const propose = body[48] && fieldsOf(body[48]);
   const approve = body[49] && fieldsOf(body[49]);
@@ -389,14 +479,20 @@ function states(body, e) {
   const factHash = propose ? sha256(propose[1]) : approve?.[2];
   switch (e.kind) {
     case 'transaction': return body[16] === undefined;
-    case 'anchor': return body[16] !== undefined;
+    case 'anchor': return e.flags === 2n ? statesBatch(body[18], e) : body[16] !== undefined;
     case 'supersession': return Boolean(supersede) && int(supersede[1]) === e.record && int(supersede[2]) === e.by;
     case 'proposal': return Boolean(propose) && same(factHash, e.factHash);
     case 'approval': return Boolean(approve) && int(approve[1]) === e.proposal && same(approve[2], e.factHash);
     case 'suspension': return Boolean(suspend) && same(suspend[1], e.keyID) && int(suspend[2]) === e.sinceHeight;
     case 'fact': return Boolean(factHash) && same(factHash, sha256(e.fact));
-    default: return false;
+    default: return statesOfRecords(body, e, tx);
   }
+}
+
+function statesBatch(raw, e) {
+  if (raw === undefined) return false;
+  const m = fieldsOf(raw);
+  return m[1].toString() === e.series && (m[2] ?? '').toString() === e.custody && same(m[3], e.commitment);
 }
 
 // ---- receipts ----
@@ -439,16 +535,17 @@ function sortParts(entry, leaves) {
     const e = { ...parseEntry(l.entry), index: l.index };
     if (e.kind === 'fact' && parts.key === undefined) {
       const fact = fieldsOf(e.fact);
-      need(fact[3] !== undefined, 'KEY_MISMATCH');
-      const key = fieldsOf(fact[3]);
-      Object.assign(e, { office: key[1].toString(), use: key[2], publicKey: key[3], status: key[4] });
+      need(fact[3] !== undefined || fact[7] !== undefined, 'KEY_MISMATCH');
+      const key = fieldsOf(fact[3] ?? fact[7]);
+      if (fact[7] !== undefined) Object.assign(e, { custodian: true, publicKey: key[5] });
+      else Object.assign(e, { office: key[1].toString(), use: key[2], publicKey: key[3], status: key[4] });
     }
     need(role[e.kind] !== undefined && parts[role[e.kind]] === undefined, 'PART_UNEXPECTED');
     parts[role[e.kind]] = e;
   }
-  const acts = ['anchor', 'supersession', 'proposal', 'approval', 'suspension'];
+  const unsigned = ['genesis', 'fact', 'block', 'transaction', 'jump'];
   const ofGenesis = parts.block === undefined || parts.block.height === 0n;
-  const needsTx = acts.includes(entry.kind) || (entry.kind === 'fact' && !ofGenesis);
+  const needsTx = !unsigned.includes(entry.kind) || (entry.kind === 'fact' && !ofGenesis);
   const needsKey = parts.tx !== undefined || needsTx || entry.kind === 'transaction';
   need(parts.tx === undefined || needsTx || entry.kind === 'fact', 'PART_UNEXPECTED');
   need(parts.key === undefined || needsKey, 'PART_UNEXPECTED');
@@ -470,11 +567,16 @@ function checkAct(n, entry, { block, tx, key }) {
   const last = tx.index + Number(tx.count);
   need(tx.index === entry.index || (tx.index < entry.index && entry.index <= last), 'TX_ELSEWHERE');
   inBlock(tx.index, last);
-  need(key.index < tx.index && same(sha256('muniment/v1/key\n', key.publicKey), tx.keyID) && key.use === 1n && key.status === 1n, 'KEY_MISMATCH');
-  need(entry.office === undefined || entry.office === key.office, 'KEY_MISMATCH');
+  need(key.index < tx.index && key.publicKey !== undefined && same(sha256('muniment/v1/key\n', key.publicKey), tx.keyID), 'KEY_MISMATCH');
+  if (key.custodian) {
+    need(fieldsOf(tx.body)[37] !== undefined && (entry.kind === 'transaction' || (entry.kind === 'report' && same(entry.custodian, tx.keyID))), 'KEY_MISMATCH');
+  } else {
+    need(key.use === 1n && key.status === 1n && entry.office !== '', 'KEY_MISMATCH');
+    need(entry.office === undefined || entry.office === key.office, 'KEY_MISMATCH');
+  }
   need(ed25519(key.publicKey, Buffer.concat([Buffer.from('muniment/v1/tx\n'), tx.bodyHash]), tx.signature), 'BAD_TX_SIGNATURE');
   let { body } = tx;
-  if (entry.kind === 'anchor') {
+  if (entry.kind === 'anchor' && entry.flags !== 2n) {
     need(body.length === 0, 'TX_CONTRADICTED');
     if (tx.count !== 1n) return;
     body = anchorBody(n, tx, entry);
@@ -485,7 +587,7 @@ function checkAct(n, entry, { block, tx, key }) {
   need(same(sha256(body), tx.bodyHash), 'TX_CONTRADICTED');
   const fields = fieldsOf(body);
   need(fields[1].toString('hex') === n.id && same(fields[2], tx.nonce) && (fields[3] ?? 0n) === tx.notAfter, 'TX_CONTRADICTED');
-  need(states(fields, entry), 'TX_CONTRADICTED');
+  need(states(fields, entry, tx), 'TX_CONTRADICTED');
 }
 
 // ---- state receipts (docs/spec/statetree.md) ----
