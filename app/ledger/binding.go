@@ -105,8 +105,9 @@ func refersTo(r *retention.Rule) bool {
 
 // lookup gives the rule that binds in another series, for a record anchored at
 // an entry: the later of all. It says that there is none where the state cannot
-// be read, which keeps the record, and notes the error.
-func (r *ruleReader) lookup(anchored record.Index) retention.Lookup {
+// be read, which keeps the record, and notes the error. The entries that state
+// what it gave are added to cited.
+func (r *ruleReader) lookup(anchored record.Index, cited *[]record.Index) retention.Lookup {
 	return func(series string) (retention.Rule, bool) {
 		binding, err := r.binding(record.Code(series), anchored)
 		if err != nil && r.err == nil {
@@ -114,6 +115,9 @@ func (r *ruleReader) lookup(anchored record.Index) retention.Lookup {
 		}
 		if err != nil || len(binding) == 0 {
 			return retention.Rule{}, false
+		}
+		for _, b := range binding {
+			*cited = append(*cited, b.Stated)
 		}
 		if len(binding) == 1 {
 			return binding[0].Rule, true

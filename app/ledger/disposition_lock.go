@@ -186,7 +186,7 @@ func (a *act) makeFinal(at record.Index, d Disposition, items []Item, approvals 
 	for _, x := range approvals {
 		e.Authorizations = append(e.Authorizations, x.Entry)
 	}
-	slices.Sort(e.Authorizations)
+	e.Authorizations = citable(e.Authorizations)
 	if noticed {
 		e.Notice = d.Notice
 	}
@@ -220,14 +220,22 @@ func (r *itemReader) itemEntry(at record.Index, action record.Action, it Item) (
 	if action == record.ActionDestroy {
 		e.Due = it.Verdict.Due
 	}
+	rules := slices.Clone(it.Followed)
 	for _, rule := range it.Rules {
-		e.Rules = append(e.Rules, rule.Stated)
+		rules = append(rules, rule.Stated)
 	}
-	slices.Sort(e.Rules)
-	e.Rules = slices.Compact(e.Rules)
-	var err error
-	e.Facts, err = r.cited(it.Lifecycle)
+	e.Rules = citable(rules)
+	facts, err := r.cited(it.Lifecycle)
+	e.Facts = citable(facts)
 	return e, err
+}
+
+// citable sorts what an entry cites, and leaves out what it has no room for:
+// who checks the lock finds that something is missing.
+func citable(entries []record.Index) []record.Index {
+	slices.Sort(entries)
+	entries = slices.Compact(entries)
+	return entries[:min(len(entries), record.MaxCited)]
 }
 
 // reportsDue lists who has to report on the records of a disposition: the

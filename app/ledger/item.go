@@ -16,10 +16,11 @@ type Item struct {
 	Lifecycle Lifecycle
 	Rules     []BindingRule // ascending by the entry that states them
 	Verdict   retention.Verdict
-	Notices   []Notice // to the persons concerned, all of them are needed
-	Holds     []HoldOn // that stand, ascending
-	OneByOne  bool     // dated before 1900 or undated: disposed of alone, with the administrator's approval
-	Audit     Posting  // that counted; the zero Posting where none did
+	Notices   []Notice       // to the persons concerned, all of them are needed
+	Holds     []HoldOn       // that stand, ascending
+	OneByOne  bool           // dated before 1900 or undated: disposed of alone, with the administrator's approval
+	Audit     Posting        // that counted; the zero Posting where none did
+	Followed  []record.Index // fact entries of the rules of other series that its own refer to
 }
 
 // Notice is how long before destruction a person must be told.
@@ -116,6 +117,8 @@ type judged struct {
 	verdict retention.Verdict
 	notices []Notice
 	audit   Posting
+
+	followed []record.Index // see Item.Followed; as they were looked up
 }
 
 func newItemReader(v View, today record.Day) *itemReader {
@@ -180,7 +183,7 @@ func (r *itemReader) judge(i record.Index, anchor record.AnchorEntry, l Lifecycl
 			r.plain[plain] = j
 		}
 	}
-	it.Verdict, it.Notices, it.Audit = j.verdict, j.notices, j.audit
+	it.Verdict, it.Notices, it.Audit, it.Followed = j.verdict, j.notices, j.audit, j.followed
 	return it, nil
 }
 
@@ -206,7 +209,7 @@ func (r *itemReader) apply(it Item) (judged, error) {
 	}
 	for n, rule := range it.Rules {
 		facts.FiscalStart = time.Month(rule.FiscalStart)
-		v := evaluate(rule.Rule, facts, r.today, r.rules.lookup(it.Index))
+		v := evaluate(rule.Rule, facts, r.today, r.rules.lookup(it.Index, &j.followed))
 		if v.NoticeCount > 0 {
 			j.notices = append(j.notices, Notice{Count: v.NoticeCount, Unit: v.NoticeUnit})
 		}

@@ -254,7 +254,7 @@ var encoding = must(cbor.CoreDetEncOptions().EncMode())
 
 // decoding bounds what is read; ParseEntry re-encodes and compares besides.
 var decoding = must(cbor.DecOptions{
-	MaxArrayElements: maxIndexes, MaxMapPairs: 16, MaxNestedLevels: 4,
+	MaxArrayElements: MaxCited, MaxMapPairs: 16, MaxNestedLevels: 4,
 	IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden, UTF8: cbor.UTF8RejectInvalid,
 }.DecMode())
 

@@ -119,7 +119,7 @@ func (r *reader) bytes() (v []byte) { r.next(&v); return v }
 
 func (r *reader) index() Index { return Index(r.number()) }
 
-// indexes reads a list of at most maxIndexes indexes.
+// indexes reads a list of at most MaxCited indexes.
 func (r *reader) indexes() (list []Index) {
 	r.next(&list)
 	return list

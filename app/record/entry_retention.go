@@ -4,8 +4,9 @@ import (
 	"github.com/muniment/muniment/app/retention"
 )
 
-// maxIndexes is how many entries another entry may cite in one list.
-const maxIndexes = 64
+// MaxCited is how many entries another entry may cite in one list. Whoever makes
+// an entry keeps to it.
+const MaxCited = 64
 
 // EventsEntry records that something happened to Count records. Which they are
 // is in the body of its transaction; likewise below.

@@ -122,8 +122,8 @@ func actOf(office Code, numbers ...int64) error {
 
 // cites checks a list of cited entries.
 func cites(list []Index) error {
-	if len(list) > maxIndexes || !ascendingIndexes(list) {
-		return malformed("entry cites entries that do not ascend, or more than %d", maxIndexes)
+	if len(list) > MaxCited || !ascendingIndexes(list) {
+		return malformed("entry cites entries that do not ascend, or more than %d", MaxCited)
 	}
 	return nil
 }

@@ -77,7 +77,7 @@ func sampleRetentionMessages() []Message {
 // sampleRetentionEntries has every kind of entry about them.
 func sampleRetentionEntries() []Entry {
 	hash := fill[[32]byte](1)
-	many := make([]Index, maxIndexes)
+	many := make([]Index, MaxCited)
 	for i := range many {
 		many[i] = Index(i+1) * 1_000_000
 	}
@@ -450,7 +450,7 @@ func TestRetentionEntriesOfBadFormAreRefused(t *testing.T) {
 		return b
 	}
 	hash, zero := fill[[32]byte](1), [32]byte{}
-	none, many := []int64{}, make([]int64, maxIndexes+1)
+	none, many := []int64{}, make([]int64, MaxCited+1)
 	for i := range many {
 		many[i] = int64(i + 1)
 	}
