@@ -19,6 +19,7 @@ type city struct {
 	facts   ledger.GenesisFacts
 	machine ledger.Machine
 	nonces  uint64
+	state   map[string][]byte // every state value
 }
 
 var network = record.Network(sha256.Sum256([]byte("genesis.json of the demonstration")))
@@ -113,8 +114,18 @@ func found(t testing.TB, facts ledger.GenesisFacts) *city {
 	if err != nil {
 		t.Fatalf("found the city: %v", err)
 	}
-	return &city{
+	founded := &city{
 		view: ledger.Overlay(ledger.Blank(), c), genesis: c, facts: facts, machine: ledger.Machine{Verify: ed25519.Verify},
+		state: map[string][]byte{},
+	}
+	founded.keep(c)
+	return founded
+}
+
+// keep notes the state values that a block set.
+func (c *city) keep(changes ledger.Changes) {
+	for _, v := range changes.Values {
+		c.state[string(v.Key)] = v.Value
 	}
 }
 
@@ -148,5 +159,6 @@ func (c *city) apply(t testing.TB, time int64, txs ...[]byte) (ledger.Changes, [
 		t.Fatalf("apply a block: %v", err)
 	}
 	c.view = ledger.Overlay(c.view, changes)
+	c.keep(changes)
 	return changes, results
 }

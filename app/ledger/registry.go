@@ -81,7 +81,7 @@ func (r *Registry) addAdoptions(v View, values func(prefix []byte) iter.Seq2[Val
 			if int64(a.Adopted) >= v.Head().Size {
 				break
 			}
-			fact, err := factAt(v, a.Adopted)
+			fact, err := adoptionAt(v, a.Adopted)
 			if err != nil {
 				return err
 			}
@@ -91,17 +91,23 @@ func (r *Registry) addAdoptions(v View, values func(prefix []byte) iter.Seq2[Val
 	return nil
 }
 
-// factAt gives the fact that entry i states.
-func factAt(v View, i record.Index) (record.Fact, error) {
+// adoptionAt gives the adoption that entry i states.
+func adoptionAt(v View, i record.Index) (*record.Schedule, error) {
 	e, err := entryOf(v, i)
 	if err != nil {
 		return nil, err
 	}
-	stated, isFact := e.(record.FactEntry)
-	if !isFact {
-		return nil, fmt.Errorf("read fact entry %d: it is of kind %d: %w", i, e.Kind(), errDamaged)
+	var fact record.Fact
+	if stated, isFact := e.(record.FactEntry); isFact {
+		if fact, err = record.ParseFact(stated.Fact); err != nil {
+			return nil, err
+		}
 	}
-	return record.ParseFact(stated.Fact)
+	adoption, adopts := fact.(*record.Schedule)
+	if !adopts {
+		return nil, fmt.Errorf("read entry %d, which adopts a schedule: it is another: %w", i, errDamaged)
+	}
+	return adoption, nil
 }
 
 func openProposals(v View, values func(prefix []byte) iter.Seq2[Value, error]) ([]OpenProposal, error) {

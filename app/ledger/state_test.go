@@ -66,7 +66,13 @@ func (a altered) Node(path statetree.Path) ([]byte, bool, error) {
 // transaction because of it.
 func TestFailureIsAnError(t *testing.T) {
 	c, messages := everyMessage(t)
-	h := ledger.Header{Height: 2, Time: at("2031-01-01")}
+	failEveryRead(t, c, messages)
+}
+
+// failEveryRead does so for messages that the next block can hold.
+func failEveryRead(t *testing.T, c *city, messages map[string]record.Message) {
+	t.Helper()
+	h := ledger.Header{Height: c.view.Head().Height + 1, Time: at("2031-01-01")}
 	for name, m := range messages {
 		raw := c.sign(t, signerOf(name), day("2031-01-02"), m)
 		failures := 0
