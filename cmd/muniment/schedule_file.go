@@ -1,14 +1,9 @@
 package main
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/pelletier/go-toml/v2"
-	"github.com/pelletier/go-toml/v2/unstable"
 
 	"github.com/muniment/muniment/app/record"
 	"github.com/muniment/muniment/app/retention"
@@ -43,34 +38,25 @@ type authoritySeries struct {
 	rule                                 record.ScheduleRule
 }
 
-// authorityFile is an authority file as TOML has it. A pointer tells what is
-// left out from what is zero.
+// authorityFile is what a file says, before it is judged.
 type authorityFile struct {
-	Schedule  string          `toml:"schedule"`
-	Version   uint32          `toml:"version"`
-	State     bool            `toml:"state"`
-	Effective *toml.LocalDate `toml:"effective"`
-	Authority string          `toml:"authority"`
-	Citation  string          `toml:"citation"`
-	Series    []seriesFile    `toml:"series"`
+	schedule  string
+	version   uint32
+	state     bool
+	effective string
+	authority string
+	citation  string
+	series    []seriesFile
 }
 
-// seriesFile is one [[series]] of an authority file.
+// seriesFile is one series of a file. A pointer tells what is left out from
+// what is zero.
 type seriesFile struct {
-	Code          string   `toml:"code"`
-	Number        string   `toml:"number"`
-	Title         string   `toml:"title"`
-	Description   string   `toml:"description"`
-	Citation      string   `toml:"citation"`
-	Verified      bool     `toml:"verified"`
-	Rule          string   `toml:"rule"`
-	Action        string   `toml:"action"`
-	Approvals     []string `toml:"approvals"`
-	NoticeDays    *uint32  `toml:"notice_days"`
-	NoticeHeights *uint32  `toml:"notice_heights"`
-	FiscalStart   *uint32  `toml:"fiscal_start"`
-	Transitory    bool     `toml:"transitory"`
-	Batched       bool     `toml:"batched"`
+	line                                                     int // where it begins
+	code, number, title, description, citation, rule, action string
+	approvals                                                []string
+	noticeDays, noticeHeights, fiscalStart                   *uint32
+	verified, transitory, batched                            bool
 }
 
 // What stands where a file says nothing.
@@ -102,87 +88,37 @@ func (f faults) Error() string {
 	return fmt.Sprintf("%d faults, the first: %s", len(f), f[0])
 }
 
-// parseAuthority reads an authority file in TOML. Its error is of type faults.
-func parseAuthority(text []byte) (authority, error) {
-	if len(text) > maxAuthorityBytes {
-		return authority{}, faults{fmt.Sprintf("it has more than %d MiB", maxAuthorityBytes>>20)}
-	}
-	var f authorityFile
-	decoder := toml.NewDecoder(bytes.NewReader(text))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&f); err != nil {
-		return authority{}, tomlFaults(err)
-	}
-	return f.authority(seriesLines(text))
-}
+// tooManyBytes is the fault of a file that is not read.
+var tooManyBytes = fmt.Sprintf("it has more than %d MiB", maxAuthorityBytes>>20)
 
-// tomlFaults says where the form of a file is wrong.
-func tomlFaults(err error) (bad faults) {
-	if strict, ok := errors.AsType[*toml.StrictMissingError](err); ok {
-		for _, unknown := range strict.Errors {
-			line, _ := unknown.Position()
-			bad.add(line, "", "%q is no setting of an authority file", strings.Join(unknown.Key(), "."))
-		}
-		return bad
-	}
-	line := 0
-	if at, ok := errors.AsType[*toml.DecodeError](err); ok {
-		line, _ = at.Position()
-	}
-	bad.add(line, "", "%s", strings.TrimPrefix(err.Error(), "toml: "))
-	return bad
-}
-
-// seriesLines gives the line of each [[series]]. The text was decoded before.
-func seriesLines(text []byte) (lines []int) {
-	var p unstable.Parser
-	p.Reset(text)
-	for p.NextExpression() {
-		if e := p.Expression(); e.Kind == unstable.ArrayTable {
-			key := e.Key()
-			key.Next()
-			lines = append(lines, p.Shape(key.Node().Raw).Start.Line)
-		}
-	}
-	return lines
-}
-
-// authority judges what a file says, all of it, and turns it into facts. Lines
-// are those of the series; 0 where there is none.
-func (f authorityFile) authority(lines []int) (authority, error) {
+// judge weighs what a file says, all of it, and turns it into facts.
+func (f authorityFile) judge() (authority, error) {
 	var bad faults
-	a := authority{code: record.Code(f.Schedule), version: f.Version, state: f.State, authority: f.Authority, citation: f.Citation}
+	a := authority{code: record.Code(f.schedule), version: f.version, state: f.state, authority: f.authority, citation: f.citation}
 	if !a.code.Valid() {
-		bad.add(0, "schedule", "%q is not a code: write 1 to 16 of A-Z, 0-9, point and hyphen, with a letter", f.Schedule)
+		bad.add(0, "schedule", "%.40q is not a code: write 1 to 16 of A-Z, 0-9, point and hyphen, with a letter", f.schedule)
 	}
 	if a.version == 0 {
 		bad.add(0, "version", "write a number from 1")
 	}
-	if f.Effective == nil {
-		bad.add(0, "effective", "write the first day in force, as 2031-01-01")
-	} else if day, err := retention.ParseDay(f.Effective.String()); err != nil {
-		bad.add(0, "effective", "%s is no day of the years 1 to 9999", f.Effective)
-	} else {
-		a.effective = day
+	var err error
+	if a.effective, err = retention.ParseDay(f.effective); err != nil {
+		bad.add(0, "effective", "%.40q is not the first day in force: write it as 2031-01-01", f.effective)
 	}
-	bad.text(0, "authority", f.Authority, maxCitationBytes)
-	bad.text(0, "citation", f.Citation, maxCitationBytes)
-	if len(f.Series) == 0 || len(f.Series) > record.MaxScheduleRules {
-		bad.add(0, "", "it has %d series: a schedule has 1 to %d", len(f.Series), record.MaxScheduleRules)
+	bad.text(0, "authority", f.authority, maxCitationBytes)
+	bad.text(0, "citation", f.citation, maxCitationBytes)
+	if len(f.series) == 0 || len(f.series) > record.MaxScheduleRules {
+		bad.add(0, "", "it has %d series: a schedule has 1 to %d", len(f.series), record.MaxScheduleRules)
 		return authority{}, bad
 	}
 	seen := map[string]bool{}
-	for i := range f.Series {
-		line := 0
-		if i < len(lines) {
-			line = lines[i]
+	for i := range f.series {
+		s := &f.series[i]
+		if seen[s.code] && s.code != "" {
+			bad.add(s.line, "series "+s.code, "it is there twice")
 		}
-		s := &f.Series[i]
-		if seen[s.Code] && s.Code != "" {
-			bad.add(line, "series "+s.Code, "it is there twice")
-		}
-		seen[s.Code] = true
-		a.series = append(a.series, s.series(a, line, &bad))
+		seen[s.code] = true
+		a.series = append(a.series, s.series(a, &bad))
 		if len(bad) >= maxFaults {
 			break
 		}
@@ -204,33 +140,33 @@ func (f *faults) text(line int, what, text string, most int) {
 }
 
 // series judges one series of a file.
-func (s *seriesFile) series(a authority, line int, bad *faults) authoritySeries {
-	before := len(*bad)
-	name := fmt.Sprintf("series %.40q", s.Code)
-	if !record.Code(s.Code).Valid() {
+func (s *seriesFile) series(a authority, bad *faults) authoritySeries {
+	line, before := s.line, len(*bad)
+	name := fmt.Sprintf("series %.40q", s.code)
+	if !record.Code(s.code).Valid() {
 		bad.add(line, name, "it is not a code: write 1 to 16 of A-Z, 0-9, point and hyphen, with a letter")
 	} else {
-		name = "series " + s.Code
+		name = "series " + s.code
 	}
-	if s.Title == "" {
+	if s.title == "" {
 		bad.add(line, name, "it has no title")
 	}
-	bad.text(line, name+": title", s.Title, maxTitleBytes)
-	bad.text(line, name+": number", s.Number, maxNumberBytes)
-	bad.text(line, name+": citation", s.Citation, maxCitationBytes)
-	bad.text(line, name+": description", s.Description, maxProseBytes)
+	bad.text(line, name+": title", s.title, maxTitleBytes)
+	bad.text(line, name+": number", s.number, maxNumberBytes)
+	bad.text(line, name+": citation", s.citation, maxCitationBytes)
+	bad.text(line, name+": description", s.description, maxProseBytes)
 	fact := record.ScheduleRule{
-		Schedule: a.code, Version: a.version, Series: record.Code(s.Code), Transitory: s.Transitory, Batched: s.Batched,
-		NoticeDays: or(s.NoticeDays, defaultNoticeDays), NoticeHeights: or(s.NoticeHeights, defaultNoticeHeights), FiscalStart: or(s.FiscalStart, defaultFiscalStart),
+		Schedule: a.code, Version: a.version, Series: record.Code(s.code), Transitory: s.transitory, Batched: s.batched,
+		NoticeDays: or(s.noticeDays, defaultNoticeDays), NoticeHeights: or(s.noticeHeights, defaultNoticeHeights), FiscalStart: or(s.fiscalStart, defaultFiscalStart),
 	}
 	var err error
-	if fact.Rule, err = retention.Parse(s.Rule); err != nil {
+	if fact.Rule, err = retention.Parse(s.rule); err != nil {
 		bad.add(line, name, "%v", err)
 	}
-	if fact.Action, err = parseAction(s.Action); err != nil {
+	if fact.Action, err = parseAction(s.action); err != nil {
 		bad.add(line, name, "%v", err)
 	}
-	if fact.Approvals, err = parseApprovals(s.Approvals); err != nil {
+	if fact.Approvals, err = parseApprovals(s.approvals); err != nil {
 		bad.add(line, name, "%v", err)
 	}
 	if len(*bad) == before && a.code.Valid() && a.version > 0 {
@@ -241,7 +177,7 @@ func (s *seriesFile) series(a authority, line int, bad *faults) authoritySeries 
 	if len(*bad) == before && fact.Rule.Kind == retention.Permanent && fact.Action == record.ActionDestroy {
 		bad.add(line, name, "the rule is permanent and the action destroy: write the action permanent, or transfer")
 	}
-	return authoritySeries{number: s.Number, title: s.Title, description: s.Description, citation: s.Citation, verified: s.Verified, rule: fact}
+	return authoritySeries{number: s.number, title: s.title, description: s.description, citation: s.citation, verified: s.verified, rule: fact}
 }
 
 // plainFault leaves out of an error what the sentence says already.
