@@ -47,6 +47,10 @@ type Options struct {
 	// Heartbeat is the time between empty blocks; 0: 30 seconds. It must be
 	// equal on all nodes and is shortened by tests alone.
 	Heartbeat time.Duration
+
+	// signing wraps what signs votes and proposals; nil: nothing does. Tests give
+	// validators false clocks by it, the programs cannot.
+	signing func(types.PrivValidator) types.PrivValidator
 }
 
 // Node is a running node.
@@ -118,7 +122,7 @@ func New(home Home, config Config, o Options) (*Node, error) {
 	if err := n.openStore(facts); err != nil {
 		return nil, err
 	}
-	if err := n.openEngine(facts, o.Heartbeat); err != nil {
+	if err := n.openEngine(facts, o); err != nil {
 		return nil, errors.Join(err, n.closeStore())
 	}
 	n.metrics.observe(n)
@@ -178,7 +182,7 @@ func (n *Node) closeStore() error {
 }
 
 // openEngine makes the signer, the application, and the engine on top of them.
-func (n *Node) openEngine(facts ledger.GenesisFacts, heartbeat time.Duration) error {
+func (n *Node) openEngine(facts ledger.GenesisFacts, o Options) error {
 	signer, err := OpenSigner(n.keys.Validator, n.home.validatorState(), n.fatal)
 	if err != nil {
 		return err
@@ -204,9 +208,13 @@ func (n *Node) openEngine(facts ledger.GenesisFacts, heartbeat time.Duration) er
 	}
 	config := engineConfig(engineOptions{
 		root: string(n.home), listen: "tcp://" + n.config.P2P.Listen,
-		peerIDs: strings.Join(peerIDs(n.config.P2P.Peers), ","), validators: n.genesis.validators(), heartbeat: heartbeat,
+		peerIDs: strings.Join(peerIDs(n.config.P2P.Peers), ","), validators: n.genesis.validators(), heartbeat: o.Heartbeat,
 	})
-	n.engine, err = cometnode.NewNode(config, signer, &p2p.NodeKey{PrivKey: cmted25519.PrivKey(n.keys.Node)},
+	validator := types.PrivValidator(signer)
+	if o.signing != nil {
+		validator = o.signing(signer)
+	}
+	n.engine, err = cometnode.NewNode(config, validator, &p2p.NodeKey{PrivKey: cmted25519.PrivKey(n.keys.Node)},
 		proxy.NewConnSyncLocalClientCreator(callLogged(n.app)), func() (*types.GenesisDoc, error) { return document, nil },
 		n.gate.Provider(n.db), cometnode.DefaultMetricsProvider(config.Instrumentation),
 		newEngineLogger(n.log, func() { n.fatal(errConsensusFailure) }),
