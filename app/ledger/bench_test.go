@@ -10,14 +10,23 @@ import (
 
 // BenchmarkApply applies blocks of ten batches of 1,000 anchors over a view in
 // memory. One operation is one anchor.
-func BenchmarkApply(b *testing.B) {
-	c := found(b, demoFacts())
+func BenchmarkApply(b *testing.B) { benchmarkApply(b, found(b, demoFacts()), "DEMO-MINUTES") }
+
+// BenchmarkApplyScheduled does so under a schedule of the state and a local one.
+func BenchmarkApplyScheduled(b *testing.B) {
+	c := scheduled(b)
+	c.schedule(b, "2031-01-01", false, "2031-01-01", ruleIn(b, "CITY", 1, "CT-PERMITS", "4 years after created"))
+	benchmarkApply(b, c, "CT-PERMITS")
+}
+
+func benchmarkApply(b *testing.B, c *city, series record.Code) {
+	b.Helper()
 	const batch, perBlock = 1000, 10
 	var number uint64
 	block := func() [][]byte {
 		txs := make([][]byte, perBlock)
 		for i := range txs {
-			m := &record.AnchorRecords{Series: "DEMO-MINUTES", Custody: "CITY", Items: make([]record.AnchorItem, batch)}
+			m := &record.AnchorRecords{Series: series, Custody: "CITY", Items: make([]record.AnchorItem, batch)}
 			for j := range m.Items {
 				number++
 				it := &m.Items[j]

@@ -293,3 +293,37 @@ func TestRegistryListsSchedules(t *testing.T) {
 		t.Errorf("adopted by what is no fact: %+v, %v", r, err)
 	}
 }
+
+// FuzzScheduleValue reads arbitrary bytes as every kind of state value of
+// schedules: an answer or an error, never both, never a panic.
+func FuzzScheduleValue(f *testing.F) {
+	c := scheduled(f)
+	keys := [][]byte{
+		ledger.StateKeyVersion("CT", 1), ledger.StateKeySchedule("CT"), ledger.StateKeyRules("CT-MAIL"), ledger.StateKeyActivation("CT-MAIL", "DPW"),
+	}
+	for _, key := range keys {
+		f.Add(c.state[string(key)])
+	}
+	f.Add([]byte{0x82, 0x01, 0x9b, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if b == nil {
+			b = []byte{}
+		}
+		view := func(key []byte) ledger.View { return altered{View: c.view, key: key, value: b} }
+		if v, ok, err := ledger.VersionOf(view(keys[0]), "CT", 1); err != nil && (ok || v.Series != nil) {
+			t.Errorf("VersionOf gives %+v with its error %v", v, err)
+		}
+		if s, ok, err := ledger.ScheduleOf(view(keys[1]), "CT"); err != nil && (ok || s.Adoptions != nil) {
+			t.Errorf("ScheduleOf gives %+v with its error %v", s, err)
+		}
+		if rules, err := ledger.RulesOf(view(keys[2]), "CT-MAIL"); err != nil && rules != nil {
+			t.Errorf("RulesOf gives %+v with its error %v", rules, err)
+		}
+		if _, ok, err := ledger.ActivationOf(view(keys[3]), "CT-MAIL", "DPW"); err != nil && ok {
+			t.Errorf("ActivationOf gives a value with its error %v", err)
+		}
+		if o, code, err := ledger.OpeningOf(view(keys[2]), "CT-MAIL", "DPW", day("2031-01-01")); (err != nil || code != ledger.OK) && o != (ledger.Opening{}) {
+			t.Errorf("OpeningOf gives %+v with %s, %v", o, code, err)
+		}
+	})
+}
