@@ -118,6 +118,15 @@ func (c *city) block(t testing.TB, unixNanos int64, office record.Code, series, 
 	c.view = ledger.Overlay(c.view, changes)
 }
 
+// pass lets the ledger come to a time in steps that are no jumps.
+func (c *city) pass(t testing.TB, unixNanos int64) {
+	t.Helper()
+	for c.View().Head().Time+60e9 < unixNanos {
+		c.block(t, c.View().Head().Time+60e9, "CLERK", "DEMO-MINUTES", "CITY")
+	}
+	c.block(t, unixNanos, "CLERK", "DEMO-MINUTES", "CITY")
+}
+
 // clock is a clock that tests set.
 type clock struct {
 	mu  sync.Mutex

@@ -142,8 +142,12 @@ func (c *Custody) anchored(office record.Code, commitment record.Commitment, ind
 // sweep removes the deposits whose last day is over for the ledger, as far as it
 // was followed, and for the custodian's own clock. Days of the clock are counted
 // as ledger days are, so that neither is early anywhere. What is removed here is
-// forgotten for good when the ring's epoch ends.
+// forgotten for good when the ring's epoch ends. While the ledger's clock is in
+// doubt nothing is swept: its last day may not be over at all.
 func (c *Custody) sweep(ctx context.Context, view ledger.View) error {
+	if _, frozen, err := ledger.FreezeOf(view); err != nil || frozen {
+		return err
+	}
 	today := min(record.LedgerDay(view.Head().Time), record.LedgerDay(c.config.Now().UnixNano()))
 	orphans, err := c.vault.Overdue(today)
 	if err != nil {

@@ -67,6 +67,24 @@ func TestOrphansAreSweptByBothClocks(t *testing.T) {
 	}
 }
 
+// TestNothingIsSweptDuringAFreeze: where block time has jumped over the last day
+// of a deposit, that day may not be over.
+func TestNothingIsSweptDuringAFreeze(t *testing.T) {
+	h := newHouse(t)
+	header, content := offer(minutes, "Orphan")
+	orphan := mustDeposit(t, h.Custody, clerk, header, content)
+	for _, at := range []int64{startOf(today) + 1e9, startOf(today) + 2e9, startOf(today + 100)} {
+		h.city.block(t, at, "CLERK", "DEMO-MINUTES", "CITY")
+	}
+	h.clock.set(today + 100)
+	if err := h.CatchUp(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if held, err := h.Holds("CLERK", orphan); !held || err != nil {
+		t.Errorf("held %v, %v: swept on the word of a clock in doubt", held, err)
+	}
+}
+
 // TestOnlyItsOwnAnchorCounts: an anchor of the same commitment by another office,
 // in another series or with another custody leaves the deposit waiting.
 func TestOnlyItsOwnAnchorCounts(t *testing.T) {
@@ -206,7 +224,7 @@ func TestFollowKeepsUp(t *testing.T) {
 		time.Sleep(time.Minute) // the ledger day has not come
 		synctest.Wait()
 		wantHeld(t, h, orphans, true)
-		h.city.block(t, startOf(today+9), "CLERK", "DEMO-MINUTES", "CITY")
+		h.city.pass(t, startOf(today+9))
 		synctest.Wait()
 		wantHeld(t, h, orphans, true) // nobody has looked yet
 		time.Sleep(time.Second)
