@@ -24,6 +24,7 @@ type report struct {
 	Detail    string            `json:"detail,omitempty"`
 	CID       string            `json:"cid,omitempty"`
 	Content   *content          `json:"content,omitempty"` // nil: a receipt alone, or FAILED
+	Held      *held             `json:"held,omitempty"`    // whether a record was held
 	Receipts  []receipt.Verdict `json:"receipts"`
 	Extracted string            `json:"extracted,omitempty"`
 }
@@ -52,6 +53,9 @@ type field struct {
 func inspect(n receipt.Network, data []byte) (report, error) {
 	if bytes.HasPrefix(data, []byte("c2sp.org/tlog-proof")) {
 		return inspectReceipt(n, data)
+	}
+	if bytes.HasPrefix(data, []byte(heldDomain)) {
+		return inspectHeld(n, data)
 	}
 	bundle, err := commitment.ParseBundle(data)
 	if err == nil {

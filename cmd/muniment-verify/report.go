@@ -29,7 +29,9 @@ func (r report) text() string {
 	if r.Content != nil {
 		r.contentText(line)
 	}
-	if r.Outcome == receipt.Passed {
+	if r.Held != nil {
+		r.heldText(line)
+	} else if r.Outcome == receipt.Passed {
 		for _, v := range r.Receipts {
 			b.WriteString(indented(v.Text()))
 		}

@@ -129,7 +129,7 @@ func (d departmentsFake) Submit(_ context.Context, r *apiv1.SubmitRequest) (*api
 		}
 	}
 	response := &apiv1.SubmitResponse{Reason: result.Code.String(), TransactionIndex: uint64(result.TxIndex), Height: uint64(height), BadItem: int64(result.Bad)}
-	if result.Code == ledger.OK {
+	if result.Count > 0 { // accepted, or refused with an entry
 		response.FirstIndex, response.Count = uint64(result.TxIndex)+1, uint64(result.Count)
 	}
 	if h.lie != nil {
