@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/muniment/muniment/app/commitment"
-	"github.com/muniment/muniment/app/ledger"
+	rules "github.com/muniment/muniment/app/ledger"
 	"github.com/muniment/muniment/app/receipt"
 	"github.com/muniment/muniment/app/record"
 )
@@ -94,8 +94,8 @@ func (r *report) judgeHeld() {
 		return
 	}
 	index, tree := record.Index(anchored.Index), states[0]
-	keys := ledger.HeldKeys(anchor)
-	wanted := append(keys[:], ledger.StateKeyLifecycle(index))
+	keys := rules.HeldKeys(anchor)
+	wanted := append(keys[:], rules.StateKeyLifecycle(index))
 	for i, v := range states {
 		switch {
 		case i < len(wanted) && v.State.Key != hex.EncodeToString(wanted[i]):
@@ -115,8 +115,8 @@ func (r *report) judgeHeld() {
 	for i := range lists {
 		lists[i] = states[i].State.Bytes()
 	}
-	holds, err := ledger.HeldBy(index, anchor, lists, states[len(lists)].State.Bytes(), func(hold record.Index) ([]byte, bool) {
-		if used == len(given) || given[used].State.Key != hex.EncodeToString(ledger.StateKeyHold(hold)) {
+	holds, err := rules.HeldBy(index, anchor, lists, states[len(lists)].State.Bytes(), func(hold record.Index) ([]byte, bool) {
+		if used == len(given) || given[used].State.Key != hex.EncodeToString(rules.StateKeyHold(hold)) {
 			return nil, false
 		}
 		used++
