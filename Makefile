@@ -1,7 +1,8 @@
 # The few commands of the project. `.ci/run` calls the same ones.
 FUZZTIME ?= 60s
+DEPTH ?= 6
 
-.PHONY: build demo test check fuzz bench soak proto clean
+.PHONY: build demo test check model fuzz bench soak proto clean
 
 build: ## the three programs, into bin/
 	mkdir -p bin
@@ -16,6 +17,9 @@ test: ## every test; prints how many were skipped
 
 check: ## format, vet, staticcheck, generated code, rules of the tree, race detector
 	bash scripts/check.sh
+
+model: ## every interleaving of holds, dispositions and misfortunes, DEPTH (default 6) moves deep
+	go test -count=1 -timeout 0 -v -run 'TestEveryInterleaving|TestNoStateIsMissed' ./tests/model -depth $(DEPTH)
 
 fuzz: ## every fuzz target for FUZZTIME (default 60s) each
 	bash scripts/fuzz.sh $(FUZZTIME)

@@ -1,0 +1,106 @@
+package model
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/muniment/muniment/app/record"
+)
+
+// move is a block that somebody may want to see carried out.
+type move struct {
+	name string
+	step time.Duration // since the last block
+	acts []act
+}
+
+const second, day, leap = time.Second, 24 * time.Hour, 41 * 24 * time.Hour
+
+// moves lists all that can be tried in a state: by those who may, and by those
+// who may not.
+func (n node) moves(records [2]record.Index, series [2]record.Code) []move {
+	all := []move{{"a day passes", day, nil}}
+	if !n.oracle.frozen {
+		all = append(all, move{"the clock leaps", leap, nil})
+	}
+	add := func(name string, acts ...act) { all = append(all, move{name, second, acts}) }
+	hold := func(scope record.Scope) *record.PlaceHold {
+		return &record.PlaceHold{Kind: record.HoldLitigation, Matter: [32]byte{1}, Scope: scope}
+	}
+	first := hold(record.Scope{Records: records[:1]})
+	add("counsel holds the first record", act{"COUNSEL", first})
+	add("the clerk holds all of the department", act{n.clerk(), hold(record.Scope{Department: "DPW"})})
+	for _, i := range slices.Sorted(maps.Keys(n.oracle.holds)) {
+		if n.oracle.holds[i].released != 0 {
+			continue
+		}
+		resolve, release := &record.ResolveIssue{Hold: i}, &record.ReleaseHold{Hold: i}
+		add("the auditor releases a hold that is not closed", act{"AUDIT", release})
+		add("a hold is closed and released", act{n.clerk(), resolve}, act{"AUDIT", release})
+		add("a hold is closed and released by whom placed it", act{"COUNSEL", resolve}, act{"COUNSEL", release})
+	}
+	propose := func(name string, series record.Code, records ...record.Index) {
+		add(name, act{"DPW", &record.ProposeDisposition{Series: series, Action: record.ActionDestroy, Records: records}})
+	}
+	propose("the first record is proposed", series[0], records[0])
+	propose("the second record is proposed", series[1], records[1])
+	if series[0] == series[1] {
+		propose("both records are proposed", series[0], records[:]...)
+	}
+	for _, i := range slices.Sorted(maps.Keys(n.oracle.cases)) {
+		all = append(all, n.steps(i, n.oracle.cases[i], first)...)
+	}
+	return append(all, n.misfortunes()...)
+}
+
+// steps lists what can be tried with a disposition.
+func (n node) steps(i record.Index, d *dossier, hold *record.PlaceHold) []move {
+	var all []move
+	add := func(name string, acts ...act) { all = append(all, move{name, second, acts}) }
+	lock := &record.LockDisposition{Disposition: i, Hash: d.hash}
+	approve := &record.ApproveDisposition{Disposition: i, Hash: d.hash}
+	report := func(outcome record.Outcome) *record.ReportErasure {
+		return &record.ReportErasure{Disposition: i, Outcome: outcome}
+	}
+	if !d.over {
+		add("the clerk approves", act{n.clerk(), approve})
+		add("the administrator approves", act{"CAO", approve})
+		add("the department approves itself", act{"DPW", approve})
+		add("the administrator approves something else", act{"CAO", &record.ApproveDisposition{Disposition: i, Hash: [32]byte{1}}})
+		add("the department withdraws", act{"DPW", &record.WithdrawDisposition{Disposition: i}})
+		add("the administrator locks", act{"CAO", lock})
+		add("the clerk approves and it is locked at once", act{n.clerk(), approve}, act{"IT", lock})
+		add("it is locked before a hold of the same block", act{"IT", lock}, act{"COUNSEL", hold})
+	}
+	add("it is locked", act{"IT", lock})
+	add("the department reports", act{"DPW", report(record.OutcomeDone)})
+	add("the custodian reports", act{"node/custodian", report(record.OutcomeDone)})
+	add("the custodian has preserved", act{"node/custodian", report(record.OutcomePreserved)})
+	add("the auditor reports", act{"AUDIT", report(record.OutcomeDone)})
+	return all
+}
+
+// misfortunes are a role that is taken away and a key that is suspended, from
+// now on or from long ago.
+func (n node) misfortunes() []move {
+	var all []move
+	if cao := n.oracle.offices["CAO"]; has(cao, record.RoleChiefAdmin) {
+		without := caoOffice()
+		all = append(all, move{"the administrator's role is removed", second, []act{{"IT", &record.ProposeChange{Fact: &without}}}})
+	}
+	if n.oracle.signers[keys["CLERK"]].active {
+		all = append(all,
+			move{"the clerk's key is suspended", second, []act{{"IT", &record.SuspendKey{KeyID: keys["CLERK"]}}}},
+			move{"the clerk's key is suspended for all time", second, []act{{"IT", &record.SuspendKey{KeyID: keys["CLERK"], SinceHeight: 1}}}})
+	}
+	return all
+}
+
+// clerk names the key that the clerk signs with now.
+func (n node) clerk() string {
+	if n.oracle.signers[keys["CLERK"]].active {
+		return "CLERK"
+	}
+	return "CLERK/2"
+}
