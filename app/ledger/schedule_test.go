@@ -260,3 +260,46 @@ func TestInForce(t *testing.T) {
 		}
 	}
 }
+
+// TestFollowedSeriesIsBoundByAllItsRules lets a series follow another one that a
+// state and a local rule bind, then a later version of it.
+func TestFollowedSeriesIsBoundByAllItsRules(t *testing.T) {
+	c := found(t, stateFacts())
+	c.schedule(t, "2031-01-01", true, "2031-01-01",
+		ruleIn(t, "CT", 1, "CT-PERMITS", "2 years after created"), ruleIn(t, "CT", 1, "CT-NOTES", "as series CT-PERMITS"))
+	c.decided(t, "2031-01-01", activation("CT-NOTES", "DPW", "2031-01-01"), signOffs...)
+	due := func(i record.Index) string {
+		t.Helper()
+		item, ok, err := ledger.NewInquiry(c.view).Item(i)
+		if err != nil || !ok {
+			t.Fatalf("record %d: %t, %v", i, ok, err)
+		}
+		return item.Verdict.Due.String()
+	}
+	early := c.anchored(t, "2031-01-02", "DPW", "CT-NOTES", "early")
+	if got := due(early); got != "2033-01-03" {
+		t.Errorf("under the state's rule due on %s", got)
+	}
+	c.schedule(t, "2031-01-03", false, "2031-01-03", ruleIn(t, "CITY", 1, "CT-PERMITS", "4 years after created"))
+	if got := due(early); got != "2035-01-03" {
+		t.Errorf("under both rules due on %s", got)
+	}
+	// The local rule shortened to the state's: it goes on to bind what was anchored under it.
+	late := c.anchored(t, "2031-01-04", "DPW", "CT-NOTES", "late")
+	c.schedule(t, "2031-01-05", false, "2031-01-05", ruleIn(t, "CITY", 2, "CT-PERMITS", "3 years after created"))
+	if got := [2]string{due(early), due(late)}; got != [2]string{"2034-01-03", "2035-01-05"} {
+		t.Errorf("early and late are due on %v", got)
+	}
+	// One reader for both, and for many: what it remembers of the one is not said of the other.
+	q := ledger.NewInquiry(c.view)
+	for i, want := range map[record.Index]string{early: "2034-01-03", late: "2035-01-05"} {
+		if item, _, err := q.Item(i); err != nil || item.Verdict.Due.String() != want {
+			t.Errorf("record %d is due on %s, %v, want %s", i, item.Verdict.Due, err, want)
+		}
+	}
+	// A rule that cannot be read is an error, and not a missing rule.
+	damaged := altered{View: c.view, key: ledger.StateKeyRules("CT-PERMITS"), value: []byte{0x80}}
+	if item, _, err := ledger.NewInquiry(damaged).Item(late); err == nil {
+		t.Errorf("with a damaged rule: %+v", item.Verdict)
+	}
+}
