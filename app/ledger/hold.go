@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"iter"
-	"slices"
 
 	"github.com/muniment/muniment/app/record"
 )
@@ -88,6 +87,7 @@ func parseHold(v Value) (Hold, error) {
 	}
 	for i := range h.Resolved {
 		h.Resolved[i] = r.uint32()
+		r.wrong = r.wrong || h.Resolved[i] > h.Issues || i > 0 && h.Resolved[i-1] >= h.Resolved[i]
 	}
 	h.Parts = make([]HoldPart, r.list(12))
 	for i := range h.Parts {
@@ -97,7 +97,7 @@ func parseHold(v Value) (Hold, error) {
 	if err := r.end(v.Key); err != nil {
 		return Hold{}, err
 	}
-	if !h.Kind.Valid() || len(h.Parts) == 0 || !slices.IsSorted(h.Resolved) || len(h.Resolved) > int(h.Issues)+1 {
+	if !h.Kind.Valid() || len(h.Parts) == 0 {
 		return Hold{}, fmt.Errorf("read %q: %w", v.Key, errDamaged)
 	}
 	return h, nil

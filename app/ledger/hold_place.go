@@ -123,6 +123,9 @@ func (a *act) coverRecords(h Listing, records []record.Index) (Code, error) {
 // coverAll notes a hold on whatever a department, a series of it or the city
 // has and will have: one line, however much that is.
 func (a *act) coverAll(m mark, s *record.Scope) (Code, error) {
+	if looksPersonal(s.Series) { // no series bears such a code, and it would stay for ever
+		return CodeBadFact, nil
+	}
 	if s.Department != "" {
 		_, known, err := OfficeOf(a.view, s.Department)
 		if err != nil {
