@@ -1,8 +1,6 @@
 package ledger
 
 import (
-	"bytes"
-	"encoding/binary"
 	"fmt"
 	"iter"
 
@@ -119,10 +117,7 @@ func (r *lifecycleReader) advance() error {
 		r.ended = true
 		return err
 	}
-	index, named := bytes.CutPrefix(value.Key, []byte(prefixRecord))
-	if !named || len(index) != 8 {
-		return fmt.Errorf("read %q: %w", value.Key, errDamaged)
-	}
-	r.at, r.value, r.begun = record.Index(binary.BigEndian.Uint64(index)), value, true
-	return nil
+	r.at, err = indexIn(value.Key, prefixRecord)
+	r.value, r.begun = value, true
+	return err
 }

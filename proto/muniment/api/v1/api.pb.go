@@ -565,7 +565,7 @@ func (x *SubmitRequest) GetTransaction() []byte {
 type SubmitResponse struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
 	Reason           string                 `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`                                              // "OK" or the stable reason of the refusal
-	TransactionIndex uint64                 `protobuf:"varint,2,opt,name=transaction_index,json=transactionIndex,proto3" json:"transaction_index,omitempty"` // entry index of the transaction entry
+	TransactionIndex uint64                 `protobuf:"varint,2,opt,name=transaction_index,json=transactionIndex,proto3" json:"transaction_index,omitempty"` // entry index of the transaction entry; also where a refusal was recorded
 	FirstIndex       uint64                 `protobuf:"varint,3,opt,name=first_index,json=firstIndex,proto3" json:"first_index,omitempty"`                   // entry index of its first item
 	Count            uint64                 `protobuf:"varint,4,opt,name=count,proto3" json:"count,omitempty"`                                               // number of items
 	Height           uint64                 `protobuf:"varint,5,opt,name=height,proto3" json:"height,omitempty"`
@@ -2968,6 +2968,7 @@ type DispositionsRequest struct {
 	Department    string                 `protobuf:"bytes,1,opt,name=department,proto3" json:"department,omitempty"`    // empty: every department
 	Disposition   uint64                 `protobuf:"varint,2,opt,name=disposition,proto3" json:"disposition,omitempty"` // this one alone, with its records
 	Open          bool                   `protobuf:"varint,3,opt,name=open,proto3" json:"open,omitempty"`               // only those that are open, or locked and not complete
+	After         uint64                 `protobuf:"varint,4,opt,name=after,proto3" json:"after,omitempty"`             // only those whose entry comes after this one
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3023,9 +3024,17 @@ func (x *DispositionsRequest) GetOpen() bool {
 	return false
 }
 
+func (x *DispositionsRequest) GetAfter() uint64 {
+	if x != nil {
+		return x.After
+	}
+	return 0
+}
+
 type DispositionsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Dispositions  []*DispositionInfo     `protobuf:"bytes,1,rep,name=dispositions,proto3" json:"dispositions,omitempty"`
+	Dispositions  []*DispositionInfo     `protobuf:"bytes,1,rep,name=dispositions,proto3" json:"dispositions,omitempty"` // at most 1,000
+	More          bool                   `protobuf:"varint,2,opt,name=more,proto3" json:"more,omitempty"`                // there may be more: ask again, after the last one
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3065,6 +3074,13 @@ func (x *DispositionsResponse) GetDispositions() []*DispositionInfo {
 		return x.Dispositions
 	}
 	return nil
+}
+
+func (x *DispositionsResponse) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
 }
 
 type DispositionInfo struct {
@@ -3364,6 +3380,7 @@ type HoldsRequest struct {
 	Hold          uint64                 `protobuf:"varint,1,opt,name=hold,proto3" json:"hold,omitempty"`    // this one alone
 	Record        *RecordRef             `protobuf:"bytes,2,opt,name=record,proto3" json:"record,omitempty"` // those on this record alone, released ones too
 	All           bool                   `protobuf:"varint,3,opt,name=all,proto3" json:"all,omitempty"`      // released ones too
+	After         uint64                 `protobuf:"varint,4,opt,name=after,proto3" json:"after,omitempty"`  // only those whose entry comes after this one
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3419,9 +3436,17 @@ func (x *HoldsRequest) GetAll() bool {
 	return false
 }
 
+func (x *HoldsRequest) GetAfter() uint64 {
+	if x != nil {
+		return x.After
+	}
+	return 0
+}
+
 type HoldsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Holds         []*HoldInfo            `protobuf:"bytes,1,rep,name=holds,proto3" json:"holds,omitempty"`
+	Holds         []*HoldInfo            `protobuf:"bytes,1,rep,name=holds,proto3" json:"holds,omitempty"` // at most 1,000, but for those on one record
+	More          bool                   `protobuf:"varint,2,opt,name=more,proto3" json:"more,omitempty"`  // there may be more: ask again, after the last one
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3461,6 +3486,13 @@ func (x *HoldsResponse) GetHolds() []*HoldInfo {
 		return x.Holds
 	}
 	return nil
+}
+
+func (x *HoldsResponse) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
 }
 
 type HoldInfo struct {
@@ -4190,15 +4222,17 @@ const file_muniment_api_v1_api_proto_rawDesc = "" +
 	"\x06series\x18\x03 \x01(\tR\x06series\x12\x12\n" +
 	"\x04rule\x18\x04 \x01(\tR\x04rule\x12\x16\n" +
 	"\x06stated\x18\x05 \x01(\x04R\x06stated\x12\x18\n" +
-	"\aadopted\x18\x06 \x01(\x04R\aadopted\"k\n" +
+	"\aadopted\x18\x06 \x01(\x04R\aadopted\"\x81\x01\n" +
 	"\x13DispositionsRequest\x12\x1e\n" +
 	"\n" +
 	"department\x18\x01 \x01(\tR\n" +
 	"department\x12 \n" +
 	"\vdisposition\x18\x02 \x01(\x04R\vdisposition\x12\x12\n" +
-	"\x04open\x18\x03 \x01(\bR\x04open\"\\\n" +
+	"\x04open\x18\x03 \x01(\bR\x04open\x12\x14\n" +
+	"\x05after\x18\x04 \x01(\x04R\x05after\"p\n" +
 	"\x14DispositionsResponse\x12D\n" +
-	"\fdispositions\x18\x01 \x03(\v2 .muniment.api.v1.DispositionInfoR\fdispositions\"\x81\x04\n" +
+	"\fdispositions\x18\x01 \x03(\v2 .muniment.api.v1.DispositionInfoR\fdispositions\x12\x12\n" +
+	"\x04more\x18\x02 \x01(\bR\x04more\"\x81\x04\n" +
 	"\x0fDispositionInfo\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x1e\n" +
 	"\n" +
@@ -4229,13 +4263,15 @@ const file_muniment_api_v1_api_proto_rawDesc = "" +
 	"ReportInfo\x12\x16\n" +
 	"\x06office\x18\x01 \x01(\tR\x06office\x12\x1c\n" +
 	"\tcustodian\x18\x02 \x01(\fR\tcustodian\x12\x14\n" +
-	"\x05entry\x18\x03 \x01(\x04R\x05entry\"h\n" +
+	"\x05entry\x18\x03 \x01(\x04R\x05entry\"~\n" +
 	"\fHoldsRequest\x12\x12\n" +
 	"\x04hold\x18\x01 \x01(\x04R\x04hold\x122\n" +
 	"\x06record\x18\x02 \x01(\v2\x1a.muniment.api.v1.RecordRefR\x06record\x12\x10\n" +
-	"\x03all\x18\x03 \x01(\bR\x03all\"@\n" +
+	"\x03all\x18\x03 \x01(\bR\x03all\x12\x14\n" +
+	"\x05after\x18\x04 \x01(\x04R\x05after\"T\n" +
 	"\rHoldsResponse\x12/\n" +
-	"\x05holds\x18\x01 \x03(\v2\x19.muniment.api.v1.HoldInfoR\x05holds\"\xec\x01\n" +
+	"\x05holds\x18\x01 \x03(\v2\x19.muniment.api.v1.HoldInfoR\x05holds\x12\x12\n" +
+	"\x04more\x18\x02 \x01(\bR\x04more\"\xec\x01\n" +
 	"\bHoldInfo\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x16\n" +
 	"\x06office\x18\x02 \x01(\tR\x06office\x12\x12\n" +
