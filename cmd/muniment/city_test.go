@@ -71,6 +71,7 @@ type hooks struct {
 	copy      func(request *apiv1.CopyRequest) // may change what is asked for
 	lie       func(response *apiv1.SubmitResponse)
 	record    func(index uint64) uint64 // whose receipt is given
+	moved     func() bool               // after a state proof: the ledger moves on
 }
 
 func must[T any](v T, err error) T {

@@ -113,6 +113,9 @@ func (s *session) recordList(ctx context.Context, args []string, department stri
 	var list []record.Index
 	for _, text := range args {
 		first, last, err := parseRange(text)
+		if err != nil && strings.Contains(text, "-") {
+			return nil, err
+		}
 		if err != nil {
 			r, err := parseReference(text)
 			if err != nil {
