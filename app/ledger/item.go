@@ -209,6 +209,9 @@ func (r *itemReader) apply(it Item) (judged, error) {
 	}
 	for n, rule := range it.Rules {
 		facts.FiscalStart = time.Month(rule.FiscalStart)
+		if facts.File != nil {
+			facts.File.FiscalStart = facts.FiscalStart
+		}
 		v := evaluate(rule.Rule, facts, r.today, r.rules.lookup(it.Index, &j.followed))
 		if v.NoticeCount > 0 {
 			j.notices = append(j.notices, Notice{Count: v.NoticeCount, Unit: v.NoticeUnit})

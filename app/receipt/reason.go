@@ -39,6 +39,17 @@ const (
 	ClocksDisagree  Reason = "CLOCKS_DISAGREE"
 	NotLastBlock    Reason = "NOT_LAST_BLOCK"
 	StateNotProven  Reason = "STATE_NOT_PROVEN"
+
+	// Of legality files. Those that the ledger has too mean the same.
+	LockContradicted Reason = "LOCK_CONTRADICTED"
+	NotDue           Reason = "NOT_DUE"
+	NoRule           Reason = "NO_RULE"
+	OneByOne         Reason = "ONE_BY_ONE"
+	WrongRole        Reason = "WRONG_ROLE"
+	SameOffice       Reason = "SAME_OFFICE"
+	MissingApproval  Reason = "MISSING_APPROVAL"
+	NoticePeriod     Reason = "NOTICE_PERIOD"
+	NoticeMissing    Reason = "NOTICE_MISSING"
 )
 
 // Outcome gives the outcome that the reason leads to.

@@ -43,22 +43,38 @@ type receiptExtra struct {
 // block and, for a signed act, the transaction entry and the fact entry that
 // registered the key. Nothing is verified but the form.
 func New(entry []byte, index int64, proof tlog.RecordProof, leaves []Leaf, signedCheckpoint []byte) ([]byte, error) {
+	return receiptForm.write(Leaf{Index: index, Entry: entry, Proof: proof}, leaves, signedCheckpoint)
+}
+
+// Parse reads the one spelling of a receipt of at most MaxReceiptBytes. It
+// checks form alone; see [Verify].
+func Parse(text []byte) (Receipt, error) { return receiptForm.parse(text) }
+
+// form is a form of extra with an entry and leaves.
+type form struct {
+	number    uint64
+	maxBytes  int // of the text
+	maxLeaves int
+}
+
+var receiptForm = form{formReceipt, MaxReceiptBytes, maxLeaves}
+
+// write writes a text of the form, for an entry with its inclusion proof.
+func (f form) write(entry Leaf, leaves []Leaf, signedCheckpoint []byte) ([]byte, error) {
 	leaves = sorted(leaves, func(a, b Leaf) int { return cmp.Compare(a.Index, b.Index) })
-	extra, err := encoding.Marshal(receiptExtra{Form: formReceipt, Entry: entry, Leaves: leaves})
+	extra, err := encoding.Marshal(receiptExtra{Form: f.number, Entry: entry.Entry, Leaves: leaves})
 	if err != nil {
 		return nil, fmt.Errorf("encode receipt: %w", err)
 	}
-	text := proofText{extra: extra, index: index, proof: proof, signed: signedCheckpoint}.marshal()
-	if _, err := Parse(text); err != nil {
+	text := proofText{extra: extra, index: entry.Index, proof: entry.Proof, signed: signedCheckpoint}.marshal()
+	if _, err := f.parse(text); err != nil {
 		return nil, err
 	}
 	return text, nil
 }
 
-// Parse reads the one spelling of a receipt of at most MaxReceiptBytes. It
-// checks form alone; see [Verify].
-func Parse(text []byte) (Receipt, error) {
-	p, c, err := parseProofText(text)
+func (f form) parse(text []byte) (Receipt, error) {
+	p, c, err := parseProofText(text, f.maxBytes)
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -66,7 +82,7 @@ func Parse(text []byte) (Receipt, error) {
 	if err := decodeExtra(p.extra, &extra); err != nil {
 		return Receipt{}, err
 	}
-	if extra.Form != formReceipt || len(extra.Entry) > record.MaxEntryBytes || len(extra.Leaves) > maxLeaves {
+	if extra.Form != f.number || len(extra.Entry) > record.MaxEntryBytes || len(extra.Leaves) > f.maxLeaves {
 		return Receipt{}, fmt.Errorf("receipt: form, entry or number of parts: %w", ErrMalformed)
 	}
 	for i, l := range extra.Leaves {

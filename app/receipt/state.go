@@ -60,7 +60,7 @@ func NewState(blockEntry []byte, index int64, proof tlog.RecordProof, key, value
 
 // ParseState reads the one spelling of a state receipt.
 func ParseState(text []byte) (StateReceipt, error) {
-	p, c, err := parseProofText(text)
+	p, c, err := parseProofText(text, MaxReceiptBytes)
 	if err != nil {
 		return StateReceipt{}, err
 	}

@@ -24,9 +24,10 @@ func (p proofText) marshal() []byte {
 	return torchwood.FormatProofWithExtraData(p.index, p.extra, p.proof, p.signed)
 }
 
-// parseProofText reads the text and its checkpoint, in their one spelling.
-func parseProofText(text []byte) (proofText, Checkpoint, error) {
-	if len(text) > MaxReceiptBytes {
+// parseProofText reads the text, of at most limit bytes, and its checkpoint, in
+// their one spelling.
+func parseProofText(text []byte, limit int) (proofText, Checkpoint, error) {
+	if len(text) > limit {
 		return proofText{}, Checkpoint{}, fmt.Errorf("receipt of %d bytes: %w", len(text), ErrTooLarge)
 	}
 	head, signed, ok := strings.Cut(string(text), "\n\n")
@@ -70,7 +71,7 @@ var encoding = must(func() (cbor.EncMode, error) {
 
 // decoding bounds what is read; every reader re-encodes and compares besides.
 var decoding = must(cbor.DecOptions{
-	MaxArrayElements: maxProofHashes + 1, MaxMapPairs: 16, MaxNestedLevels: 5,
+	MaxArrayElements: maxLegalityLeaves, MaxMapPairs: 16, MaxNestedLevels: 5,
 	IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden, UTF8: cbor.UTF8RejectInvalid,
 }.DecMode())
 

@@ -46,6 +46,8 @@ type Verdict struct {
 	Signed *Signed `json:"signed,omitempty"` // signed acts only
 	State  *State  `json:"state,omitempty"`  // state receipts only
 
+	Legality *Legality `json:"legality,omitempty"` // legality files only
+
 	Proven    []string `json:"proven"`
 	NotProven []string `json:"not_proven"`
 }
@@ -216,6 +218,9 @@ func (v Verdict) Text() string {
 	if v.State != nil {
 		line("state key", "%s (%+q)", v.State.Key, v.State.key)
 		line("state value", "%s", v.State.describe())
+	}
+	if v.Legality != nil {
+		v.Legality.write(line)
 	}
 	if v.Signed != nil {
 		line("signed by", "%s, key %s", v.Signed.who(), v.Signed.KeyID)

@@ -28,23 +28,8 @@ func VerifyWith(n Network, text []byte, toPin tlog.TreeProof) (Verdict, error) {
 
 // receipt takes the steps in order and ends at the first that does not hold.
 func (v *Verdict) receipt(n Network, text []byte, toPin tlog.TreeProof) error {
-	r, err := Parse(text)
+	r, standing, err := n.checkTree(receiptForm, text, toPin)
 	if err != nil {
-		return refuse(Malformed, "%v", err)
-	}
-	standing, err := n.checkSignatures(r.Checkpoint)
-	if err != nil {
-		return err
-	}
-	if !inTree(r.Checkpoint, r.Index, r.Entry, r.Proof) {
-		return refuse(EntryNotInTree, "the inclusion proof of entry %d does not lead to the signed root", r.Index)
-	}
-	for _, l := range r.Leaves {
-		if !inTree(r.Checkpoint, l.Index, l.Entry, l.Proof) {
-			return refuse(PartNotInTree, "the inclusion proof of entry %d does not lead to the signed root", l.Index)
-		}
-	}
-	if err := n.checkEra(standing, toPin); err != nil {
 		return err
 	}
 	entry, err := parseEntry(r.Entry, r.Index)
@@ -76,6 +61,27 @@ func (v *Verdict) receipt(n Network, text []byte, toPin tlog.TreeProof) error {
 	v.block(*p.block, p.blockIndex)
 	v.act(entry, p, message)
 	return nil
+}
+
+// checkTree takes steps 1 to 7: the entry and every part are in the signed tree.
+func (n Network) checkTree(f form, text []byte, toPin tlog.TreeProof) (Receipt, Standing, error) {
+	r, err := f.parse(text)
+	if err != nil {
+		return Receipt{}, Standing{}, refuse(Malformed, "%v", err)
+	}
+	standing, err := n.checkSignatures(r.Checkpoint)
+	if err != nil {
+		return Receipt{}, Standing{}, err
+	}
+	if !inTree(r.Checkpoint, r.Index, r.Entry, r.Proof) {
+		return Receipt{}, Standing{}, refuse(EntryNotInTree, "the inclusion proof of entry %d does not lead to the signed root", r.Index)
+	}
+	for _, l := range r.Leaves {
+		if !inTree(r.Checkpoint, l.Index, l.Entry, l.Proof) {
+			return Receipt{}, Standing{}, refuse(PartNotInTree, "the inclusion proof of entry %d does not lead to the signed root", l.Index)
+		}
+	}
+	return r, standing, n.checkEra(standing, toPin)
 }
 
 func parseEntry(raw []byte, index int64) (record.Entry, error) {
