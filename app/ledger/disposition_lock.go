@@ -120,8 +120,7 @@ func (r *itemReader) touchedSince(it Item, at record.Index) ([]record.Code, erro
 }
 
 // judgeApprovals finds the approvals that count, and tells whether they suffice
-// and are old enough. A standing authorization stands for all but what the age
-// of a record asks for.
+// and are old enough.
 func (a *act) judgeApprovals(d Disposition, need demand) ([]Authorization, Code, error) {
 	if slices.Contains(need.offices, d.Office) || slices.Contains(need.offices, a.office.Code) {
 		return nil, CodeSameOffice, nil
@@ -145,21 +144,14 @@ func (a *act) judgeApprovals(d Disposition, need demand) ([]Authorization, Code,
 		}
 		good, offices = append(good, x), append(offices, office)
 	}
-	roles, day, height := need.roles, d.Day, d.Height
-	if d.Standing != 0 {
-		covers, err := a.standingCovers(d.Standing, d.Office, d.Series)
-		if err != nil {
-			return nil, 0, err
-		}
-		if covers {
-			if roles = nil; need.express {
-				roles = []record.Role{record.RoleStateRecords}
-			}
-		}
+	roles, err := a.rolesFor(d, need)
+	if err != nil {
+		return nil, 0, err
 	}
 	if !covered(roles, offices) {
 		return nil, CodeMissingApproval, nil
 	}
+	day, height := d.Day, d.Height
 	for _, x := range good {
 		day, height = max(day, x.Day), max(height, x.Height)
 	}
@@ -167,6 +159,24 @@ func (a *act) judgeApprovals(d Disposition, need demand) ([]Authorization, Code,
 		return nil, CodeNoticePeriod, nil
 	}
 	return good, OK, nil
+}
+
+// rolesFor gives the roles whose approval a disposition needs today. A standing
+// authorization stands for all but what the age of a record asks for.
+func (a *act) rolesFor(d Disposition, need demand) ([]record.Role, error) {
+	if d.Standing == 0 {
+		return need.roles, nil
+	}
+	covers, err := a.standingCovers(d.Standing, d.Office, d.Series)
+	switch {
+	case err != nil:
+		return nil, err
+	case !covers:
+		return need.roles, nil
+	case need.express:
+		return []record.Role{record.RoleStateRecords}, nil
+	}
+	return nil, nil
 }
 
 // judgeNotices tells whether the persons concerned were told long enough ago.

@@ -37,6 +37,20 @@ func (q *Inquiry) Explain(i record.Index) (Item, bool, error) {
 	return q.items.item(i)
 }
 
+// Roles gives the roles whose approval a disposition of records needs, were it
+// locked on the ledger day, ascending.
+func (q *Inquiry) Roles(d Disposition, records []record.Index) ([]record.Role, error) {
+	var need demand
+	for _, i := range records {
+		it, _, err := q.items.item(i)
+		if err != nil {
+			return nil, err
+		}
+		need.add(it, nil)
+	}
+	return (&act{view: q.view, today: q.day}).rolesFor(d, need)
+}
+
 // EntryLine is an entry of the log.
 type EntryLine struct {
 	Index record.Index
