@@ -210,12 +210,12 @@ func (s *session) dueRecords(ctx context.Context, o proposeOptions, series recor
 // openRecords gives the open disposition of each record of a series of the
 // acting office that is proposed already.
 func (s *session) openRecords(ctx context.Context, series record.Code) (map[record.Index]uint64, error) {
-	list, err := staffCall(ctx, s, apiv1.RecordsStaffClient.Dispositions, &apiv1.DispositionsRequest{Department: string(s.account.Office), Open: true})
+	list, err := s.allDispositions(ctx, &apiv1.DispositionsRequest{Department: string(s.account.Office), Open: true})
 	if err != nil {
 		return nil, err
 	}
 	already := map[record.Index]uint64{}
-	for _, d := range list.Dispositions {
+	for _, d := range list {
 		if d.Status != "OPEN" || d.Series != string(series) {
 			continue
 		}

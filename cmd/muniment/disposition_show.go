@@ -149,15 +149,31 @@ func (p *program) dispositions(ctx context.Context, department string, open bool
 		return nil, err
 	}
 	defer s.close()
-	response, err := staffCall(ctx, s, apiv1.RecordsStaffClient.Dispositions, &apiv1.DispositionsRequest{Department: string(code), Open: open})
+	list, err := s.allDispositions(ctx, &apiv1.DispositionsRequest{Department: string(code), Open: open})
 	if err != nil {
 		return nil, err
 	}
-	infos := make([]dispositionInfo, len(response.Dispositions))
-	for i, d := range response.Dispositions {
+	infos := make([]dispositionInfo, len(list))
+	for i, d := range list {
 		infos[i] = dispositionInfoOf(d)
 	}
 	return infos, nil
+}
+
+// allDispositions asks for every part of a list of dispositions.
+func (s *session) allDispositions(ctx context.Context, request *apiv1.DispositionsRequest) ([]*apiv1.DispositionInfo, error) {
+	var all []*apiv1.DispositionInfo
+	for {
+		part, err := staffCall(ctx, s, apiv1.RecordsStaffClient.Dispositions, request)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, part.Dispositions...)
+		if !part.More || len(part.Dispositions) == 0 {
+			return all, nil
+		}
+		request.After = part.Dispositions[len(part.Dispositions)-1].Index
+	}
 }
 
 // dispositionResult is what disposition show prints.

@@ -101,18 +101,34 @@ func (p *program) showHolds(ctx context.Context, of *reference, department strin
 		}
 		request.Record = a.ref()
 	}
-	response, err := staffCall(ctx, s, apiv1.RecordsStaffClient.Holds, request)
+	holds, err := s.allHolds(ctx, request)
 	if err != nil {
 		return err
 	}
 	result := struct {
 		Holds []holdInfo `json:"holds"`
-	}{holdInfos(response.Holds)}
+	}{holdInfos(holds)}
 	return p.show(result, func(w io.Writer) {
 		for _, h := range result.Holds {
 			fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\n", h.Index, h.Kind, h.Office, h.Day, h.state(), strings.Join(h.Scopes, "; "))
 		}
 	})
+}
+
+// allHolds asks for every part of a list of holds.
+func (s *session) allHolds(ctx context.Context, request *apiv1.HoldsRequest) ([]*apiv1.HoldInfo, error) {
+	var all []*apiv1.HoldInfo
+	for {
+		part, err := staffCall(ctx, s, apiv1.RecordsStaffClient.Holds, request)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, part.Holds...)
+		if !part.More || len(part.Holds) == 0 {
+			return all, nil
+		}
+		request.After = part.Holds[len(part.Holds)-1].Index
+	}
 }
 
 func (p *program) holdShowCommand() *cobra.Command {
