@@ -286,15 +286,20 @@ func TestFollowedSeriesIsBoundByAllItsRules(t *testing.T) {
 	}
 	// The local rule shortened to the state's: it goes on to bind what was anchored under it.
 	late := c.anchored(t, "2031-01-04", "DPW", "CT-NOTES", "late")
+	_, results := c.apply(t, at("2031-01-04"), c.sign(t, "DPW", day("2031-01-05"), anchors("CT-NOTES", day("2031-01-02"), "twin")))
+	twin := results[0].TxIndex + 1
 	c.schedule(t, "2031-01-05", false, "2031-01-05", ruleIn(t, "CITY", 2, "CT-PERMITS", "3 years after created"))
 	if got := [2]string{due(early), due(late)}; got != [2]string{"2034-01-03", "2035-01-05"} {
 		t.Errorf("early and late are due on %v", got)
 	}
-	// One reader for both, and for many: what it remembers of the one is not said of the other.
+	// One reader for records of one day: what it remembers of the one is not said of the other.
 	q := ledger.NewInquiry(c.view)
-	for i, want := range map[record.Index]string{early: "2034-01-03", late: "2035-01-05"} {
-		if item, _, err := q.Item(i); err != nil || item.Verdict.Due.String() != want {
-			t.Errorf("record %d is due on %s, %v, want %s", i, item.Verdict.Due, err, want)
+	for _, test := range []struct {
+		i    record.Index
+		want string
+	}{{early, "2034-01-03"}, {twin, "2035-01-03"}, {early, "2034-01-03"}} {
+		if item, _, err := q.Item(test.i); err != nil || item.Verdict.Due.String() != test.want {
+			t.Errorf("record %d is due on %s, %v, want %s", test.i, item.Verdict.Due, err, test.want)
 		}
 	}
 	// A rule that cannot be read is an error, and not a missing rule.
