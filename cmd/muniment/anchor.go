@@ -22,6 +22,7 @@ type anchorOptions struct {
 	profile  string // empty: the one that suits
 	again    bool
 	receipts string // directory; empty: receipts are not written
+	batch    bool   // the batch of this ledger day
 }
 
 func (p *program) anchorCommand() *cobra.Command {
@@ -31,12 +32,15 @@ func (p *program) anchorCommand() *cobra.Command {
 		Use: "anchor --series CODE FILE...", Short: "Deposit documents with the custodian and anchor them on the ledger",
 		Long: "Anchors files, the files in folders (links are not followed), and - for standard input, each as a record of\n" +
 			"its own. The content goes to the custodian; on the ledger stand a commitment, the series and a date. The same\n" +
-			"command again ends what was cut off and never anchors the same content in the same series twice.",
+			"command again ends what was cut off and never anchors the same content in the same series twice.\n\n" +
+			"Some series take no records one by one, since their number and times would tell something about people. With\n" +
+			"--batch one file, or none, is anchored as the batch of this ledger day: one a day, also for days without records.",
 		Example: "  muniment anchor --series DEMO-MINUTES minutes/ --receipts receipts/\n" +
 			"  muniment anchor --series DEMO-PERMITS permits.csv --title \"Permit register 2031\" --date 2031-01-31\n" +
-			"  produce-report | muniment anchor --series DEMO-MAIL - --output json | jq '.records[].index'",
+			"  produce-report | muniment anchor --series DEMO-MAIL - --output json | jq '.records[].index'\n" +
+			"  muniment anchor --batch --series DEMO-LOANS today.csv",
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 {
+			if len(args) == 0 && !o.batch {
 				return usage("nothing to anchor: name files or folders, or - for standard input")
 			}
 			return nil
@@ -51,6 +55,7 @@ func (p *program) anchorCommand() *cobra.Command {
 	flags.StringVar(&o.profile, "profile", "", "how to cut the content, as raw/1, text/1, csv/1;d=, or cells (default: what suits it)")
 	flags.BoolVar(&o.again, "again", false, "anchor anew what is anchored already")
 	flags.StringVar(&o.receipts, "receipts", "", "directory to write the receipts into")
+	flags.BoolVar(&o.batch, "batch", false, "anchor the batch of this ledger day: one file, or none for an empty batch")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		o.series, o.custody = record.Code(series), record.Code(custody)
 		if date != "" {
@@ -62,6 +67,9 @@ func (p *program) anchorCommand() *cobra.Command {
 		}
 		if err := o.check(); err != nil {
 			return err
+		}
+		if o.batch {
+			return p.anchorBatch(c.Context(), o, args)
 		}
 		return p.anchor(c.Context(), o, args)
 	}

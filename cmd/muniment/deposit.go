@@ -15,10 +15,14 @@ import (
 // chunkBytes is how much of a document one message carries.
 const chunkBytes = 256 << 10
 
+// arrangement cuts a content and adds the other leaves of its record.
+type arrangement func(commitment.Profile, []byte, []commitment.Field) (commitment.Layout, error)
+
 // deposit hands a document to the custodian under a fresh record key and gives
-// its commitment, computed here: the custodian only has to agree.
-func (s *session) deposit(ctx context.Context, header *apiv1.DepositHeader, content []byte, fields []commitment.Field) (record.Commitment, error) {
-	layout, err := commitment.Arrange(commitment.Profile(header.Profile), content, fields)
+// its commitment, computed here: the custodian only has to agree. Arrange is how
+// it is laid out: commitment.Arrange, or ArrangeBatch for series that want that.
+func (s *session) deposit(ctx context.Context, header *apiv1.DepositHeader, content []byte, fields []commitment.Field, arrange arrangement) (record.Commitment, error) {
+	layout, err := arrange(commitment.Profile(header.Profile), content, fields)
 	if err != nil {
 		return record.Commitment{}, failed(exitRefused, "PROFILE_REFUSED", "leave --profile out, or use raw/1", "it cannot be cut by %s: %w", header.Profile, err)
 	}

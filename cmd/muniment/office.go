@@ -16,6 +16,9 @@ func (p *program) officeCommand() *cobra.Command {
 
 // factText says in one line what a fact states.
 func factText(f record.Fact) string {
+	if text, ok := scheduleText(f); ok {
+		return text
+	}
 	switch f := f.(type) {
 	case *record.Parameters:
 		return fmt.Sprintf("parameters: anchors %d days ahead, other acts %d, proposals open %d days, clock jumps above %d s",

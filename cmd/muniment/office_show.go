@@ -117,6 +117,10 @@ func concerns(f record.Fact, office record.Code) bool {
 		return slices.Contains(f.Offices, office)
 	case *record.Series:
 		return len(f.Departments) == 0 || slices.Contains(f.Departments, office)
+	case *record.Activation:
+		return f.Office == office
+	case *record.StandingAuthorization:
+		return f.Office == office
 	}
 	return false
 }
@@ -135,6 +139,14 @@ func factKind(f record.Fact) string {
 		return "custodian-set"
 	case *record.Series:
 		return "series"
+	case *record.ScheduleRule:
+		return "schedule-rule"
+	case *record.Schedule:
+		return "schedule"
+	case *record.Activation:
+		return "activation"
+	case *record.StandingAuthorization:
+		return "standing-authorization"
 	}
 	return "node"
 }

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
+	"github.com/muniment/muniment/app/commitment"
 	"github.com/muniment/muniment/app/record"
 	apiv1 "github.com/muniment/muniment/proto/muniment/api/v1"
 )
@@ -153,7 +154,7 @@ func TestCustodianThatAnswersAnotherCommitment(t *testing.T) {
 		go func() { ended <- server.Serve(listener) }()
 		s := &session{program: &program{now: time.Now}, until: time.Now().Add(time.Hour),
 			conn: must(grpc.NewClient(listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials())))}
-		got, err := s.deposit(t.Context(), &apiv1.DepositHeader{Profile: "raw/1"}, []byte("first"), nil)
+		got, err := s.deposit(t.Context(), &apiv1.DepositHeader{Profile: "raw/1"}, []byte("first"), nil, commitment.Arrange)
 		if codeOf(err) != exitContradicted || reasonOf(err) != "COMMITMENT_MISMATCH" || got != (record.Commitment{}) {
 			t.Errorf("%d bytes: %x, %v", len(answer), got, err)
 		}
