@@ -3,6 +3,7 @@ package ledger_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/muniment/muniment/app/ledger"
@@ -191,4 +192,28 @@ func TestEventDaysAreAsExactAsTheActivation(t *testing.T) {
 	a.must("DPW", closed("2030-07-31"))
 	a.must("DPW", closed("2031-01-31")) // any day of this month
 	a.refused(ledger.CodeBadDay, false, "DPW", closed("2031-02-28"))
+}
+
+// TestS0_3_WhoStatesFacts tries every statement as an office of every role; the
+// messages of holds have tests of their own.
+func TestS0_3_WhoStatesFacts(t *testing.T) {
+	keepers, auditors := []record.Role{record.RoleDepartment, record.RoleLibraryCEO}, []record.Role{record.RoleAuditor}
+	for _, role := range record.Roles() {
+		c, _ := matrixCity(t, role, false)
+		h := ledger.Header{Height: c.view.Head().Height + 1, Time: c.view.Head().Time}
+		for _, test := range []struct {
+			m   record.Message
+			who []record.Role
+		}{
+			{&record.RecordEvents{Event: retention.Closed, Day: day("2030-12-31"), Records: []record.Index{1}}, keepers},
+			{&record.FileRecords{File: 1, Records: []record.Index{2}}, keepers},
+			{&record.FileRecords{Series: "DEMO-PLANS", Records: []record.Index{2}}, keepers},
+			{&record.PostAuditedThrough{Department: "DPW", Through: day("2030-06-30")}, auditors},
+		} {
+			got := c.machine.Check(c.view, h, c.sign(t, "OFFICE", record.LedgerDay(h.Time), test.m))
+			if want := !slices.Contains(test.who, role); (got == ledger.CodeWrongRole) != want {
+				t.Errorf("%T by an office with role %s: %s, want WRONG_ROLE %t", test.m, role, got, want)
+			}
+		}
+	}
 }
