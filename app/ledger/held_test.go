@@ -259,3 +259,34 @@ func TestS0_19_OneActCostsAsMuchOverAnyNumber(t *testing.T) {
 		t.Errorf("over 10 records it costs %+v, over 4,000 %+v", few, many)
 	}
 }
+
+// TestManyRecordsCostFewReads judges thousands of records of one series under
+// several holds: besides the record's own two values next to nothing is read.
+func TestManyRecordsCostFewReads(t *testing.T) {
+	a := foundArchive(t)
+	const records = 3000
+	m := &record.AnchorRecords{Series: "DEMO-MINUTES"}
+	for i := range records {
+		m.Items = append(m.Items, record.AnchorItem{Commitment: commitment(fmt.Sprint(i)), Day: day("2020-05-01")})
+	}
+	first := a.must("DPW", m)
+	holds := 0
+	for _, s := range []record.Scope{{City: true}, {Department: "DPW"}, {Department: "DPW", Series: "DEMO-MINUTES"}, listing(first, first+1)} {
+		a.must("COUNSEL", placed(record.HoldLitigation, 0, s))
+	}
+	reads := 0
+	inquiry := ledger.NewInquiry(counted{a.view, &reads})
+	for i := range record.Index(records) {
+		it, ok, err := inquiry.Item(first + i)
+		if err != nil || !ok {
+			t.Fatalf("record %d: %t, %v", first+i, ok, err)
+		}
+		holds += len(it.Holds)
+	}
+	if want := 3*records + 2; holds != want {
+		t.Errorf("%d holds on the records, want %d", holds, want)
+	}
+	if most := 2*records + 40; reads > most {
+		t.Errorf("%d reads for %d records, want at most %d", reads, records, most)
+	}
+}
