@@ -255,7 +255,7 @@ func (a *act) judgeMessage() (Result, error) {
 	case err != nil:
 		return Result{}, err
 	case code != OK && !recorded(code):
-		return Result{Code: code, TxIndex: a.inTheWay, Bad: -1}, nil
+		return Result{Code: code, TxIndex: a.inTheWay, Bad: a.bad}, nil
 	case code != OK:
 		return a.recordRefusal(code)
 	}
