@@ -149,12 +149,12 @@ func (a *auditors) Registry(context.Context, *apiv1.RegistryRequest) (*apiv1.Reg
 		return nil, err
 	}
 	resp := &apiv1.RegistryResponse{}
-	for _, fact := range registry.Facts {
+	for i, fact := range registry.Facts {
 		b, err := record.MarshalFact(fact)
 		if err != nil {
 			return nil, err
 		}
-		resp.Facts = append(resp.Facts, b)
+		resp.Facts, resp.Indexes = append(resp.Facts, b), append(resp.Indexes, uint64(registry.Entries[i]))
 	}
 	for _, p := range registry.Proposals {
 		fact, err := record.MarshalFact(p.Fact)

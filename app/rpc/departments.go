@@ -108,11 +108,9 @@ func (d *departments) Receipt(ctx context.Context, r *apiv1.ReceiptRequest) (*ap
 
 // Record tells what the ledger knows of a record.
 func (d *departments) Record(ctx context.Context, r *apiv1.RecordRequest) (*apiv1.RecordResponse, error) {
-	department := callerOf(ctx).Office
-	if r.Department != "" {
-		if department = record.Code(r.Department); !department.Valid() {
-			return nil, refuse(reasonMalformed, "the department %.16q is not a code", r.Department)
-		}
+	department, err := departmentOr(ctx, r.Department)
+	if err != nil {
+		return nil, err
 	}
 	view := d.server.options.Node.View()
 	index, anchor, err := d.server.anchorOf(view, department, r.Record)
@@ -134,6 +132,23 @@ func (d *departments) Record(ctx context.Context, r *apiv1.RecordRequest) (*apiv
 		resp.HeldHere, err = c.Holds(anchor.Office, anchor.Commitment)
 	}
 	return resp, err
+}
+
+// departmentOr gives the department that a request names, or else the caller's office.
+func departmentOr(ctx context.Context, name string) (record.Code, error) {
+	if name == "" {
+		return callerOf(ctx).Office, nil
+	}
+	return codeOf(name, "department")
+}
+
+// codeOf reads a code of the wire.
+func codeOf(name, what string) (record.Code, error) {
+	c := record.Code(name)
+	if !c.Valid() {
+		return "", refuse(reasonMalformed, "the %s %.16q is not a code", what, name)
+	}
+	return c, nil
 }
 
 // anchorOf finds the anchor entry of a record that is named by its index or,

@@ -20,21 +20,25 @@ type limits struct {
 	connections  int           // of one listener; more wait to be accepted
 	streams      uint32        // calls under way on one connection; more wait at the client
 	calls        int           // calls under way of one office; more are refused
+	inquiries    int           // lists over all records under way of one office; more are refused
 	handshake    time.Duration // from accepting a connection to its first call
 	call         time.Duration // a unary call from its first byte to its last
 	stalled      time.Duration // one message of a stream, in or out
+	inquiry      time.Duration // a list over all records: it keeps an old state of the ledger
 	age          time.Duration // of a connection; a certificate does not live longer
 }
 
 var standard = limits{
-	messageBytes: 600 << 10, headerBytes: 16 << 10, connections: 512, streams: 256, calls: 1024,
-	handshake: 10 * time.Second, call: time.Minute, stalled: time.Minute, age: 24 * time.Hour,
+	messageBytes: 600 << 10, headerBytes: 16 << 10, connections: 512, streams: 256, calls: 1024, inquiries: 2,
+	handshake: 10 * time.Second, call: time.Minute, stalled: time.Minute, inquiry: 10 * time.Minute, age: 24 * time.Hour,
 }
 
 // unary are the methods that are one request and one answer.
 var unary = func() map[string]bool {
 	methods := map[string]bool{}
-	for _, service := range []grpc.ServiceDesc{apiv1.Departments_ServiceDesc, apiv1.Auditors_ServiceDesc, apiv1.Operators_ServiceDesc} {
+	for _, service := range []grpc.ServiceDesc{
+		apiv1.Departments_ServiceDesc, apiv1.RecordsStaff_ServiceDesc, apiv1.Auditors_ServiceDesc, apiv1.Operators_ServiceDesc,
+	} {
 		for _, m := range service.Methods {
 			methods["/"+service.ServiceName+"/"+m.MethodName] = true
 		}
@@ -54,18 +58,20 @@ func (l limits) bound(ctx context.Context, info *tap.Info) (context.Context, err
 	return bounded, nil
 }
 
-// quota counts the calls under way of each office.
+// quota counts what is under way of each office.
 type quota struct {
 	mu   sync.Mutex
 	runs map[record.Code]int // no zeros
 }
+
+func newQuota() quota { return quota{runs: map[record.Code]int{}} }
 
 // enter counts a call in, unless most are under way.
 func (q *quota) enter(office record.Code, most int) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.runs[office] >= most {
-		return refuse(reasonBusy, "office %s has %d calls under way: wait until some have ended", office, most)
+		return refuse(reasonBusy, "office %s has %d such calls under way: wait until some have ended", office, most)
 	}
 	q.runs[office]++
 	return nil

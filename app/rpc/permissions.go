@@ -30,6 +30,12 @@ var permissions = map[string][]record.Role{
 	apiv1.Departments_Copy_FullMethodName:         readers,
 	apiv1.Departments_Evidence_FullMethodName:     readers,
 
+	apiv1.RecordsStaff_Due_FullMethodName:          everyRole, // codes and days, which the log holds too
+	apiv1.RecordsStaff_Why_FullMethodName:          everyRole,
+	apiv1.RecordsStaff_Dispositions_FullMethodName: everyRole,
+	apiv1.RecordsStaff_Holds_FullMethodName:        everyRole,
+	apiv1.RecordsStaff_Clock_FullMethodName:        everyRole,
+
 	apiv1.Auditors_Checkpoint_FullMethodName:       everyRole,
 	apiv1.Auditors_Entry_FullMethodName:            everyRole,
 	apiv1.Auditors_InclusionProof_FullMethodName:   everyRole,

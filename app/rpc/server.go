@@ -52,13 +52,14 @@ type Options struct {
 	Log         *slog.Logger
 }
 
-// Server serves departments and auditors on one listener, the log tiles on
+// Server serves departments, records staff and auditors on one listener, the log tiles on
 // another, and operators on a third.
 type Server struct {
 	options   Options
 	limits    limits
 	authority *authority
-	quota     quota
+	quota     quota // of calls
+	inquiries quota // of lists over all records
 	health    *health.Server
 	public    *grpc.Server
 	tiles     *http.Server
@@ -79,7 +80,7 @@ func New(o Options) *Server { return newServer(o, standard) }
 // newServer makes a server with limits and, in tests, further options of the
 // public one.
 func newServer(o Options, l limits, more ...grpc.ServerOption) *Server {
-	s := &Server{options: o, limits: l, quota: quota{runs: map[record.Code]int{}}, health: health.NewServer()}
+	s := &Server{options: o, limits: l, quota: newQuota(), inquiries: newQuota(), health: health.NewServer()}
 	s.authority = &authority{view: o.Node.View, now: o.Now, keys: func(i identity.Issuer) (record.KeyID, bool, error) {
 		return ledger.KeyByPrefix(i[:], o.State.Values)
 	}}
@@ -104,6 +105,7 @@ func newServer(o Options, l limits, more ...grpc.ServerOption) *Server {
 		grpc.UnaryInterceptor(s.call), grpc.StreamInterceptor(s.stream),
 	)...)
 	apiv1.RegisterDepartmentsServer(s.public, &departments{server: s})
+	apiv1.RegisterRecordsStaffServer(s.public, &staff{server: s})
 	apiv1.RegisterAuditorsServer(s.public, &auditors{server: s})
 	s.operators = grpc.NewServer(append(common, grpc.UnaryInterceptor(s.operate))...)
 	apiv1.RegisterOperatorsServer(s.operators, &operators{server: s})
