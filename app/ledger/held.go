@@ -145,13 +145,14 @@ type holdReader struct {
 	view  View
 	marks map[owner][]mark
 	holds map[record.Index]Hold
+	alike map[records][]HoldOn
 }
 
 // owner is a series of an office.
 type owner struct{ office, series record.Code }
 
 func newHoldReader(v View) *holdReader {
-	return &holdReader{view: v, marks: map[owner][]mark{}, holds: map[record.Index]Hold{}}
+	return &holdReader{view: v, marks: map[owner][]mark{}, holds: map[record.Index]Hold{}, alike: map[records][]HoldOn{}}
 }
 
 // on gives the holds on the record that entry i anchored, ascending, released ones too.
@@ -168,7 +169,40 @@ func (h *holdReader) on(i record.Index, anchor record.AnchorEntry, l Lifecycle) 
 		}
 		h.marks[of] = marks
 	}
-	return heldBy(i, &anchor, marks, l.Holds, h.hold)
+	alike, ok := sameFor(of, marks, i)
+	if !ok || len(l.Holds) > 0 {
+		return heldBy(i, &anchor, marks, l.Holds, h.hold)
+	}
+	held, known := h.alike[alike]
+	if !known {
+		var err error
+		if held, err = heldBy(i, &anchor, marks, nil, h.hold); err != nil {
+			return nil, err
+		}
+		h.alike[alike] = held
+	}
+	return slices.Clip(held), nil
+}
+
+// records names records that no hold lists and on which the same holds are.
+type records struct {
+	owner
+	released int // marks whose hold was released before they were anchored
+}
+
+// sameFor names the records that the marks cover alike; ok is false where days
+// tell them apart.
+func sameFor(of owner, marks []mark, i record.Index) (r records, ok bool) {
+	r.owner = of
+	for n := range marks {
+		if marks[n].dated {
+			return records{}, false
+		}
+		if marks[n].release != 0 && marks[n].release < i {
+			r.released++
+		}
+	}
+	return r, true
 }
 
 func (h *holdReader) hold(i record.Index) (Hold, error) {
