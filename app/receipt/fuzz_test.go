@@ -66,6 +66,21 @@ func FuzzParseStateReceipt(f *testing.F) {
 	})
 }
 
+func FuzzParseLegality(f *testing.F) {
+	l := newLife(f, goldenNetworks()["solo"])
+	f.Add(must1(newLegality(l.world, l.items)))
+	f.Add(l.receipt(int64(len(l.entries)), l.items))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		r, err := ParseLegality(text)
+		if err == nil {
+			sameBytes(t, text, r.legalText(), nil)
+		}
+		if v := legalVerdict(t, l.network, text); (err != nil) != (reasonOf(v) == "FAILED MALFORMED") {
+			t.Errorf("parse says %v, the verdict %s", err, reasonOf(v))
+		}
+	})
+}
+
 func FuzzParseCheckpoint(f *testing.F) {
 	w := newWorld(f, testNetwork(4, 2, 1))
 	f.Add(w.cosigned(atLast + 1))

@@ -100,7 +100,8 @@ func (c *legalCase) standingCovers() (bool, error) {
 	}
 	c.standing = s
 	_, named := slices.BinarySearch(s.Series, c.subject.anchor.Series)
-	return s.Office == c.proposed.office && named && s.From <= c.lock.Day && c.lock.Day <= s.Until, nil
+	c.authorized = s.Office == c.proposed.office && named && s.From <= c.lock.Day && c.lock.Day <= s.Until
+	return c.authorized, nil
 }
 
 // unfilled finds a role that no office of its own fills. An office with several

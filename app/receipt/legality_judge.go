@@ -42,13 +42,14 @@ type legalCase struct {
 	subject  *subject // the record
 	file     *subject // that the record is part of, or nil
 
-	rules     []legalRule // that bind the record, then those of other series, ascending each
-	facts     []citedFact
-	audited   *signatory
-	judgement judgement
-	approvals []signatory
-	standing  *record.StandingAuthorization
-	notice    *deed
+	rules      []legalRule // that bind the record, then those of other series, ascending each
+	facts      []citedFact
+	audited    *signatory
+	judgement  judgement
+	approvals  []signatory
+	standing   *record.StandingAuthorization // that the proposal named, or nil
+	authorized bool                          // it held
+	notice     *deed
 }
 
 // judgeLegality judges the lock of the record of an item entry. An error is a

@@ -115,7 +115,12 @@ func (v *Verdict) lawful(c *legalCase, leaves int) {
 	} else {
 		v.proven("%s waits for no day", c.asked.Action)
 	}
-	v.proven("%d offices approved the very proposal that was locked, and those asked for are among them; none had another part in it", len(c.approvals))
+	v.proven("%d offices approved the very proposal that was locked, and none had another part in it", len(c.approvals))
+	if c.authorized {
+		v.proven("a standing authorization held for the series on the day of the lock; it stands for the approvals that the rules ask for")
+	} else {
+		v.proven("each role whose approval the rules ask for is filled by an office of its own")
+	}
 	v.proven("between the last approval and the lock lay the days and heights that the rules want")
 	if len(c.judgement.notices) > 0 {
 		v.proven("the persons concerned were told, as long before as the rules want")
