@@ -59,6 +59,9 @@ func inspectHeld(n receipt.Network, data []byte) (report, error) {
 		if v.Outcome != receipt.Passed {
 			r.worsen(v.Outcome, v.Reasons[0], fmt.Sprintf("receipt %d: %s", i+1, v.Detail))
 		}
+		if r.Outcome == receipt.Failed {
+			break // it does not get worse
+		}
 	}
 	if r.Outcome == receipt.Passed {
 		r.judgeHeld()
