@@ -311,3 +311,14 @@ func TestNoticeToThePersonConcerned(t *testing.T) {
 		t.Fatalf("lock entry %+v", e)
 	}
 }
+
+// TestWrongSeriesIsRefused wants one series in a disposition.
+func TestWrongSeriesIsRefused(t *testing.T) {
+	a := foundArchive(t)
+	r, other := a.anchor("DEMO-MINUTES", "a", "2020-05-01"), a.anchor("CT-MAIL", "b", "2020-05-01")
+	refused := a.refused(ledger.CodeWrongSeries, false, "DPW",
+		&record.ProposeDisposition{Series: "DEMO-MINUTES", Action: record.ActionDestroy, Records: []record.Index{r, other}})
+	if refused.Bad != 1 {
+		t.Errorf("item %d, want 1", refused.Bad)
+	}
+}
