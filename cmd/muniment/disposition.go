@@ -32,7 +32,7 @@ func (s *session) proposedDisposition(ctx context.Context, index record.Index) (
 	e, isOne := verdict.Entry.(record.DispositionEntry)
 	m, signed := signedMessage(verdict, text).(*record.ProposeDisposition)
 	if !isOne || !signed {
-		return proposed{}, failed(exitNotFound, "UNKNOWN_DISPOSITION", "muniment disposition list lists them", "entry %d proposes no disposition", index)
+		return proposed{}, failed(exitNotFound, "NOT_FOUND", "muniment disposition list lists them", "entry %d proposes no disposition", index)
 	}
 	return proposed{index, e, m}, nil
 }

@@ -94,7 +94,7 @@ func (s *session) dispositionInfo(ctx context.Context, index uint64) (*apiv1.Dis
 		return nil, err
 	}
 	if len(response.Dispositions) != 1 || response.Dispositions[0].Index != index {
-		return nil, failed(exitNotFound, "UNKNOWN_DISPOSITION", "muniment disposition list lists them", "there is no disposition %d", index)
+		return nil, failed(exitNotFound, "NOT_FOUND", "muniment disposition list lists them", "there is no disposition %d", index)
 	}
 	return response.Dispositions[0], nil
 }

@@ -141,7 +141,7 @@ func TestRefusalsAreReceipts(t *testing.T) {
 	d.refused("IT", "(SAME_OFFICE)", "disposition", "lock", disposition) // CLERK approved, and released a hold since
 	d.as("PERMITS", "disposition", "withdraw", disposition)
 	d.refused("CHIEF", "(DISPOSITION_CLOSED)", "disposition", "approve", disposition)
-	d.fails(exitNotFound, "(UNKNOWN_DISPOSITION)", "--office", "CHIEF", "disposition", "approve", numeral(r[0]))
+	d.fails(exitNotFound, "(NOT_FOUND)", "--office", "CHIEF", "disposition", "approve", numeral(r[0]))
 }
 
 // TestNoticeToThePersonsConcerned is stated by a day that is not in the future.

@@ -28,6 +28,9 @@ var standings = []struct {
 	{"locked", apiv1.Standing_STANDING_LOCKED},
 }
 
+// standingUnknown is said of what is no record.
+const standingUnknown = "unknown"
+
 func standingNames() []string {
 	var names []string
 	for _, s := range standings {
@@ -41,6 +44,9 @@ func standingName(s apiv1.Standing) string {
 		if known.standing == s {
 			return known.name
 		}
+	}
+	if s == apiv1.Standing_STANDING_UNSPECIFIED {
+		return standingUnknown
 	}
 	return fmt.Sprintf("standing-%d", s)
 }
@@ -203,9 +209,6 @@ func dueItemOf(i *apiv1.DueItem) dueItem {
 	if i.Known {
 		item.DueDay = dayText(record.Day(i.DueDay))
 	}
-	if i.Unknown {
-		item.Standing = "unknown"
-	}
 	return item
 }
 
@@ -245,7 +248,7 @@ func (i *dueItem) because() string {
 		why = "no rule is in force for the series"
 	case "locked":
 		why = fmt.Sprintf("under disposition %d", i.Disposition)
-	case "unknown":
+	case standingUnknown:
 		return "there is no such record"
 	}
 	if i.Alone {
