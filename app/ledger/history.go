@@ -1,0 +1,83 @@
+package ledger
+
+import (
+	"iter"
+	"slices"
+
+	"github.com/muniment/muniment/app/record"
+)
+
+// OfficeStatedBefore gives the fact entry that last stated an office before an
+// entry; ok is false where none did. The state holds the newest statement of
+// each office, and every proposal that was executed; what the genesis stated
+// stands at the start of the log. values lists all state values whose keys start
+// with a prefix.
+func OfficeStatedBefore(v View, values func(prefix []byte) iter.Seq2[Value, error], code record.Code, before record.Index) (at record.Index, ok bool, err error) {
+	value, known, err := v.Value(StateKeyOffice(code))
+	if err != nil || !known {
+		return 0, false, err
+	}
+	_, at, err = listedFact(prefixOffice, Value{StateKeyOffice(code), value})
+	if err != nil || at < before {
+		return at, err == nil, err
+	}
+	if at, err = officeInGenesis(v, code); err != nil {
+		return 0, false, err
+	}
+	for value, err := range values([]byte(prefixProposal)) {
+		if err != nil {
+			return 0, false, err
+		}
+		p, err := parseProposal(value)
+		if err != nil {
+			return 0, false, err
+		}
+		office, isOffice := p.Fact.(*record.Office)
+		if isOffice && office.Code == code && p.Executed < before {
+			at = max(at, p.Executed)
+		}
+	}
+	return at, at != 0 && at < before, nil
+}
+
+// officeInGenesis gives the fact entry of the genesis that states an office; 0
+// where it states none.
+func officeInGenesis(v View, code record.Code) (record.Index, error) {
+	for i := record.Index(1); int64(i) < v.Head().Size; i++ {
+		e, err := entryOf(v, i)
+		if err != nil {
+			return 0, err
+		}
+		stated, isFact := e.(record.FactEntry)
+		if !isFact {
+			break // the block entry that ends the genesis
+		}
+		fact, err := record.ParseFact(stated.Fact)
+		if err != nil {
+			return 0, err
+		}
+		if office, isOffice := fact.(*record.Office); isOffice && office.Code == code {
+			return i, nil
+		}
+	}
+	return 0, nil
+}
+
+// ItemOf gives the item entry of a record that is locked for disposition; ok is
+// false where it is not.
+func ItemOf(v View, i record.Index) (item record.Index, ok bool, err error) {
+	l, _, err := LifecycleOf(v, i)
+	if err != nil || l.Disposition == 0 {
+		return 0, false, err
+	}
+	d, known, err := DispositionOf(v, l.Disposition)
+	if err != nil || !known || d.Lock == 0 {
+		return 0, false, err
+	}
+	records, err := RecordsOf(v, d)
+	if err != nil {
+		return 0, false, err
+	}
+	place, ours := slices.BinarySearch(records, i)
+	return d.Lock + 1 + record.Index(place), ours, nil
+}
