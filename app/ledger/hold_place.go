@@ -135,6 +135,15 @@ func (a *act) coverAll(m mark, s *record.Scope) (Code, error) {
 			return CodeUnknownOffice, nil
 		}
 	}
+	if s.Series != "" {
+		known, err := everRegistered(a.view, s.Series)
+		if err != nil {
+			return 0, err
+		}
+		if !known {
+			return CodeUnknownSeries, nil
+		}
+	}
 	key := StateKeyHeld(s.Department, s.Series)
 	marks, err := marksOf(a.view, key)
 	if err != nil {
@@ -142,6 +151,17 @@ func (a *act) coverAll(m mark, s *record.Scope) (Code, error) {
 	}
 	a.set(key, marksValue(append(marks, m)))
 	return OK, nil
+}
+
+// everRegistered tells whether a series has ever had a fact or an adopted rule. What
+// has neither is no code of the city's, and no record can be of it.
+func everRegistered(v View, series record.Code) (bool, error) {
+	_, known, err := SeriesOf(v, series)
+	if err != nil || known {
+		return known, err
+	}
+	_, known, err = v.Value(StateKeyRules(series))
+	return known, err
 }
 
 // lateFor counts the locked dispositions without an end that a scope reaches:

@@ -194,7 +194,7 @@ func (r *replayer) rest(height, until int64) error {
 		return err
 	}
 	for head := r.view.Head(); head.Height < height-1; head = r.view.Head() {
-		time := max(head.Time, min(until, head.Time+int64(parameters.JumpSeconds)*1e9))
+		time := max(head.Time, min(until, head.Time+min(60, int64(parameters.JumpSeconds))*1e9))
 		changes, _, err := machine.Apply(r.view, ledger.Block{Height: head.Height + 1, Time: time})
 		if err != nil {
 			return err
