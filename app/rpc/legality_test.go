@@ -103,3 +103,27 @@ func TestItemsAreFoundByTheirRecords(t *testing.T) {
 		t.Errorf("%d items", len(items))
 	}
 }
+
+// TestReceiptOfACustodiansReport: the key is that of a node, which the genesis stated.
+func TestReceiptOfACustodiansReport(t *testing.T) {
+	a := kept(t, nil)
+	a.serve()
+	m := anchor(record.Commitment{5})
+	m.Items[0].Day = day("2020-01-05")
+	d := a.propose("DEMO-MINUTES", a.do("DPW", m))
+	a.approve("CLERK", d)
+	a.do(activeOffice(record.RoleOperator), &record.LockDisposition{Disposition: d, Hash: a.hash(d)})
+	body := must(record.NewBody(networkID, record.Nonce{77}, today+1, &record.ReportErasure{Disposition: d, Outcome: record.OutcomeDone}))
+	tx := a.mustApply(must(record.Sign(key("custodian"), body))).TxIndex
+	departments := apiv1.NewDepartmentsClient(a.as("AUDIT"))
+	for _, i := range []record.Index{tx, tx + 1} {
+		got, err := departments.Receipt(within10s(t), &apiv1.ReceiptRequest{Index: uint64(i)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := receipt.Verify(a.network, got.Receipt)
+		if err != nil || v.Outcome != receipt.Passed || v.Signed == nil || !v.Signed.Custodian {
+			t.Errorf("entry %d: %s %v: %s, %+v, %v", i, v.Outcome, v.Reasons, v.Detail, v.Signed, err)
+		}
+	}
+}
