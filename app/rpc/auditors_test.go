@@ -189,7 +189,20 @@ func TestRegistry(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if len(got.Indexes) != len(got.Facts) {
+		t.Fatalf("%d facts, %d entries that state them", len(got.Facts), len(got.Indexes))
+	}
 	offices, suspended := 0, 0
+	for n, raw := range got.Facts {
+		stated, isFact := must(record.ParseEntry(must(c.node.View().Entry(record.Index(got.Indexes[n]))))).(record.FactEntry)
+		if f, isKey := must(record.ParseFact(raw)).(*record.Key); isKey { // as it stands now, not as it was stated
+			f.Status = record.StatusActive
+			raw = must(record.MarshalFact(f))
+		}
+		if !isFact || !bytes.Equal(stated.Fact, raw) {
+			t.Errorf("fact %d: entry %d states %x, not %x", n, got.Indexes[n], stated.Fact, raw)
+		}
+	}
 	for _, raw := range got.Facts {
 		switch f := must(record.ParseFact(raw)).(type) {
 		case *record.Office:
