@@ -112,7 +112,12 @@ func TestLegality(t *testing.T) {
 		}
 	}
 	text := must1(newLegality(l.world, l.items))
+	short := l.legality(l.items)
+	short.Leaves = slices.DeleteFunc(short.Leaves, func(leaf Leaf) bool { return leaf.Index == l.approvals[2] })
+	early := newLifeWith(t, l.network, variation{wait: -1})
 	v := legalVerdict(t, l.network, text)
+	file(t, filepath.Join("testdata", "destruction-short.legality"), short.legalText())
+	file(t, filepath.Join("testdata", "destruction-early.legality"), early.legality(early.items).legalText())
 	file(t, filepath.Join("testdata", "destruction.legality"), text)
 	file(t, filepath.Join("testdata", "destruction.txt"), []byte(v.Text()))
 	file(t, filepath.Join("testdata", "destruction.json"), append(must1(json.MarshalIndent(v, "", "  ")), '\n'))

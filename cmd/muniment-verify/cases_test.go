@@ -83,6 +83,16 @@ func cases(t testing.TB) map[string][]byte {
 		"hugeblock.mun.car":  append(bytes.Clone(honest), append(binary.AppendUvarint(nil, 1<<30), "rest"...)...),
 		"hugeextra.receipt":  hugeExtra(own),
 	}
+	for name, golden := range map[string]string{ // made by package receipt, in a network of their own
+		"archive.mun": "solo.mun", "lawful.legality": "destruction.legality", "early.legality": "destruction-early.legality", "short.legality": "destruction-short.legality",
+	} {
+		data, err := os.ReadFile(filepath.Join("..", "..", "app", "receipt", "testdata", golden))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = data
+	}
+	files["changed.legality"] = changedEntry(files["lawful.legality"])
 	for _, name := range slices.Sorted(maps.Keys(hostileNames)) {
 		d := newDocument("content of "+name+"\n", named(hostileNames[name]), commitment.Field{Key: "proven", Value: "\x1b[2J\x1b[31mPASSED\n  proven         everything\u202e"})
 		files[name+".mun.car"] = bundle(d.copy(), l.receipt(l.anchor(d.id()), true))
@@ -100,6 +110,17 @@ var hostileNames = map[string]string{
 func hugeExtra(text []byte) []byte {
 	lines := strings.SplitN(string(text), "\n", 3)
 	lines[1] = "extra " + base64.StdEncoding.EncodeToString([]byte{0x83, 1, 0x5a, 0x40, 0, 0, 0, 1, 2})
+	return []byte(strings.Join(lines, "\n"))
+}
+
+// changedEntry changes the series in the entries of a file, and leaves the rest.
+func changedEntry(text []byte) []byte {
+	lines := strings.SplitN(string(text), "\n", 3)
+	extra, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(lines[1], "extra "))
+	if err != nil {
+		panic(err)
+	}
+	lines[1] = "extra " + base64.StdEncoding.EncodeToString(bytes.ReplaceAll(extra, []byte("CT-M1-105"), []byte("CT-M1-106")))
 	return []byte(strings.Join(lines, "\n"))
 }
 

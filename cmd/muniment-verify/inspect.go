@@ -90,10 +90,13 @@ func inspectReceipt(n receipt.Network, text []byte) (report, error) {
 	return report{Outcome: v.Outcome, Reasons: v.Reasons, Detail: v.Detail, Receipts: []receipt.Verdict{v}}, nil
 }
 
-// verify tells the two kinds of receipts apart by trying.
+// verify tells receipts, state receipts and legality files apart by trying.
 func verify(n receipt.Network, text []byte) (receipt.Verdict, error) {
 	if _, err := receipt.ParseState(text); err == nil {
 		return receipt.VerifyState(n, text, nil)
+	}
+	if _, err := receipt.ParseLegality(text); err == nil {
+		return receipt.VerifyLegality(n, text, nil)
 	}
 	return receipt.Verify(n, text)
 }
@@ -144,6 +147,10 @@ func (r *report) tie(id commitment.Commitment) {
 		}
 	}
 	for i, v := range r.Receipts {
+		item, disposed := v.Entry.(record.ItemEntry)
+		if disposed && len(anchored) > 0 && !anchored[item.Record] {
+			r.worsen(receipt.Failed, otherRecord, fmt.Sprintf("receipt %d is about the disposition of record %d, the copy is of another", i+1, item.Record))
+		}
 		superseded, ok := v.Entry.(record.SupersedeEntry)
 		if ok && len(anchored) > 0 && !anchored[superseded.Record] && !anchored[superseded.By] {
 			r.worsen(receipt.Failed, otherRecord, fmt.Sprintf("receipt %d supersedes record %d by %d, the copy is of neither", i+1, superseded.Record, superseded.By))

@@ -41,7 +41,8 @@ var errFingerprint = errors.New("the network file is not the one whose fingerpri
 
 const usage = `usage: muniment-verify --network FILE [--fingerprint HEX] [--output text|json] [--extract DIR] FILE...
 
-Checks evidence bundles (*.mun.car), copies, receipts and proofs of holds offline.
+Checks evidence bundles (*.mun.car), copies, receipts, proofs of holds and
+legality files of dispositions offline.
 
   --network FILE      the network file: whom to believe
   --fingerprint HEX   refuse a network file with another SHA-256
