@@ -135,7 +135,11 @@ func (s scheduleResult) write(w io.Writer) {
 		fmt.Fprintf(w, "root %s\n", s.Root)
 	}
 	for _, r := range s.Rules {
-		fmt.Fprintf(w, "\n%s\n  %s\n", strings.Join(nonempty(r.Series, r.Number, r.Title), "  "), r.text)
+		number := r.Number
+		if number == r.Series {
+			number = ""
+		}
+		fmt.Fprintf(w, "\n%s\n  %s\n", strings.Join(nonempty(r.Series, number, r.Title), "  "), r.text)
 		if r.Description != "" {
 			fmt.Fprintf(w, "  %s\n", r.Description)
 		}

@@ -101,7 +101,10 @@ func scheduleText(f record.Fact) (text string, ok bool) {
 
 // ruleText says what a rule demands.
 func ruleText(r *record.ScheduleRule) string {
-	text := fmt.Sprintf("%s; %s", r.Rule, actionName(r.Action))
+	text := r.Rule.String()
+	if action := actionName(r.Action); action != text {
+		text += "; " + action
+	}
 	if r.Transitory {
 		text += "; transitory, no approval"
 	} else {
