@@ -158,6 +158,9 @@ func after(r *Rule, f *Facts) end {
 		}
 		day = EndOfYear(day, r.Year, f.FiscalStart)
 	}
+	if r.Event == Audited && r.Kind == After && r.Count == 0 {
+		return end{due: day} // the ledger knows the moment of the posting
+	}
 	return lastDay(Add(day, r.Count, r.Unit))
 }
 

@@ -33,9 +33,9 @@ func explanations(t *testing.T) []explained {
 	needed := Facts{Undated: true, Events: []Fact{{NeedEnded, day(t, "2024-03-01")}}}
 	return []explained{
 		{"the later one decides", "later of (3 years after created, until audited)", audited, "2027-02-01", []string{
-			"later of two periods: kept until 30 June 2027",
+			"later of two periods: kept until 29 June 2027",
 			"  3 years after created (15 January 2024): ended on 15 January 2027",
-			"  until audited (the audit of the fiscal year that ends 30 June 2024 was posted 30 June 2027): kept until 30 June 2027",
+			"  until audited (the audit of the fiscal year that ends 30 June 2024 was posted 30 June 2027): kept until 29 June 2027",
 		}},
 		{"an audit is missing", "later of (3 years after created, until audited)", f, "2026-01-01", []string{
 			"later of two periods: kept until each of them has ended",
@@ -168,7 +168,7 @@ func corners(t *testing.T) []corner {
 		}), Waiting, ""},
 		{"the first audit that covers the year", "until audited", with(func(f *Facts) {
 			f.Audits = []Audit{{day(t, "2025-06-30"), day(t, "2025-12-01")}, {day(t, "2026-06-30"), day(t, "2026-12-01")}}
-		}), Due, "2025-12-02"},
+		}), Due, "2025-12-01"},
 		{"an audit, and no fiscal year", "until audited", with(func(f *Facts) {
 			f.FiscalStart, f.Audits = 0, []Audit{{MaxDay, 0}}
 		}), Waiting, ""},

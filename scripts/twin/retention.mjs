@@ -156,6 +156,7 @@ function after(rule, facts) {
     if (rule.year === 2 && !(facts.fiscalStart >= 1 && facts.fiscalStart <= 12)) return open(NO_START);
     day = endOfYear(day, rule.year, facts.fiscalStart);
   }
+  if (rule.kind === 4 && rule.event === 3 && !rule.count) return due(day); // the moment of the posting is known
   return due(add(day, rule.count ?? 0, rule.unit) + 1);
 }
 
