@@ -93,11 +93,16 @@ func newStaff(t testing.TB) *staffDesk {
 	c := newCity(t, must(d.places.loadConfig()).Keys)
 	d.pin(c)
 	s := &staffDesk{desk: d, city: c}
-	s.adopt(&record.ScheduleRule{
-		Series: "DEMO-PERMITS", Rule: must(retention.Parse("1 year after created")), Action: record.ActionDestroy,
-		Approvals: []record.Role{record.RoleClerk, record.RoleChiefAdmin}, NoticeHeights: 1, FiscalStart: 7,
-	})
+	s.adopt(record.LedgerDay(c.time), demoRule("DEMO-PERMITS", "1 year after created"))
 	return s
+}
+
+// demoRule is what version 1 of schedule DEMO says of a series.
+func demoRule(series record.Code, rule string) *record.ScheduleRule {
+	return &record.ScheduleRule{
+		Schedule: "DEMO", Version: 1, Series: series, Rule: must(retention.Parse(rule)), Action: record.ActionDestroy,
+		Approvals: []record.Role{record.RoleClerk, record.RoleChiefAdmin}, NoticeHeights: 1, FiscalStart: 7,
+	}
 }
 
 // act has an office whose keys the desk has carry out a message.
@@ -108,13 +113,15 @@ func (d *staffDesk) act(office string, m record.Message) actResult {
 	return must(p.act(d.t.Context(), m))
 }
 
-// adopt has the governing offices adopt a schedule of one rule.
-func (d *staffDesk) adopt(rule *record.ScheduleRule) {
+// adopt has the governing offices adopt schedule DEMO.
+func (d *staffDesk) adopt(effective record.Day, rules ...*record.ScheduleRule) {
 	d.t.Helper()
-	rule.Schedule, rule.Version = "DEMO", 1
-	d.act("CLERK", &record.ProposeChange{Fact: rule})
-	root := must(record.ScheduleRoot([][]byte{must(record.MarshalFact(rule))}))
-	schedule := &record.Schedule{Code: "DEMO", Version: 1, Effective: record.LedgerDay(d.city.time), Count: 1, Root: root}
+	var facts [][]byte
+	for _, rule := range rules { // ascending by series
+		d.act("CLERK", &record.ProposeChange{Fact: rule})
+		facts = append(facts, must(record.MarshalFact(rule)))
+	}
+	schedule := &record.Schedule{Code: "DEMO", Version: 1, Effective: effective, Count: uint32(len(rules)), Root: must(record.ScheduleRoot(facts))}
 	proposal := d.act("CLERK", &record.ProposeChange{Fact: schedule})
 	d.act("IT", &record.ApproveChange{Proposal: record.Index(proposal.Index), FactHash: must(record.FactHash(schedule))})
 }
