@@ -2,6 +2,7 @@ package receipt
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 
@@ -48,7 +49,7 @@ func NewLegality(network record.Network, source LegalitySource, item int64, sign
 	}
 	var main Leaf
 	var leaves []Leaf
-	for _, at := range ascendingKeys(used) {
+	for _, at := range slices.Sorted(maps.Keys(used)) {
 		proof, err := source.Prove(c.Size, at)
 		if err != nil {
 			return nil, fmt.Errorf("legality of entry %d: prove entry %d: %w", item, at, err)
@@ -83,15 +84,6 @@ func (s LegalitySource) recorded(used map[int64][]byte) LegalitySource {
 	return s
 }
 
-func ascendingKeys(m map[int64][]byte) []int64 {
-	keys := make([]int64, 0, len(m))
-	for at := range m {
-		keys = append(keys, at)
-	}
-	slices.Sort(keys)
-	return keys
-}
-
 // held are the entries of a legality file, ascending by index.
 type held struct {
 	indexes []int64
@@ -105,7 +97,7 @@ func holdEntries(r Receipt) (held, error) {
 	for _, l := range r.Leaves {
 		h.raw[l.Index] = l.Entry
 	}
-	h.indexes = ascendingKeys(h.raw)
+	h.indexes = slices.Sorted(maps.Keys(h.raw))
 	for _, at := range h.indexes {
 		e, err := parseEntry(h.raw[at], at)
 		if err != nil {

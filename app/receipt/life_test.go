@@ -103,7 +103,7 @@ func (l *life) today() record.Day { return record.LedgerDay(l.now()) }
 
 // lifeRule is the rule of the records that are disposed of.
 func lifeRule() *record.ScheduleRule {
-	return &record.ScheduleRule{Schedule: "CT-M1", Version: 1, Series: lifeSeries, Rule: ruleOf("later of (2 years after closed, until audited)"),
+	return &record.ScheduleRule{Schedule: "CT-M1", Version: 1, Series: lifeSeries, Rule: ruleOf("later of (2 years after closed, 1 day after audited)"),
 		Action: record.ActionDestroy, Approvals: []record.Role{record.RoleClerk, record.RoleChiefAdmin, record.RoleStateRecords}, NoticeDays: 14, NoticeHeights: 2, FiscalStart: 7}
 }
 
@@ -242,7 +242,7 @@ func (l *life) makeFinal(asked *record.ProposeDisposition) {
 	for n, i := range asked.Records {
 		item := record.ItemEntry{Disposition: d, Record: i, Rules: []record.Index{record.Index(l.rule)}, Facts: []record.Index{record.Index(l.closed)}, Audit: record.Index(l.audit)}
 		if asked.Action == record.ActionDestroy {
-			item.Due = l.ledgerDay(l.audit) + 1
+			item.Due = l.ledgerDay(l.audit) + 2
 		}
 		if i == record.Index(l.records) {
 			item.Facts = append(item.Facts, record.Index(l.supersession))
