@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -40,6 +41,9 @@ func (s *staff) Legality(ctx context.Context, r *apiv1.LegalityRequest) (*apiv1.
 		return nil, err
 	}
 	file, err := receipt.NewLegality(view.Head().Network, s.server.legalitySource(view), int64(item), signed)
+	if errors.Is(err, receipt.ErrTooLarge) {
+		return nil, refuse(reasonTooLarge, "record %d cites more entries than one file takes: ask for their receipts", index)
+	}
 	if err != nil {
 		return nil, err
 	}

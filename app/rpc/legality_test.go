@@ -21,7 +21,6 @@ func legalityOf(index record.Index) *apiv1.LegalityRequest {
 // verifier judge the lock again.
 func TestLegalityOfALockedRecord(t *testing.T) {
 	a := kept(t, nil)
-	a.serve()
 	ctx := within10s(t)
 	staff := apiv1.NewRecordsStaffClient(a.as("AUDIT"))
 	verify := func() *receipt.Legality {
@@ -59,7 +58,6 @@ func TestLegalityOfALockedRecord(t *testing.T) {
 // TestReceiptOfEveryEntryOfAnArchive: of whatever befalls records, too.
 func TestReceiptOfEveryEntryOfAnArchive(t *testing.T) {
 	a := kept(t, nil)
-	a.serve()
 	ctx := within10s(t)
 	departments := apiv1.NewDepartmentsClient(a.as("AUDIT"))
 	kinds := map[record.Kind]bool{}
@@ -107,7 +105,6 @@ func TestItemsAreFoundByTheirRecords(t *testing.T) {
 // TestReceiptOfACustodiansReport: the key is that of a node, which the genesis stated.
 func TestReceiptOfACustodiansReport(t *testing.T) {
 	a := kept(t, nil)
-	a.serve()
 	m := anchor(record.Commitment{5})
 	m.Items[0].Day = day("2020-01-05")
 	d := a.propose("DEMO-MINUTES", a.do("DPW", m))

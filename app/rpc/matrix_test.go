@@ -59,11 +59,10 @@ func permissionTable(t *testing.T) map[string][]record.Role {
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
-		name, roles, ok := strings.Cut(line, ":")
+		name, roles, ok := strings.Cut(line, ": ")
 		if _, twice := table[name]; !ok || twice {
 			t.Fatalf("permissions.txt: %q", line)
 		}
-		table[name] = nil // a method may be for nobody
 		for _, role := range strings.Fields(roles) {
 			r, err := record.ParseRole(role)
 			if err != nil {

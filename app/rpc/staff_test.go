@@ -251,6 +251,7 @@ func TestStaffRefusals(t *testing.T) {
 	const huge = 1<<64 - 1
 	why := func(r *apiv1.WhyRequest) error { _, err := client.Why(ctx, r); return err }
 	dispositions := func(r *apiv1.DispositionsRequest) error { _, err := client.Dispositions(ctx, r); return err }
+	legality := func(r *apiv1.LegalityRequest) error { _, err := client.Legality(ctx, r); return err }
 	holds := func(r *apiv1.HoldsRequest) error { _, err := client.Holds(ctx, r); return err }
 	for _, test := range []struct {
 		what string
@@ -263,6 +264,10 @@ func TestStaffRefusals(t *testing.T) {
 		{"why of a commitment that is not there", why(&apiv1.WhyRequest{Record: byCommitment(make([]byte, 32))}), "NOT_FOUND"},
 		{"why of half a commitment", why(&apiv1.WhyRequest{Record: byCommitment(make([]byte, 16))}), "MALFORMED"},
 		{"why of a department that is no code", why(&apiv1.WhyRequest{Record: byIndex(1), Department: "x"}), "MALFORMED"},
+		{"legality of a record under an open disposition", legality(legalityOf(a.records["mail"])), "NOT_FOUND"},
+		{"legality of a record that is held", legality(legalityOf(a.records["held"])), "NOT_FOUND"},
+		{"legality of nothing", legality(&apiv1.LegalityRequest{}), "MALFORMED"},
+		{"legality of a department that is no code", legality(&apiv1.LegalityRequest{Record: byIndex(1), Department: "x"}), "MALFORMED"},
 		{"dispositions of no code", dispositions(&apiv1.DispositionsRequest{Department: "x"}), "MALFORMED"},
 		{"dispositions after too much", dispositions(&apiv1.DispositionsRequest{After: huge}), "MALFORMED"},
 		{"disposition that is a hold", dispositions(&apiv1.DispositionsRequest{Disposition: uint64(a.scope)}), "NOT_FOUND"},
