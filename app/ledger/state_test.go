@@ -72,7 +72,7 @@ func TestFailureIsAnError(t *testing.T) {
 // failEveryRead does so for messages that the next block can hold.
 func failEveryRead(t *testing.T, c *city, messages map[string]record.Message) {
 	t.Helper()
-	h := ledger.Header{Height: c.view.Head().Height + 1, Time: at("2031-01-01")}
+	h := ledger.Header{Height: c.view.Head().Height + 1, Time: max(at("2031-01-01"), c.view.Head().Time)}
 	for name, m := range messages {
 		raw := c.sign(t, signerOf(name), day("2031-01-02"), m)
 		failures := 0
