@@ -1,9 +1,10 @@
 // Package receipt makes and verifies the proofs that leave the ledger:
 // checkpoints with their signatures and cosignatures, receipts of entries,
-// receipts of state, and the network file that says whom to believe.
+// receipts of state, legality files of dispositions, and the network file that
+// says whom to believe.
 //
 // The package is pure: bytes in, bytes out. The exact formats are
-// docs/spec/receipt.md and docs/spec/network.md; they rest on the C2SP formats
+// docs/spec/receipt.md, docs/spec/legality.md and docs/spec/network.md; they rest on the C2SP formats
 // signed-note, tlog-checkpoint, tlog-cosignature, tlog-policy and tlog-proof,
 // so that tools of others can read them.
 //
