@@ -57,8 +57,14 @@ var hallOffices = map[string]record.Role{
 
 func newHall(t testing.TB) *hallDesk {
 	t.Helper()
-	h := &hall{t: t, now: time.Date(2031, 1, 1, 13, 0, 0, 0, time.UTC).UnixNano()}
-	d := &hallDesk{staffDesk: staffDesk{desk: newDesk(t)}, hall: h}
+	return newHallAt(newDesk(t), time.Date(2031, 1, 1, 13, 0, 0, 0, time.UTC))
+}
+
+func newHallAt(at *desk, now time.Time) *hallDesk {
+	t := at.t
+	t.Helper()
+	h := &hall{t: t, now: now.UnixNano()}
+	d := &hallDesk{staffDesk: staffDesk{desk: at}, hall: h}
 	d.desk.now = h.clock
 	for _, office := range slices.Sorted(maps.Keys(hallOffices)) {
 		d.must("key", "new", "--office", office)
@@ -68,7 +74,7 @@ func newHall(t testing.TB) *hallDesk {
 		t.Fatal(err)
 	}
 	d.must("network", "add", d.path("network.mun"), "--fingerprint", fingerprint(h.network))
-	d.adopt(day("2031-01-01"), demoRule("DEMO-MAIL", "until audited"), demoRule("DEMO-MINUTES", "permanent"), demoRule("DEMO-PERMITS", "1 year after created"))
+	d.adopt(record.LedgerDay(h.now), demoRule("DEMO-MAIL", "until audited"), demoRule("DEMO-MINUTES", "permanent"), demoRule("DEMO-PERMITS", "1 year after created"))
 	return d
 }
 
