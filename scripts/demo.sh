@@ -6,59 +6,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 records=$PWD/ops/demo
-work=$(mktemp -d)
-export PATH=$PWD/bin:$PATH XDG_CONFIG_HOME=$work/config XDG_STATE_HOME=$work/state
-home=$work/node
-secret=$work/passphrase
-pid=
-
-stop() {
-	if [ -n "$pid" ]; then
-		kill "$pid" && wait "$pid"
-		pid=
-	fi
-}
-finish() {
-	code=$?
-	trap - EXIT
-	stop || true
-	rm -rf "$work"
-	exit "$code"
-}
-trap finish EXIT
-trap 'exit 130' INT TERM
-
-say() { printf '\n== %s\n' "$*"; }
-run() { printf '$ %s\n' "$*"; "$@"; }
-
-# expect CODE COMMAND...: the command must end with that exit code.
-expect() {
-	local want=$1 got=0
-	shift
-	run "$@" || got=$?
-	[ "$got" -eq "$want" ] || { echo "demo: exit code $got, not $want" >&2; exit 1; }
-	echo "(exit code $got)"
-}
-
-free_port() {
-	local port
-	while :; do
-		port=$((20000 + RANDOM % 20000))
-		(exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo "$port"; return; }
-	done
-}
+source scripts/stage.sh
 
 say "three offices make their keys, and the city founds a network"
-head -c 18 /dev/urandom | base64 >"$secret"
 port=$(free_port)
 {
 	printf 'chain_id = "muniment-demo-1"\norigin = "records.example.org/demo"\naddress = "127.0.0.1:%s"\ncustody = "CITY"\n' "$port"
-	office() {
-		muniment key new --office "$1" --passphrase-file "$secret" 2>/dev/null | awk -v office="$1" -v roles="$2" '
-			$1 == "signing" && $2 == "key" && NF == 3 { signing = $3 }
-			$1 == "access" && $2 == "key" && NF == 3 { access = $3 }
-			END { printf "[[office]]\ncode = \"%s\"\nroles = [%s]\nsigning = [\"%s\"]\naccess = [\"%s\"]\n", office, roles, signing, access }'
-	}
 	office CLERK '"DEPARTMENT", "CLERK", "GOVERNOR"'
 	office DPW '"DEPARTMENT"'
 	office CIO '"IT", "GOVERNOR"'
@@ -68,23 +21,11 @@ port=$(free_port)
 		printf '[[series]]\ncode = "%s"\ngranularity = "%s"\n' "${series%:*}" "${series#*:}"
 	done
 } >"$work/founding.toml"
-run munimentd init --home "$home" --founding "$work/founding.toml" --passphrase-file "$secret" >"$work/init"
-grep fingerprint "$work/init" | head -n 1
+found
 
 say "the node starts"
-munimentd start --home "$home" --passphrase-file "$secret" --set "grpc.listen=127.0.0.1:$port" \
-	--set p2p.listen=127.0.0.1:0 --set tiles.listen=127.0.0.1:0 --set monitor.listen=127.0.0.1:0 >"$work/serving" 2>"$work/log" &
-pid=$!
-for _ in $(seq 300); do
-	grep -q '^serving' "$work/serving" && break
-	kill -0 "$pid" 2>/dev/null || { cat "$work/log" >&2; exit 1; }
-	sleep 0.1
-done
-cat "$work/serving"
-fingerprint=$(awk '$1 == "fingerprint" { print $2 }' "$work/init")
+serve "$port"
 run muniment network add "$home/network.mun" --fingerprint "$fingerprint" --office CLERK
-
-as() { local office=$1; shift; run muniment --office "$office" --passphrase-file "$secret" "$@"; }
 
 say "departments anchor records (a demonstration, not a records schedule)"
 as CLERK anchor --series DEMO-MINUTES --title "Council minutes, regular meeting" "$records/council-minutes.txt"
