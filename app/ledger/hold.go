@@ -1,10 +1,7 @@
 package ledger
 
 import (
-	"bytes"
-	"encoding/binary"
 	"fmt"
-	"iter"
 
 	"github.com/muniment/muniment/app/record"
 )
@@ -33,12 +30,6 @@ type HoldPart struct {
 	Scope  record.Scope // without those; empty where there is nothing else
 }
 
-// OpenHold is a hold that stands.
-type OpenHold struct {
-	Index record.Index // of its hold entry
-	Hold
-}
-
 // Closed tells whether the action and every issue are closed.
 func (h *Hold) Closed() bool { return len(h.Resolved) == int(h.Issues)+1 }
 
@@ -51,29 +42,6 @@ func HoldOf(v View, i record.Index) (Hold, bool, error) {
 	}
 	h, err := parseHold(Value{key, value})
 	return h, err == nil, err
-}
-
-// HoldsOf lists the holds that stand, ascending. values lists all state values
-// whose keys start with a prefix, ascending.
-func HoldsOf(values func(prefix []byte) iter.Seq2[Value, error]) ([]OpenHold, error) {
-	var list []OpenHold
-	for value, err := range values([]byte(prefixHold)) {
-		if err != nil {
-			return nil, err
-		}
-		h, err := parseHold(value)
-		if err != nil {
-			return nil, err
-		}
-		index, named := bytes.CutPrefix(value.Key, []byte(prefixHold))
-		if !named || len(index) != 8 {
-			return nil, fmt.Errorf("read %q: %w", value.Key, errDamaged)
-		}
-		if h.Released == 0 {
-			list = append(list, OpenHold{Index: record.Index(binary.BigEndian.Uint64(index)), Hold: h})
-		}
-	}
-	return list, nil
 }
 
 // parseHold reads what value writes.

@@ -3,7 +3,6 @@ package ledger_test
 import (
 	"bytes"
 	"fmt"
-	"iter"
 	"slices"
 	"strings"
 	"testing"
@@ -266,47 +265,6 @@ func TestDamagedMarksAreFound(t *testing.T) {
 		if got, err := call(); err == nil || got != nil {
 			t.Errorf("%s: %+v, %v, want an error", name, got, err)
 		}
-	}
-}
-
-// TestHoldsOfListsWhatStands lists holds as a store does.
-func TestHoldsOfListsWhatStands(t *testing.T) {
-	h := foundHeld(t)
-	values := func(prefix []byte) iter.Seq2[ledger.Value, error] {
-		return func(yield func(ledger.Value, error) bool) {
-			for _, i := range []record.Index{h.suit, h.closed, h.scope} {
-				key := ledger.StateKeyHold(i)
-				if bytes.HasPrefix(key, prefix) && !yield(ledger.Value{Key: key, Value: value(t, h.view, key)}, nil) {
-					return
-				}
-			}
-		}
-	}
-	indexes := func() (list []record.Index) {
-		open, err := ledger.HoldsOf(values)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, o := range open {
-			if o.Released != 0 || o.Matter != [32]byte(commitment("matter")) {
-				t.Errorf("open hold %+v", o)
-			}
-			list = append(list, o.Index)
-		}
-		return list
-	}
-	if got, want := indexes(), []record.Index{h.suit, h.closed, h.scope}; !slices.Equal(got, want) {
-		t.Errorf("holds = %v, want %v", got, want)
-	}
-	h.apply(t, at("2031-01-01"), h.sign(t, "AUDIT", day("2031-01-02"), h.messages()["AUDIT release"]))
-	if got, want := indexes(), []record.Index{h.suit, h.scope}; !slices.Equal(got, want) {
-		t.Errorf("holds after a release = %v, want %v", got, want)
-	}
-	broken := func([]byte) iter.Seq2[ledger.Value, error] {
-		return func(yield func(ledger.Value, error) bool) { yield(ledger.Value{}, errDisk) }
-	}
-	if list, err := ledger.HoldsOf(broken); err == nil || list != nil {
-		t.Errorf("a store that cannot read lists %v, %v", list, err)
 	}
 }
 

@@ -222,3 +222,118 @@ func TestInquiryPassesErrorsOn(t *testing.T) {
 		}
 	}
 }
+
+// TestListsOfHoldsAndDispositions: every one in its order, those after a given
+// one, and no answer where a value is damaged.
+func TestListsOfHoldsAndDispositions(t *testing.T) {
+	a, _ := lifeOfRecords(t)
+	values := func(key func(record.Index) []byte) iter.Seq2[ledger.Value, error] {
+		return func(yield func(ledger.Value, error) bool) {
+			for i := range record.Index(a.view.Head().Size) {
+				value, ok, err := a.view.Value(key(i))
+				if (ok || err != nil) && !yield(ledger.Value{Key: key(i), Value: value}, err) {
+					return
+				}
+			}
+		}
+	}
+	var holds, dispositions []record.Index
+	for h, err := range ledger.Holds(values(ledger.StateKeyHold), 0) {
+		one, ok, oneErr := ledger.HoldOf(a.view, h.Index)
+		if err != nil || oneErr != nil || !ok || !reflect.DeepEqual(h.Value, one) {
+			t.Errorf("hold %d: %+v, %v, want %+v, %v", h.Index, h.Value, err, one, oneErr)
+		}
+		holds = append(holds, h.Index)
+	}
+	for d, err := range ledger.Dispositions(values(ledger.StateKeyDisposition), 0) {
+		if err != nil || !reflect.DeepEqual(d.Value, a.disposition(d.Index)) {
+			t.Errorf("disposition %d: %+v, %v", d.Index, d.Value, err)
+		}
+		dispositions = append(dispositions, d.Index)
+	}
+	if len(holds) != 3 || len(dispositions) != 1 {
+		t.Fatalf("%d holds and %d dispositions, want 3 and 1", holds, dispositions)
+	}
+	var after []record.Index
+	for h, err := range ledger.Holds(values(ledger.StateKeyHold), holds[0]) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		after = append(after, h.Index)
+	}
+	if !reflect.DeepEqual(after, holds[1:]) {
+		t.Errorf("holds after %d: %d, want %d", holds[0], after, holds[1:])
+	}
+	sound, _, err := a.view.Value(ledger.StateKeyHold(holds[0]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, line := range map[string]struct {
+		value ledger.Value
+		err   error
+	}{
+		"a store that cannot read": {err: errors.New("broken")},
+		"a value of bad form":      {value: ledger.Value{Key: ledger.StateKeyHold(holds[0]), Value: sound[1:]}},
+		"a key of another kind":    {value: ledger.Value{Key: ledger.StateKeyDisposition(holds[0]), Value: sound}},
+		"a key that is cut short":  {value: ledger.Value{Key: ledger.StateKeyHold(holds[0])[:12], Value: sound}},
+	} {
+		n := 0
+		for h, err := range ledger.Holds(func(yield func(ledger.Value, error) bool) {
+			if yield(line.value, line.err) {
+				yield(line.value, line.err)
+			}
+		}, 0) {
+			if n++; err == nil || h.Index != 0 {
+				t.Errorf("%s: %+v, %v", name, h, err)
+			}
+		}
+		if n != 1 {
+			t.Errorf("%s: %d lines, want the error alone", name, n)
+		}
+	}
+}
+
+// TestRolesOfADisposition: those of all its records, without what a standing
+// authorization stands for.
+func TestRolesOfADisposition(t *testing.T) {
+	a, all := lifeOfRecords(t)
+	q := ledger.NewInquiry(a.view)
+	roles := func(d ledger.Disposition, records ...record.Index) []record.Role {
+		t.Helper()
+		got, err := q.Roles(d, records)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	mail, old := all[2], all[3] // both of CT-MAIL, one before 1900
+	want := []record.Role{record.RoleClerk, record.RoleChiefAdmin, record.RoleStateRecords}
+	if got := roles(ledger.Disposition{Office: "DPW", Series: "CT-MAIL"}, mail); !reflect.DeepEqual(got, want) {
+		t.Errorf("roles %v, want %v", got, want)
+	}
+	standing := &record.StandingAuthorization{Office: "DPW", Series: []record.Code{"CT-MAIL"}, From: day("2031-01-01"), Until: day("2031-12-31")}
+	proposal := a.must("DPW", &record.ProposeChange{Fact: standing})
+	hash, err := record.FactHash(standing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, office := range []string{"IT", "CLERK", "ARCHIVIST", "OPRA"} {
+		a.must(office, &record.ApproveChange{Proposal: proposal, FactHash: hash})
+	}
+	p, _, err := ledger.ProposalOf(a.view, proposal)
+	if err != nil || p.Executed == 0 {
+		t.Fatalf("%+v, %v", p, err)
+	}
+	q = ledger.NewInquiry(a.view)
+	d := ledger.Disposition{Office: "DPW", Series: "CT-MAIL", Standing: p.Executed}
+	if got := roles(d, mail); got != nil {
+		t.Errorf("with a standing authorization: %v, want none", got)
+	}
+	if got := roles(d, old); !reflect.DeepEqual(got, []record.Role{record.RoleStateRecords}) {
+		t.Errorf("of a record before 1900: %v", got)
+	}
+	d.Series = "CT-BILLS" // that it does not name
+	if got := roles(d, mail); !reflect.DeepEqual(got, want) {
+		t.Errorf("of another series: %v, want %v", got, want)
+	}
+}
