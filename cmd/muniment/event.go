@@ -43,7 +43,8 @@ func (p *program) eventRecordCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "record EVENT --day DATE RECORD...", Short: "State that something happened to records",
 		Long: "EVENT is one of " + strings.Join(eventNames(), ", ") + ".\n" +
-			"RECORD is an entry index, a range of them as 52-60, or a CID. When an event is stated again, the later day counts.",
+			"RECORD is an entry index, a range of them as 52-60, or a CID. The day is rounded up as the series of the first record\n" +
+			"demands. It cannot be taken back: when the event is stated again, only a later day is accepted.",
 		Example: "  muniment event record terminated --day 2026-06-30 40 52-60",
 		Args:    someRecords(2, "which event, and of which records?"),
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
@@ -67,7 +68,19 @@ func (p *program) eventRecordCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return p.actOn(c.Context(), args[1:], department, func(records []record.Index) record.Message {
+		s, err := p.open(true)
+		if err != nil {
+			return err
+		}
+		defer s.close()
+		records, err := s.recordList(c.Context(), args[1:], department)
+		if err != nil {
+			return err
+		}
+		if day, err = s.roundFor(c.Context(), records[0], day); err != nil {
+			return err
+		}
+		return s.actOn(c.Context(), records, func(records []record.Index) record.Message {
 			return &record.RecordEvents{Event: event, Day: day, Records: records}
 		})
 	}
@@ -127,7 +140,11 @@ func (p *program) eventFileCommand() *cobra.Command {
 		if len(file) != 1 {
 			return usage("records are merged into one file, not into %d", len(file))
 		}
-		return s.actOn(c.Context(), args, department, func(records []record.Index) record.Message {
+		records, err := s.recordList(c.Context(), args, department)
+		if err != nil {
+			return err
+		}
+		return s.actOn(c.Context(), records, func(records []record.Index) record.Message {
 			return &record.FileRecords{File: file[0], Records: records}
 		})
 	}
@@ -181,21 +198,39 @@ type eventResult struct {
 	Acts    []actResult `json:"acts"` // one for each 4,096 records
 }
 
-// actOn states something of records, in as many transactions as it takes.
+// actOn states something of the records that arguments name.
 func (p *program) actOn(ctx context.Context, args []string, department string, message func([]record.Index) record.Message) error {
 	s, err := p.open(true)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	return s.actOn(ctx, args, department, message)
-}
-
-func (s *session) actOn(ctx context.Context, args []string, department string, message func([]record.Index) record.Message) error {
 	records, err := s.recordList(ctx, args, department)
 	if err != nil {
 		return err
 	}
+	return s.actOn(ctx, records, message)
+}
+
+// roundFor rounds a day up as the series of a record demands.
+func (s *session) roundFor(ctx context.Context, index record.Index, day record.Day) (record.Day, error) {
+	found, err := s.resolve(ctx, reference{index: uint64(index)}, "")
+	if err != nil {
+		return 0, err
+	}
+	r, err := s.registry(ctx)
+	if err != nil {
+		return 0, err
+	}
+	rounded := roundUp(day, r.granularity(found.entry.Series, found.entry.Office))
+	if rounded != day {
+		s.program.say("the dates of series %s are less exact: %s stands for %s", found.entry.Series, rounded, day)
+	}
+	return rounded, nil
+}
+
+// actOn states something of records, in as many transactions as it takes.
+func (s *session) actOn(ctx context.Context, records []record.Index, message func([]record.Index) record.Message) error {
 	var result eventResult
 	for part := range slices.Chunk(records, maxEventRecords) {
 		done, err := s.act(ctx, message(part))
@@ -207,7 +242,7 @@ func (s *session) actOn(ctx context.Context, args []string, department string, m
 		}
 		result.Records, result.Acts = result.Records+len(part), append(result.Acts, done)
 	}
-	err = s.program.show(result, func(w io.Writer) {
+	err := s.program.show(result, func(w io.Writer) {
 		for _, a := range result.Acts {
 			fmt.Fprintf(w, "%s\tentry %d\ntransaction\tentry %d\nheight\t%d\n", a.Kind, a.Index, a.Transaction, a.Height)
 		}

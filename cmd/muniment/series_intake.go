@@ -91,3 +91,17 @@ func (r registry) versionInForce(code record.Code, today record.Day) (current *r
 	}
 	return current
 }
+
+// granularity tells how exactly a series states the dates of an office: where
+// genesis and an activation differ, the less exact way counts.
+func (r registry) granularity(series, office record.Code) (g record.Granularity) {
+	for s := range facts[*record.Series](r) {
+		if s.Code == series {
+			g = max(g, s.Granularity)
+		}
+	}
+	if a := r.activation(series, office); a != nil {
+		g = max(g, a.Granularity)
+	}
+	return g
+}
