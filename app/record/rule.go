@@ -59,17 +59,3 @@ func (f field) rule(dst *retention.Rule, depth int) error {
 		return err
 	})
 }
-
-// codesValid tells whether the series that a rule and its parts name can be
-// registered. The language of rules would allow a code without a letter.
-func codesValid(r *retention.Rule) bool {
-	if r.Series != "" && !Code(r.Series).Valid() {
-		return false
-	}
-	for i := range r.Rules {
-		if !codesValid(&r.Rules[i]) {
-			return false
-		}
-	}
-	return true
-}

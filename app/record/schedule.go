@@ -132,9 +132,6 @@ func (r *ScheduleRule) check() error {
 	if err := r.Rule.Check(); err != nil {
 		return malformed("schedule rule of %s: %v", r.Series, err)
 	}
-	if !codesValid(&r.Rule) {
-		return malformed("schedule rule of %s: a series that it names has no registered code", r.Series)
-	}
 	if r.FiscalStart < 1 || r.FiscalStart > 12 || r.NoticeDays > maxNotice || r.NoticeHeights > maxNoticeHeights {
 		return malformed("schedule rule of %s: fiscal year or notice", r.Series)
 	}
