@@ -93,6 +93,8 @@ func cases(t testing.TB) map[string][]byte {
 		files[name] = data
 	}
 	files["changed.legality"] = changedEntry(files["lawful.legality"])
+	held := newHeldWorld()
+	files["stands.held"], files["short.held"] = heldFile(held.first, held.parts...), heldFile(held.first, held.parts[:4]...)
 	for _, name := range slices.Sorted(maps.Keys(hostileNames)) {
 		d := newDocument("content of "+name+"\n", named(hostileNames[name]), commitment.Field{Key: "proven", Value: "\x1b[2J\x1b[31mPASSED\n  proven         everything\u202e"})
 		files[name+".mun.car"] = bundle(d.copy(), l.receipt(l.anchor(d.id()), true))

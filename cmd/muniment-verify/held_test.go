@@ -47,8 +47,7 @@ type heldWorld struct {
 	parts [][]byte // after the receipt of the record
 }
 
-func newHeldWorld(t *testing.T) heldWorld {
-	t.Helper()
+func newHeldWorld() heldWorld {
 	l := newLedger(network("city", origin))
 	at := l.anchor(commitment.Commitment{7})
 	w := heldWorld{ledger: l, at: at, first: l.receipt(at, true)}
@@ -86,7 +85,7 @@ func heldFile(first []byte, parts ...[]byte) []byte {
 }
 
 func TestHeldAndReleased(t *testing.T) {
-	w := newHeldWorld(t)
+	w := newHeldWorld()
 	r := must(inspect(w.network, heldFile(w.first, w.parts...)))
 	if r.Outcome != receipt.Passed || r.Held == nil || !r.Held.Held || r.Held.Record != w.at || len(r.Held.Holds) != 2 ||
 		r.Held.Holds[0] != (heldHold{30, "LITIGATION", "COUNSEL", 30, 40}) || r.Held.Holds[1] != (heldHold{50, "AUDIT", "AUDIT", 50, 0}) {
@@ -116,7 +115,7 @@ func TestNotHeld(t *testing.T) {
 
 // TestHeldProofsThatDoNotBelong: each receipt is good, the file is not.
 func TestHeldProofsThatDoNotBelong(t *testing.T) {
-	w := newHeldWorld(t)
+	w := newHeldWorld()
 	p := w.parts
 	other := w.anchor(commitment.Commitment{8})
 	again := w.proofOf(rules.StateKeyHeld("CLERK", ""), nil) // of a later tree
@@ -169,7 +168,7 @@ func TestStateBeforeTheRecord(t *testing.T) {
 
 // TestEveryByteOfAHeldFile: no byte can be another.
 func TestEveryByteOfAHeldFile(t *testing.T) {
-	w := newHeldWorld(t)
+	w := newHeldWorld()
 	good := heldFile(w.first, w.parts...)
 	for i := range good {
 		bad := bytes.Clone(good)
