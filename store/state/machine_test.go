@@ -129,6 +129,7 @@ func TestMachineOnStore(t *testing.T) {
 	}
 	checkPlaces(t, s, past)
 	checkListing(t, s, append([]ledger.Changes{genesis}, past...))
+	checkInquiry(t, s)
 }
 
 // checkPlaces compares what a receipt asks for with the blocks.
