@@ -72,6 +72,7 @@ type hooks struct {
 	lie       func(response *apiv1.SubmitResponse)
 	record    func(index uint64) uint64 // whose receipt is given
 	moved     func() bool               // after a state proof: the ledger moves on
+	stateKey  func(key []byte) []byte   // whose state is given
 }
 
 func must[T any](v T, err error) T {

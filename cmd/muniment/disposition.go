@@ -55,12 +55,7 @@ func (d proposed) text() string {
 	return text
 }
 
-func countText(records int) string {
-	if records == 1 {
-		return "1 record"
-	}
-	return fmt.Sprintf("%d records", records)
-}
+func countText(records int) string { return counted(records, "record") }
 
 // boundCommand is a command whose signature binds what a disposition is about,
 // which it shows first.

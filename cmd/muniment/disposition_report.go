@@ -79,7 +79,7 @@ func (p *program) report(r dispositionReport, form string) error {
 			fmt.Fprintf(w, "%d\t%s\t%s\t%s %s\t%s\t%s\t%s\n", d.Index, d.Department, d.Series, d.Action, countText(int(d.Count)), d.Day, d.Status, d.progress())
 		}
 		for _, t := range r.Totals {
-			fmt.Fprintf(w, "%s %s: %d dispositions, %s\n", t.Status, t.Action, t.Dispositions, countText(int(t.Records)))
+			fmt.Fprintf(w, "%s %s: %s, %s\n", t.Status, t.Action, counted(t.Dispositions, "disposition"), countText(int(t.Records)))
 		}
 	})
 }

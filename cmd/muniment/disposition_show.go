@@ -134,7 +134,7 @@ func (d *dispositionInfo) progress() string {
 		}
 		return "approved by " + strings.Join(d.approvedBy(), ", ")
 	case "LOCKED", "COMPLETE":
-		return fmt.Sprintf("lock entry %d, %d of %d reports", d.Lock, d.reportsIn(), len(d.Reports))
+		return fmt.Sprintf("lock entry %d, %d of %s", d.Lock, d.reportsIn(), counted(len(d.Reports), "report"))
 	}
 	return ""
 }
@@ -365,12 +365,9 @@ func (p *program) showDisposition(r dispositionResult) error {
 
 // when says from when on a disposition can be locked.
 func (r *dispositionResult) when() string {
-	heights := fmt.Sprintf("%d blocks", r.NoticeHeights)
-	if r.NoticeHeights == 1 {
-		heights = "1 block"
-	}
+	heights := counted(int(r.NoticeHeights), "block")
 	if r.Earliest == "" {
-		return fmt.Sprintf("%d days and %s after the last approval", r.NoticeDays, heights)
+		return fmt.Sprintf("%s and %s after the last approval", counted(int(r.NoticeDays), "day"), heights)
 	}
 	return fmt.Sprintf("from %s on, and %s after the last approval", r.Earliest, heights)
 }

@@ -149,7 +149,7 @@ func TestDispositionReport(t *testing.T) {
 	if len(report.Dispositions) != 2 || len(report.Totals) != 2 || report.Totals[0] != (reportTotal{"LOCKED", "DESTROY", 1, 1}) {
 		t.Errorf("as JSON: %+v", report)
 	}
-	if text := d.as("AUDIT", "disposition", "report").stdout; !strings.Contains(text, "WITHDRAWN DESTROY: 1 dispositions, 1 record") {
+	if text := d.as("AUDIT", "disposition", "report").stdout; !strings.Contains(text, "WITHDRAWN DESTROY: 1 disposition, 1 record") {
 		t.Errorf("as text: %s", text)
 	}
 	if got := d.as("AUDIT", "disposition", "report", "--format", "json", "--department", "CLERK").stdout; !json.Valid([]byte(got)) || !strings.Contains(got, `"dispositions": []`) {
@@ -160,7 +160,7 @@ func TestDispositionReport(t *testing.T) {
 	if len(list.Dispositions) != 1 || numeral(list.Dispositions[0].Index) != locked {
 		t.Errorf("open ones: %+v", list)
 	}
-	if text := d.as("AUDIT", "disposition", "list").stdout; !strings.Contains(text, "0 of 1 reports") || !strings.Contains(text, "WITHDRAWN") {
+	if text := d.as("AUDIT", "disposition", "list").stdout; !strings.Contains(text, "0 of 1 report") || !strings.Contains(text, "WITHDRAWN") {
 		t.Errorf("list: %s", text)
 	}
 }
@@ -170,7 +170,7 @@ func TestHoldListAndShow(t *testing.T) {
 	d := newHall(t)
 	r := d.keep("DEMO-PERMITS", "2019-01-01")[0]
 	hold := d.acted("COUNSEL", "hold", "place", "--kind", "foi-request", "--issues", "2", "--matter", "x", "--department", "PERMITS", "--to", "2019-12-31")
-	if text := d.as("CLERK", "hold", "show", hold).stdout; !strings.Contains(text, "stands; the action is open, issue 1-2 open") || !strings.Contains(text, "all records of PERMITS") {
+	if text := d.as("CLERK", "hold", "show", hold).stdout; !strings.Contains(text, "stands; the action is open, 2 issues open: 1-2") || !strings.Contains(text, "all records of PERMITS") {
 		t.Errorf("show: %s", text)
 	}
 	d.as("COUNSEL", "hold", "resolve", hold, "--action-closed")

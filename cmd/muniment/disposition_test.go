@@ -10,6 +10,7 @@ import (
 	"github.com/muniment/muniment/app/ledger"
 	"github.com/muniment/muniment/app/receipt"
 	"github.com/muniment/muniment/app/record"
+	apiv1 "github.com/muniment/muniment/proto/muniment/api/v1"
 )
 
 func (d *staffDesk) disposition(index string) ledger.Disposition {
@@ -68,7 +69,7 @@ func TestDispositionToItsLock(t *testing.T) {
 	d.refused("PERMITS", "(DISPOSITION_CLOSED)", "disposition", "withdraw", disposition)
 	d.refused("PERMITS", "(NO_REPORT_DUE)", "disposition", "confirm", disposition)
 	d.refused("PERMITS", fmt.Sprintf("record %d: ", r[0]), "disposition", "propose", "--series", "DEMO-PERMITS", "--action", "destroy", numeral(r[0]))
-	if late := d.as("COUNSEL", "hold", "place", "--kind", "litigation", "--matter", "x", numeral(r[0])); !strings.Contains(late.stderr, "after the lock of 1 dispositions") {
+	if late := d.as("COUNSEL", "hold", "place", "--kind", "litigation", "--matter", "x", numeral(r[0])); !strings.Contains(late.stderr, "after the lock of 1 disposition") {
 		t.Errorf("a hold after the lock: %q", late.stderr)
 	}
 }
@@ -136,6 +137,11 @@ func TestRefusalsAreReceipts(t *testing.T) {
 		t.Errorf("as JSON: %d, %s, %v", raw.code, raw.stdout, err)
 	}
 	d.refused("PERMITS", "(HELD)", append(propose, numeral(r[1]))...)
+	d.city.set(hooks{lie: func(r *apiv1.SubmitResponse) { r.Reason = "NOT_DUE" }})
+	d.fails(exitContradicted, "the node says NOT_DUE, entry", "--office", "IT", "disposition", "lock", disposition)
+	d.city.set(hooks{lie: func(r *apiv1.SubmitResponse) { r.FirstIndex = entry }})
+	d.fails(exitContradicted, "(RECEIPT_OF_ANOTHER)", "--office", "IT", "disposition", "lock", disposition)
+	d.city.set(hooks{})
 	d.as("COUNSEL", "hold", "resolve", hold, "--action-closed")
 	d.as("CLERK", "hold", "release", hold)
 	d.refused("IT", "(SAME_OFFICE)", "disposition", "lock", disposition) // CLERK approved, and released a hold since

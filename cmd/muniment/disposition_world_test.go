@@ -27,6 +27,9 @@ func (a auditorsFake) StateProof(_ context.Context, r *apiv1.StateProofRequest) 
 	if len(r.Key) == 0 {
 		return nil, refusal(codes.InvalidArgument, "MALFORMED", "no key")
 	}
+	if hook := c.hooks.stateKey; hook != nil {
+		r.Key = hook(r.Key)
+	}
 	size := c.view.Head().Size
 	value, present, err := c.view.Value(r.Key)
 	if err != nil {

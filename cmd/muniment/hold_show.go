@@ -54,7 +54,7 @@ func (h *holdInfo) state() string {
 		waits = append(waits, "the action is open")
 	}
 	if len(issues) > 0 {
-		waits = append(waits, "issue "+listText(issues)+" open")
+		waits = append(waits, fmt.Sprintf("%s open: %s", counted(len(issues), "issue"), listText(issues)))
 	}
 	if len(waits) == 0 {
 		return "stands; it can be released"

@@ -231,6 +231,8 @@ func TestHoldProof(t *testing.T) {
 	if got := prove(); got.Held || moves < 12 {
 		t.Errorf("while the ledger moves: %+v after %d proofs", got, moves)
 	}
+	d.city.set(hooks{stateKey: func(key []byte) []byte { return bytes.ReplaceAll(key, []byte("PERMITS"), []byte("POLICE")) }})
+	d.fails(exitContradicted, "(RECEIPT_OF_ANOTHER)", "--office", "CLERK", "hold", "prove", numeral(index), "-o", d.path("never"))
 	d.city.set(hooks{moved: func() bool { return true }})
 	d.fails(exitUnavailable, "(BUSY)", "--office", "CLERK", "hold", "prove", numeral(index), "-o", d.path("never"))
 	if exists(d.path("never")) {
