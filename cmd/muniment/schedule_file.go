@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/muniment/muniment/app/ledger"
 	"github.com/muniment/muniment/app/record"
 	"github.com/muniment/muniment/app/retention"
 )
@@ -172,6 +173,8 @@ func (s *seriesFile) series(a authority, bad *faults) authoritySeries {
 	if len(*bad) == before && a.code.Valid() && a.version > 0 {
 		if _, err := record.MarshalFact(&fact); err != nil {
 			bad.add(line, name, "%v", plainFault(err, fact.Series))
+		} else if unfit := ledger.Unfit(&fact); unfit != "" {
+			bad.add(line, name, "%s", unfit)
 		}
 	}
 	if len(*bad) == before && fact.Rule.Kind == retention.Permanent && fact.Action == record.ActionDestroy {

@@ -119,6 +119,7 @@ func TestAuthorityFaults(t *testing.T) {
 		{`code = "CT-1-B"`, `code = "CT-1-A"`, "line 23: series CT-1-A: it is there twice"},
 		{`code = "CT-1-B"`, `code = "ct-1-b"`, `line 23: series "ct-1-b": it is not a code`},
 		{`code = "CT-1-B"`, ``, `line 23: series "": it is not a code`},
+		{`code = "CT-1-B"`, `code = "A555-01-23"`, "line 23: series A555-01-23: code A555-01-23 has seven digits in a row"},
 		{`title = "Notes"`, ``, "line 23: series CT-1-B: it has no title"},
 		{`title = "Notes"`, `title = "` + long[:201] + `"`, "title: it has 201 bytes, and may have 200"},
 		{`title = "Notes"`, `title = "a\tb"`, "title: it has characters that cannot be printed"},
