@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -459,4 +461,81 @@ func unlawfulNotices() []unlawfulLock {
 		{"told of another disposition", cites(wants("13 days", variation{noticed: func(e *record.NoticeEntry) { e.Disposition-- }})), contradicts},
 		{"told without need", cites(variation{}), lawful},
 	}
+}
+
+// legalVectors are what the twin in JavaScript must agree on.
+type legalVectors struct {
+	Network string        `json:"network"`
+	Cases   []legalVector `json:"cases"`
+}
+
+type legalVector struct {
+	Name string `json:"name"`
+	Text string `json:"text"`
+	Want string `json:"want"`
+}
+
+// makeLegalVectors has every unlawful lock, and files from which a part was taken.
+func makeLegalVectors(t testing.TB) legalVectors {
+	n := goldenNetworks()["solo"]
+	vectors := legalVectors{Network: string(n.Marshal())}
+	add := func(name string, text []byte) {
+		vectors.Cases = append(vectors.Cases, legalVector{name, string(text), reasonOf(legalVerdict(t, n, text))})
+	}
+	for _, c := range unlawfulLocks() {
+		l := newLifeWith(t, n, c.vary)
+		add(c.name, l.legality(l.items).legalText())
+	}
+	l := newLife(t, n)
+	whole := l.legality(l.items)
+	for i, leaf := range whole.Leaves {
+		r := whole
+		r.Leaves = slices.Delete(slices.Clone(whole.Leaves), i, i+1)
+		add(fmt.Sprintf("without entry %d", leaf.Index), r.legalText())
+	}
+	r := whole
+	r.Leaves = append([]Leaf{l.leaf(int64(len(l.entries)), 0)}, whole.Leaves...)
+	add("with the first entry besides", r.legalText())
+	return vectors
+}
+
+// TestLegalityTwin has the second implementation judge all of them.
+func TestLegalityTwin(t *testing.T) {
+	node, err := exec.LookPath("node")
+	if err != nil { // it is in .ci/run
+		t.Skip("the twin in JavaScript needs Node 20: ", err)
+	}
+	vectors := makeLegalVectors(t)
+	differences := func() string {
+		t.Helper()
+		path := filepath.Join(t.TempDir(), "legality.json")
+		if err := os.WriteFile(path, must1(json.Marshal(vectors)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, err := exec.Command(node, "../../scripts/twin/legality.mjs", path).CombinedOutput()
+		if agrees := strings.Contains(string(out), " 0 differences"); agrees != (err == nil) {
+			t.Errorf("the twin ends with %v after\n%s", err, out)
+		}
+		return string(out)
+	}
+	if out := differences(); !strings.HasSuffix(out, ", 0 differences\n") {
+		t.Errorf("the twin disagrees:\n%s", out)
+	}
+	vectors.Cases[0].Want = notDue
+	if out := differences(); !strings.HasSuffix(out, ", 1 differences\n") {
+		t.Errorf("the twin agrees with what is wrong:\n%s", out)
+	}
+}
+
+// TestLegalityVectors publishes a few of them for each outcome.
+func TestLegalityVectors(t *testing.T) {
+	const most = 3
+	all, few, count := makeLegalVectors(t), legalVectors{}, map[string]int{}
+	few.Network = all.Network
+	for _, c := range all.Cases {
+		if count[c.Want]++; count[c.Want] <= most {
+			few.Cases = append(few.Cases, c)
+		}
+	}
+	file(t, filepath.Join("..", "..", "docs", "spec", "vectors", "legality.json"), append(must1(json.MarshalIndent(few, "", " ")), '\n'))
 }

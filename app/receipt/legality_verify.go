@@ -65,6 +65,11 @@ type LegalFact struct {
 	What string `json:"what"`
 }
 
+// HoldsNotProven is what a legality file alone leaves open. Proofs of the state
+// after the lock show it (docs/spec/legality.md).
+const HoldsNotProven = "that no hold stood, and that no office with a part in the disposition placed or released one: " +
+	"consensus says so by writing the item, a replay of the log proves it"
+
 // VerifyLegality judges a legality file against a network file, as
 // docs/spec/legality.md says. Like [VerifyWith] it takes a consistency proof,
 // needed for closed eras alone.
@@ -128,7 +133,7 @@ func (v *Verdict) lawful(c *legalCase, leaves int) {
 	if c.subject.message == nil {
 		v.notProven("that the signed batch of %d items anchored this record: that is the cosigners' word, a replay of the log rebuilds the batch", c.subject.tx.Count)
 	}
-	v.notProven("that no hold stood, and that no office with a part in the disposition placed or released one: consensus says so by writing the item, a replay of the log proves it")
+	v.notProven("%s", HoldsNotProven)
 	v.notProven("that the rules cited are all that bound, were adopted as they read, and that no further fact was stated: likewise")
 	v.notProven("that the offices had their roles still, that no key was suspended, and that the clock was not in doubt: likewise")
 	v.notProven("what was done under the lock: reports say that, and have receipts of their own")

@@ -5,16 +5,17 @@
 //   node scripts/twin/receipt.mjs NETWORK RECEIPT                  verify a receipt
 import { createHash, createPublicKey, verify as verifySignature, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 
-class Refusal extends Error {
+export class Refusal extends Error {
   constructor(reason) { super(reason); this.reason = reason; }
 }
-const refuse = (reason) => { throw new Refusal(reason); };
-const need = (holds, reason = 'MALFORMED') => holds || refuse(reason);
+export const refuse = (reason) => { throw new Refusal(reason); };
+export const need = (holds, reason = 'MALFORMED') => holds || refuse(reason);
 
 const INDETERMINATE = new Set(['UNKNOWN_ORIGIN', 'UNKNOWN_SIGNER', 'NO_QUORUM', 'KEYS_RETIRED', 'UNKNOWN_ENTRY', 'PART_MISSING', 'CLOCKS_DISAGREE']);
-const sha256 = (...parts) => createHash('sha256').update(Buffer.concat(parts.map((p) => Buffer.from(p)))).digest();
-const same = (a, b) => Buffer.compare(a, b) === 0;
+export const sha256 = (...parts) => createHash('sha256').update(Buffer.concat(parts.map((p) => Buffer.from(p)))).digest();
+export const same = (a, b) => Buffer.compare(a, b) === 0;
 
 function base64(text) {
   const raw = Buffer.from(text, 'base64');
@@ -52,7 +53,7 @@ function parseVKey(text, type) {
   return k;
 }
 
-const ascending = (list) => list.every((x, i) => i === 0 || list[i - 1] < x);
+export const ascending = (list) => list.every((x, i) => i === 0 || list[i - 1] < x);
 
 export function parseNetwork(text) {
   need(text.length <= 1 << 20 && text.endsWith('\n') && /^[\n -~]*$/.test(text));
@@ -131,8 +132,8 @@ function parseEra(n, count, peek, take) {
 
 // ---- the text, its CBOR, its checkpoint ----
 
-function parseText(text) {
-  need(Buffer.byteLength(text) <= 64 << 10);
+export function parseText(text, limit = 64 << 10) {
+  need(Buffer.byteLength(text) <= limit);
   const cut = text.indexOf('\n\n');
   need(cut >= 0);
   const [header, extra, index, ...proof] = text.slice(0, cut).split('\n');
@@ -165,7 +166,7 @@ function parseCheckpoint(text) {
 
 // decode reads deterministic CBOR: integers as BigInt, byte strings, text,
 // arrays, null; every head in its shortest form.
-function decode(raw) {
+export function decode(raw) {
   let at = 0;
   const take = (count) => {
     need(count <= raw.length - at);
@@ -193,7 +194,7 @@ function decode(raw) {
   return value;
 }
 
-function malformedOr(read) {
+export function malformedOr(read) {
   try { return read(); } catch (e) { throw e instanceof Refusal ? e : new Refusal('MALFORMED'); }
 }
 
@@ -221,7 +222,7 @@ function rootOf(index, size, leaf, proof) {
   return sn === 0n ? hash : null;
 }
 
-function inTree(c, index, entry, proof) {
+export function inTree(c, index, entry, proof) {
   const root = rootOf(index, c.size, leafHash(entry), proof);
   return root !== null && same(root, c.root);
 }
@@ -254,7 +255,7 @@ function consistent(first, firstRoot, second, secondRoot, proof) {
 
 // ---- steps 2 to 5 and 7 ----
 
-function checkSignatures(n, c) {
+export function checkSignatures(n, c) {
   need(c.origin === n.origin, 'UNKNOWN_ORIGIN');
   let members = false;
   for (const era of [...n.eras].reverse()) {
@@ -282,7 +283,7 @@ function checkSignatures(n, c) {
   return refuse(members ? 'NO_QUORUM' : 'UNKNOWN_SIGNER');
 }
 
-function checkEra(era, c, toPin) {
+export function checkEra(era, c, toPin) {
   const pin = era.closed;
   if (pin === undefined) return;
   need(c.size <= pin.size, 'ERA_CONTRADICTED');
@@ -291,7 +292,7 @@ function checkEra(era, c, toPin) {
   need(consistent(c.size, c.root, pin.size, pin.root, toPin), 'ERA_CONTRADICTED');
 }
 
-const checkClocks = (time, notAfter) => need(time <= (notAfter + 60n) * 1_000_000_000n, 'CLOCKS_DISAGREE');
+export const checkClocks = (time, notAfter) => need(time <= (notAfter + 60n) * 1_000_000_000n, 'CLOCKS_DISAGREE');
 
 // ---- entries (docs/spec/entry.md) ----
 
@@ -338,7 +339,7 @@ const CHECKS = {
   b64: (v) => Buffer.isBuffer(v) && v.length === 64,
 };
 
-function parseEntry(raw) {
+export function parseEntry(raw) {
   try {
     const [version, kind, ...values] = decode(raw);
     const [name, ...fields] = FIELDS[kind];
@@ -366,7 +367,7 @@ const tag = (field, wire) => varint(BigInt(field * 8 + wire));
 const bytesField = (field, raw) => (raw.length === 0 ? Buffer.alloc(0) : Buffer.concat([tag(field, 2), varint(BigInt(raw.length)), Buffer.from(raw)]));
 const intField = (field, v) => (v === 0n ? Buffer.alloc(0) : Buffer.concat([tag(field, 0), varint(v)]));
 
-function fieldsOf(raw) {
+export function fieldsOf(raw) {
   let at = 0;
   const read = () => {
     let v = 0n;
@@ -399,7 +400,7 @@ function anchorBody(n, tx, e) {
 
 // indexesIn reads a packed list, of which each number is the difference to the
 // one before.
-function indexesIn(raw) {
+export function indexesIn(raw) {
   const list = [];
   for (let at = 0, before = 0n; at < raw.length;) {
     let v = 0n;
@@ -497,22 +498,27 @@ function statesBatch(raw, e) {
 
 // ---- receipts ----
 
+// readLeaves reads a text whose extra is [form, entry, leaves].
+export function readLeaves(text, wanted, limit, most) {
+  return malformedOr(() => {
+    const t = parseText(text, limit);
+    const [form, entry, leaves, ...more] = decode(t.extra);
+    need(form === wanted && Buffer.isBuffer(entry) && entry.length <= 32 << 10 && Array.isArray(leaves) && leaves.length <= most && more.length === 0);
+    t.entry = entry;
+    t.leaves = leaves.map((l) => {
+      need(Array.isArray(l) && l.length === 3 && typeof l[0] === 'bigint' && Buffer.isBuffer(l[1]) && Array.isArray(l[2]));
+      need(l[0] >= 0n && l[0] < BigInt(t.checkpoint.size) && l[1].length <= 32 << 10 && l[2].length <= 63);
+      need(l[2].every((h) => Buffer.isBuffer(h) && h.length === 32));
+      return { index: Number(l[0]), entry: l[1], proof: l[2] };
+    });
+    need(t.leaves.every((l, i) => l.index !== t.index && (i === 0 || t.leaves[i - 1].index < l.index)));
+    return t;
+  });
+}
+
 export function verify(n, text, toPin = []) {
   return outcome(() => {
-    const r = malformedOr(() => {
-      const t = parseText(text);
-      const [form, entry, leaves, ...more] = decode(t.extra);
-      need(form === 1n && Buffer.isBuffer(entry) && entry.length <= 32 << 10 && Array.isArray(leaves) && leaves.length <= 8 && more.length === 0);
-      t.entry = entry;
-      t.leaves = leaves.map((l) => {
-        need(Array.isArray(l) && l.length === 3 && typeof l[0] === 'bigint' && Buffer.isBuffer(l[1]) && Array.isArray(l[2]));
-        need(l[0] >= 0n && l[0] < BigInt(t.checkpoint.size) && l[1].length <= 32 << 10 && l[2].length <= 63);
-        need(l[2].every((h) => Buffer.isBuffer(h) && h.length === 32));
-        return { index: Number(l[0]), entry: l[1], proof: l[2] };
-      });
-      need(t.leaves.every((l, i) => l.index !== t.index && (i === 0 || t.leaves[i - 1].index < l.index)));
-      return t;
-    });
+    const r = readLeaves(text, 1n, 64 << 10, 8);
     const standing = checkSignatures(n, r.checkpoint);
     need(inTree(r.checkpoint, r.index, r.entry, r.proof), 'ENTRY_NOT_IN_TREE');
     for (const l of r.leaves) need(inTree(r.checkpoint, l.index, l.entry, l.proof), 'PART_NOT_IN_TREE');
@@ -528,18 +534,21 @@ export function verify(n, text, toPin = []) {
   });
 }
 
+// keyIn reads the fact that registered a key.
+export function keyIn(raw) {
+  const fact = fieldsOf(raw);
+  need(fact[3] !== undefined || fact[7] !== undefined, 'KEY_MISMATCH');
+  const key = fieldsOf(fact[3] ?? fact[7]);
+  if (fact[7] !== undefined) return { custodian: true, publicKey: key[5] };
+  return { office: key[1].toString(), use: key[2], publicKey: key[3], status: key[4] };
+}
+
 function sortParts(entry, leaves) {
   const parts = {};
   const role = { block: 'block', transaction: 'tx', fact: 'key' };
   for (const l of leaves) {
     const e = { ...parseEntry(l.entry), index: l.index };
-    if (e.kind === 'fact' && parts.key === undefined) {
-      const fact = fieldsOf(e.fact);
-      need(fact[3] !== undefined || fact[7] !== undefined, 'KEY_MISMATCH');
-      const key = fieldsOf(fact[3] ?? fact[7]);
-      if (fact[7] !== undefined) Object.assign(e, { custodian: true, publicKey: key[5] });
-      else Object.assign(e, { office: key[1].toString(), use: key[2], publicKey: key[3], status: key[4] });
-    }
+    if (e.kind === 'fact' && parts.key === undefined) Object.assign(e, keyIn(e.fact));
     need(role[e.kind] !== undefined && parts[role[e.kind]] === undefined, 'PART_UNEXPECTED');
     parts[role[e.kind]] = e;
   }
@@ -559,7 +568,7 @@ function sortParts(entry, leaves) {
 }
 
 // checkAct takes steps 11 to 15.
-function checkAct(n, entry, { block, tx, key }) {
+export function checkAct(n, entry, { block, tx, key }) {
   const inBlock = (first, last) => need(block.first <= first && last < block.index, 'BLOCK_ELSEWHERE');
   if (entry.kind === 'block') inBlock(entry.index - 1, entry.index - 1);
   else inBlock(entry.index, entry.index);
@@ -652,7 +661,7 @@ export function verifyState(n, text, toPin = []) {
 }
 
 // outcome takes the steps and gives what they state, or why they ended.
-function outcome(steps) {
+export function outcome(steps) {
   try {
     return { want: 'PASSED', ...steps() };
   } catch (e) {
@@ -690,11 +699,14 @@ function compare(path) {
   return differences === 0;
 }
 
-const args = process.argv.slice(2);
-if (args.length === 1) process.exitCode = compare(args[0]) ? 0 : 3;
-if (args.length === 2) {
-  const [network, text] = args.map((path) => readFileSync(path, 'utf8'));
-  const found = verify(parseNetwork(network), text).want;
-  console.log(found);
-  process.exitCode = found === 'PASSED' ? 0 : found.startsWith('FAILED') ? 3 : 4;
+function main(args) {
+  if (args.length === 1) process.exitCode = compare(args[0]) ? 0 : 3;
+  if (args.length === 2) {
+    const [network, text] = args.map((path) => readFileSync(path, 'utf8'));
+    const found = verify(parseNetwork(network), text).want;
+    console.log(found);
+    process.exitCode = found === 'PASSED' ? 0 : found.startsWith('FAILED') ? 3 : 4;
+  }
 }
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) main(process.argv.slice(2));

@@ -1,6 +1,7 @@
 // A second implementation of docs/spec/retention.md, written from the page.
 // Usage: node retention.mjs VECTORS.json   Exit code 0: every vector holds; 1: one does not.
 import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 
 // ---- days ----
 
@@ -24,13 +25,13 @@ function parseDay(text) {
 const dateOf = (d) => new Date(d * DAY);
 const inWords = (d) => dateOf(d).toLocaleDateString("en-GB", { day: "numeric", month: "long", year: "numeric", timeZone: "UTC" });
 
-const dayText = (d) => {
+export const dayText = (d) => {
   const date = dateOf(d);
   const pad = (n, width) => String(n).padStart(width, "0");
   return `${pad(date.getUTCFullYear(), 4)}-${pad(date.getUTCMonth() + 1, 2)}-${pad(date.getUTCDate(), 2)}`;
 };
 
-function add(d, count, unit) {
+export function add(d, count, unit) {
   if (count === 0) return clamp(d);
   if (unit === 1) return clamp(clamp(d) + count);
   const date = dateOf(clamp(d));
@@ -163,7 +164,7 @@ function after(rule, facts) {
 const needTerms = (rule) => [{ kind: 4, event: 14 }, { kind: 4, count: rule.count, unit: rule.unit, event: 1 }];
 
 // judge gives the end of a rule, and notes its duties.
-function judge(rule, facts, schedule, duties, references = 0) {
+export function judge(rule, facts, schedule, duties, references = 0) {
   const parts = () => rule.rules.map((part) => judge(part, facts, schedule, duties, references));
   switch (rule.kind) {
     case 1: return due(MIN_DAY);
@@ -256,30 +257,34 @@ const ordered = (rule) => ({
   kind: rule.kind, count: rule.count, unit: rule.unit, event: rule.event, year: rule.year, series: rule.series, rules: rule.rules?.map(ordered),
 });
 
-const vectors = JSON.parse(readFileSync(process.argv[2], "utf8"));
-for (const v of vectors.sums) expect(`${v.day} and ${v.count} of unit ${v.unit}`, dayText(add(parseDay(v.day), v.count, v.unit)), v.sum);
-for (const v of vectors.yearEnds) expect(`end of year ${v.year} from ${v.start} of ${v.day}`, dayText(endOfYear(parseDay(v.day), v.year, v.start)), v.end);
-for (const v of vectors.rules) expect(v.text, ordered(parse(v.text)), v.tree);
-for (const text of vectors.refused) {
-  let accepted = true;
-  try {
-    parse(text);
-  } catch {
-    accepted = false;
+function compareAll(path) {
+  const vectors = JSON.parse(readFileSync(path, "utf8"));
+  for (const v of vectors.sums) expect(`${v.day} and ${v.count} of unit ${v.unit}`, dayText(add(parseDay(v.day), v.count, v.unit)), v.sum);
+  for (const v of vectors.yearEnds) expect(`end of year ${v.year} from ${v.start} of ${v.day}`, dayText(endOfYear(parseDay(v.day), v.year, v.start)), v.end);
+  for (const v of vectors.rules) expect(v.text, ordered(parse(v.text)), v.tree);
+  for (const text of vectors.refused) {
+    let accepted = true;
+    try {
+      parse(text);
+    } catch {
+      accepted = false;
+    }
+    expect(`accepted: ${JSON.stringify(text)}`, accepted, false);
   }
-  expect(`accepted: ${JSON.stringify(text)}`, accepted, false);
+  const schedule = new Map(vectors.schedule.map((s) => [s.series, parse(s.rule)]));
+  vectors.verdicts.forEach((v, i) => {
+    const duties = { review: false, notice: { count: 0 } };
+    const end = judge(parse(v.rule), vectors.records[v.record], schedule, duties);
+    const status = [end.day <= Math.min(parseDay(v.today), MAX_DAY) ? "due" : "not yet", "waiting", "never"][end.rank];
+    const { count, unit } = duties.notice;
+    expect(`verdict ${i}, ${v.rule} on ${v.today}`,
+      [status, end.rank === 0 ? end.day : null, end.missing, duties.review, count ? `${count} ${UNITS[unit - 1]}${count === 1 ? "" : "s"}` : ""],
+      [v.status, v.due, v.missing, v.review, v.notice]);
+  });
+  for (const v of vectors.shorter) expect(`${v.local} against ${v.state}`, notShorter(parse(v.local), parse(v.state)), v.notShorter);
+  for (const f of failures) console.error(f);
+  console.log(`${checked} vectors, ${failures.length} wrong`);
+  process.exit(failures.length > 0 || checked === 0 ? 1 : 0);
 }
-const schedule = new Map(vectors.schedule.map((s) => [s.series, parse(s.rule)]));
-vectors.verdicts.forEach((v, i) => {
-  const duties = { review: false, notice: { count: 0 } };
-  const end = judge(parse(v.rule), vectors.records[v.record], schedule, duties);
-  const status = [end.day <= Math.min(parseDay(v.today), MAX_DAY) ? "due" : "not yet", "waiting", "never"][end.rank];
-  const { count, unit } = duties.notice;
-  expect(`verdict ${i}, ${v.rule} on ${v.today}`,
-    [status, end.rank === 0 ? end.day : null, end.missing, duties.review, count ? `${count} ${UNITS[unit - 1]}${count === 1 ? "" : "s"}` : ""],
-    [v.status, v.due, v.missing, v.review, v.notice]);
-});
-for (const v of vectors.shorter) expect(`${v.local} against ${v.state}`, notShorter(parse(v.local), parse(v.state)), v.notShorter);
-for (const f of failures) console.error(f);
-console.log(`${checked} vectors, ${failures.length} wrong`);
-process.exit(failures.length > 0 || checked === 0 ? 1 : 0);
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) compareAll(process.argv[2]);
