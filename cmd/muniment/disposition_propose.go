@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -33,6 +34,7 @@ type proposeResult struct {
 	Already      []alreadyProposed `json:"already"` // due, and left out: under an open disposition
 	Blocked      []dueItem         `json:"blocked"` // of records named for a dry run: what stands against each
 	Totals       proposeTotals     `json:"totals"`
+	Refused      any               `json:"refused,omitempty"` // what ended a proposal of several dispositions
 }
 
 // planned is a disposition that was proposed, or would be.
@@ -98,6 +100,9 @@ func (p *program) proposeDispositionCommand() *cobra.Command {
 		}
 		if len(plan.Dispositions) == 0 && err != nil {
 			return err
+		}
+		if f, ok := errors.AsType[*failure](err); ok {
+			plan.Refused, f.result = f.result, nil // one result is printed
 		}
 		if shown := p.showPlan(plan); err == nil {
 			err = shown

@@ -64,13 +64,9 @@ func (s *session) recorded(ctx context.Context, raw []byte, response *apiv1.Subm
 	if len(against) > 0 {
 		where = " (" + strings.Join(against, ", ") + ")"
 	}
-	if s.program.output == "json" {
-		result := refusalResult{Refused: reason, Disposition: e.Disposition, Record: e.Record, Hold: e.Hold, Entry: verdict.Index, Transaction: verdict.Signed.TxIndex}
-		if err := s.program.show(result, nil); err != nil {
-			return err
-		}
-	}
-	return failed(exitRefused, reason, next, "%s%s; the refusal is recorded as entry %d", sentence(reason), where, verdict.Index)
+	return &failure{code: exitRefused, reason: reason, next: next,
+		result: &refusalResult{Refused: reason, Disposition: e.Disposition, Record: e.Record, Hold: e.Hold, Entry: verdict.Index, Transaction: verdict.Signed.TxIndex},
+		err:    fmt.Errorf("%s%s; the refusal is recorded as entry %d", sentence(reason), where, verdict.Index)}
 }
 
 // recordsIn lists the records that a message names, in the order in which the

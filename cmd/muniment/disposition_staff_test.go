@@ -64,6 +64,26 @@ func TestProposeMany(t *testing.T) {
 	}
 }
 
+// TestProposeManyAndOneRefused: what was proposed is shown, and what ended it.
+func TestProposeManyAndOneRefused(t *testing.T) {
+	d := newHall(t)
+	dates := make([]string, record.MaxRecords)
+	for i := range dates {
+		dates[i] = "2019-01-01"
+	}
+	many, young := d.keep("DEMO-PERMITS", dates...), d.keep("DEMO-PERMITS", "2030-12-01")[0]
+	r := d.run("--office", "PERMITS", "--output", "json", "disposition", "propose", "--series", "DEMO-PERMITS", "--action", "destroy",
+		fmt.Sprintf("%d-%d", many[0], many[len(many)-1]), numeral(young))
+	var got struct {
+		proposeResult
+		Refused refusalResult `json:"refused"`
+	}
+	if err := json.Unmarshal([]byte(r.stdout), &got); err != nil || r.code != exitRefused || len(got.Dispositions) != 1 || got.Totals.Proposed != record.MaxRecords ||
+		got.Refused.Refused != "NOT_DUE" || got.Refused.Record != record.Index(young) || got.Refused.Entry == 0 {
+		t.Errorf("exit code %d, %+v, %v", r.code, got, err)
+	}
+}
+
 // TestDryRunOfNamedRecords lists what stands against each.
 func TestDryRunOfNamedRecords(t *testing.T) {
 	s := newShelf(t)

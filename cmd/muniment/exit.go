@@ -31,6 +31,7 @@ type failure struct {
 	reason string // stable; empty where there is none
 	next   string // what to do next; may be empty
 	said   bool   // it was printed already
+	result any    // printed as JSON where that is wanted; nil: nothing is
 	err    error
 }
 
@@ -87,6 +88,9 @@ func (p *program) complain(called *cobra.Command, err error) {
 	f, ok := errors.AsType[*failure](err)
 	if ok && f.said {
 		return
+	}
+	if ok && f.result != nil && p.output == "json" {
+		err = errors.Join(err, p.show(f.result, nil))
 	}
 	command := ""
 	if _, verb, ok := strings.Cut(called.CommandPath(), " "); ok {
