@@ -4,15 +4,17 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/muniment/muniment/app/record"
 )
 
-// model is the ledger once more, slow and obvious, written from
-// docs/spec/ledger.md: slices and maps, everything recomputed each time. It knows
-// nothing of package ledger; TestModel holds the two against each other.
+// model is the ledger once more, slow and obvious, written from docs/spec
+// (ledger.md, schedules.md, holds.md, disposition.md, retention.md): slices and
+// maps, everything recomputed each time. It knows nothing of package ledger;
+// TestModel holds the two against each other.
 type model struct {
 	network      record.Network
 	origin       string
@@ -23,9 +25,23 @@ type model struct {
 	facts     map[string]modelFact // by state key: parameters, offices, governance, custodian sets, series, nodes
 	keys      map[record.KeyID]modelKey
 	proposals map[int64]modelProposal
-	successor map[int64][3]int64 // anchor -> its successor, supersession entry, its ledger day
-	nonces    map[string]int64   // key id and nonce -> transaction entry
+	nonces    map[string]int64 // key id and nonce -> transaction entry
+	refused   map[record.Code]modelQuota
 	clock     modelClock
+
+	// model_change_test.go
+	versions    map[string]*modelVersion // by schedule and version
+	adoptions   []modelAdoption          // of all schedules, in their order
+	activations map[[2]record.Code]modelFact
+	standings   map[int64]record.StandingAuthorization
+	batches     map[modelBatch]int64
+
+	// model_event_test.go, model_hold_test.go, model_disposition_test.go
+	lives        map[int64]*modelLife // of records that something befell
+	postings     map[record.Code][]modelPosting
+	holds        map[int64]*modelHold
+	dispositions map[int64]*modelDisposition
+	everLocked   bool
 }
 
 type modelFact struct {
@@ -62,7 +78,11 @@ func modelRefusal(code string) modelAnswer { return modelAnswer{code: code, bad:
 func newModel(network record.Network, chainID, origin string, time int64, facts []record.Fact) *model {
 	m := &model{
 		network: network, origin: origin, time: time, facts: map[string]modelFact{}, keys: map[record.KeyID]modelKey{},
-		proposals: map[int64]modelProposal{}, successor: map[int64][3]int64{}, nonces: map[string]int64{},
+		proposals: map[int64]modelProposal{}, nonces: map[string]int64{}, refused: map[record.Code]modelQuota{},
+		versions: map[string]*modelVersion{}, activations: map[[2]record.Code]modelFact{},
+		standings: map[int64]record.StandingAuthorization{}, batches: map[modelBatch]int64{},
+		lives: map[int64]*modelLife{}, postings: map[record.Code][]modelPosting{},
+		holds: map[int64]*modelHold{}, dispositions: map[int64]*modelDisposition{},
 	}
 	m.write(record.GenesisEntry{Network: network, ChainID: chainID, Origin: origin, Time: time})
 	for _, f := range facts {
@@ -115,28 +135,68 @@ func (m *model) state(f record.Fact, height int64) int64 {
 		}
 		m.keys[f.ID()] = k
 		return at
+	default:
+		m.stateSchedule(f, at)
+		return at
 	}
 	m.facts[name] = modelFact{at, f}
 	return at
 }
 
-// block carries out a block and gives the answers to its transactions.
+// block carries out a block, holds first, and gives the answers to its transactions.
 func (m *model) block(height, time int64, txs [][]byte) []modelAnswer {
 	start := m.size()
 	m.step(height, time)
 	m.height, m.time = height, time
-	var answers []modelAnswer
-	for _, raw := range txs {
-		answer, act := m.judge(height, time, raw)
-		if act != nil {
-			act()
+	answers := make([]modelAnswer, len(txs))
+	for _, holds := range []bool{true, false} {
+		for i, raw := range txs {
+			if modelHolds(raw) != holds {
+				continue
+			}
+			var act func()
+			if answers[i], act = m.judge(height, time, raw); act != nil {
+				act()
+			}
 		}
-		answers = append(answers, answer)
 	}
 	if m.size() > start {
 		m.write(record.BlockEntry{Height: height, Time: time, First: record.Index(start), StateRoot: m.stateRoot()})
 	}
 	return answers
+}
+
+// modelHolds tells whether a transaction places or extends a hold.
+func modelHolds(raw []byte) bool {
+	tx, err := record.ParseTx(raw)
+	if err != nil {
+		return false
+	}
+	switch tx.Message.(type) {
+	case *record.PlaceHold, *record.ExtendHold:
+		return true
+	}
+	return false
+}
+
+// modelSigner is who acts, and when.
+type modelSigner struct {
+	office    record.Office // zero for a custodian
+	key       record.KeyID
+	custodian bool
+	height    int64
+	time      int64 // of the block
+	today     record.Day
+	body      [32]byte // hash of the signed body
+}
+
+func (s *modelSigner) has(roles ...record.Role) bool {
+	for _, role := range roles {
+		if slices.Contains(s.office.Roles, role) {
+			return true
+		}
+	}
+	return false
 }
 
 // judge answers a transaction. What it would do is done by the function
@@ -152,9 +212,13 @@ func (m *model) judge(height, time int64, raw []byte) (modelAnswer, func()) {
 	if tx.Network != m.network {
 		return modelRefusal("WRONG_NETWORK"), nil
 	}
+	by := modelSigner{key: tx.KeyID, height: height, time: time, today: m.today(time), body: sha256.Sum256(tx.Body)}
 	key, ok := m.keys[tx.KeyID]
 	if !ok {
-		return modelRefusal("UNKNOWN_KEY"), nil
+		if key, ok = m.custodian(tx); !ok {
+			return modelRefusal("UNKNOWN_KEY"), nil
+		}
+		by.custodian = true
 	}
 	if !ed25519.Verify(key.fact.PublicKey[:], tx.SignedMessage(), tx.Signature[:]) {
 		return modelRefusal("BAD_SIGNATURE"), nil
@@ -162,8 +226,8 @@ func (m *model) judge(height, time int64, raw []byte) (modelAnswer, func()) {
 	if key.fact.Use != record.UseSigning {
 		return modelRefusal("WRONG_KEY_USE"), nil
 	}
-	if at, ok := m.accepted(tx, key.fact.Office); ok {
-		return modelAnswer{"OK", at, m.log[at].(record.TxEntry).Count, -1}, nil
+	if at, ok := m.accepted(tx, by.body, key.fact.Office); ok {
+		return m.answerOf(at), nil
 	}
 	_, anchors := tx.Message.(*record.AnchorRecords)
 	nonce := string(tx.KeyID[:]) + string(tx.Nonce[:])
@@ -173,55 +237,141 @@ func (m *model) judge(height, time int64, raw []byte) (modelAnswer, func()) {
 	if key.fact.Status != record.StatusActive {
 		return modelRefusal("KEY_SUSPENDED"), nil
 	}
-	office, _ := m.office(key.fact.Office)
-	if office.Status != record.StatusActive {
+	if by.office, _ = m.office(key.fact.Office); !by.custodian && by.office.Status != record.StatusActive {
 		return modelRefusal("OFFICE_SUSPENDED"), nil
 	}
-	today := m.today(time)
 	ahead := m.parameters().OtherDays
-	if anchors {
+	if _, batch := tx.Message.(*record.AnchorBatch); anchors || batch {
 		ahead = m.parameters().AnchorDays
 	}
-	if tx.NotAfter < today {
+	if tx.NotAfter < by.today {
 		return modelRefusal("EXPIRED"), nil
 	}
-	if tx.NotAfter > today+record.Day(ahead) {
+	if tx.NotAfter > by.today+record.Day(ahead) {
 		return modelRefusal("TOO_FAR_AHEAD"), nil
 	}
-	entry := record.TxEntry{KeyID: tx.KeyID, Signature: tx.Signature, BodyHash: sha256.Sum256(tx.Body), Nonce: tx.Nonce, NotAfter: tx.NotAfter}
+	entry := record.TxEntry{KeyID: tx.KeyID, Signature: tx.Signature, BodyHash: by.body, Nonce: tx.Nonce, NotAfter: tx.NotAfter}
 	if anchors {
-		return m.anchor(tx.Message.(*record.AnchorRecords), entry, office)
+		return m.anchor(tx.Message.(*record.AnchorRecords), entry, by)
 	}
 	entry.Body, entry.Count = tx.Body, 1
-	var code string
-	var act func()
-	switch msg := tx.Message.(type) {
-	case *record.SupersedeRecord:
-		code, act = m.supersede(msg, office)
-	case *record.ProposeChange:
-		code, act = m.propose(msg, office, tx.KeyID, height, today, &entry)
-	case *record.ApproveChange:
-		code, act = m.approve(msg, office, tx.KeyID, height, today, &entry)
-	case *record.SuspendKey:
-		code, act = m.suspend(msg, office, height)
+	no, act := m.message(tx.Message, by, &entry)
+	if no.code == "" {
+		return modelAnswer{"OK", m.size(), entry.Count, -1}, func() {
+			m.nonces[nonce] = m.write(entry)
+			act()
+		}
 	}
-	if code != "" {
-		return modelRefusal(code), nil
+	number, recorded := modelRecorded[no.code]
+	if !recorded {
+		return modelAnswer{no.code, no.inTheWay, 0, no.bad}, nil
 	}
-	return modelAnswer{"OK", m.size(), entry.Count, -1}, func() {
+	quota := m.refused[by.office.Code]
+	if quota.day != by.today {
+		quota = modelQuota{day: by.today}
+	}
+	if quota.count++; quota.count > 1000 {
+		return modelRefusal("QUOTA"), nil
+	}
+	return modelAnswer{no.code, m.size(), 1, no.bad}, func() {
+		entry.Count = 1
 		m.nonces[nonce] = m.write(entry)
-		act()
+		m.refused[by.office.Code] = quota
+		m.write(record.RefusalEntry{
+			Office: by.office.Code, Code: number, Disposition: record.Index(no.disposition),
+			Record: record.Index(no.record), Hold: record.Index(no.hold),
+		})
 	}
+}
+
+// modelNo says why a message is refused; the zero value says that it is not.
+type modelNo struct {
+	code                      string
+	inTheWay                  int64 // entry that stands in the way
+	bad                       int64 // position of the record that does
+	disposition, record, hold int64 // for the refusal entry
+}
+
+func modelNot(code string) modelNo { return modelNo{code: code, bad: -1} }
+
+// modelRecorded are the refusals that become entries.
+var modelRecorded = map[string]uint32{
+	"HELD": 80, "NOT_DUE": 81, "MISSING_APPROVAL": 82, "FROZEN": 83, "NOTICE_PERIOD": 84, "NOTICE_MISSING": 85,
+}
+
+// modelQuota counts the recorded refusals of an office on its last day with some.
+type modelQuota struct {
+	day   record.Day
+	count int64
+}
+
+// message applies the rules of a message.
+func (m *model) message(msg record.Message, by modelSigner, entry *record.TxEntry) (modelNo, func()) {
+	switch msg := msg.(type) {
+	case *record.SupersedeRecord:
+		return m.supersede(msg, by)
+	case *record.ProposeChange:
+		return m.propose(msg, by, entry)
+	case *record.ApproveChange:
+		return m.approve(msg, by, entry)
+	case *record.SuspendKey:
+		return m.suspend(msg, by)
+	case *record.AcknowledgeJump:
+		return m.acknowledge(msg, by)
+	case *record.AnchorBatch:
+		return m.anchorBatch(msg, by)
+	case *record.RecordEvents:
+		return m.recordEvents(msg, by)
+	case *record.FileRecords:
+		return m.fileRecords(msg, by)
+	case *record.PostAuditedThrough:
+		return m.postAudited(msg, by)
+	case *record.PlaceHold:
+		return m.placeHold(msg, by)
+	case *record.ExtendHold:
+		return m.extendHold(msg, by)
+	case *record.ResolveIssue:
+		return m.resolveIssue(msg, by)
+	case *record.ReleaseHold:
+		return m.releaseHold(msg, by)
+	case *record.ProposeDisposition:
+		return m.proposeDisposition(msg, by)
+	case *record.ApproveDisposition:
+		return m.approveDisposition(msg, by)
+	case *record.WithdrawDisposition:
+		return m.withdraw(msg, by)
+	case *record.RecordNotice:
+		return m.recordNotice(msg, by)
+	case *record.LockDisposition:
+		return m.lock(msg, by, entry)
+	case *record.ReportErasure:
+		return m.report(msg, by)
+	}
+	panic(fmt.Sprintf("no rules for %T", msg))
 }
 
 func (m *model) today(time int64) record.Day { return record.LedgerDay(max(m.time, time)) }
 
+// custodian finds the key of a custodian, for reports alone.
+func (m *model) custodian(tx record.Tx) (modelKey, bool) {
+	if _, reports := tx.Message.(*record.ReportErasure); !reports {
+		return modelKey{}, false
+	}
+	for _, f := range m.facts {
+		n, ok := f.fact.(*record.Node)
+		if ok && n.CustodianKey != [32]byte{} && record.KeyIDOf(n.CustodianKey[:]) == tx.KeyID {
+			return modelKey{fact: record.Key{Use: record.UseSigning, PublicKey: n.CustodianKey, Status: record.StatusActive}}, true
+		}
+	}
+	return modelKey{}, false
+}
+
 // accepted finds the entry of a transaction with this body: for anchors of this
 // office, for the rest under this key and nonce.
-func (m *model) accepted(tx record.Tx, office record.Code) (int64, bool) {
+func (m *model) accepted(tx record.Tx, body [32]byte, office record.Code) (int64, bool) {
 	for i, e := range m.log {
 		e, ok := e.(record.TxEntry)
-		if !ok || e.BodyHash != sha256.Sum256(tx.Body) {
+		if !ok || e.BodyHash != body {
 			continue
 		}
 		if _, anchors := tx.Message.(*record.AnchorRecords); anchors {
@@ -235,26 +385,29 @@ func (m *model) accepted(tx record.Tx, office record.Code) (int64, bool) {
 	return 0, false
 }
 
-func (m *model) anchor(msg *record.AnchorRecords, entry record.TxEntry, office record.Office) (modelAnswer, func()) {
-	if !slices.Contains(office.Roles, record.RoleDepartment) {
-		return modelRefusal("WRONG_ROLE"), nil
+// answerOf gives the answer that the transaction of entry at got first.
+func (m *model) answerOf(at int64) modelAnswer {
+	answer := modelAnswer{"OK", at, m.log[at].(record.TxEntry).Count, -1}
+	if e, refused := m.log[at+1].(record.RefusalEntry); refused {
+		for code, number := range modelRecorded {
+			if number == e.Code {
+				answer.code = code
+			}
+		}
 	}
-	stated, ok := m.facts["series/"+string(msg.Series)]
-	if !ok {
-		return modelRefusal("UNKNOWN_SERIES"), nil
+	return answer
+}
+
+func (m *model) anchor(msg *record.AnchorRecords, entry record.TxEntry, by modelSigner) (modelAnswer, func()) {
+	open, code := m.opening(msg.Series, msg.Custody, by)
+	if code != "" {
+		return modelRefusal(code), nil
 	}
-	series := stated.fact.(*record.Series)
-	if series.Status != record.StatusActive {
-		return modelRefusal("SERIES_INACTIVE"), nil
-	}
-	if len(series.Departments) > 0 && !slices.Contains(series.Departments, office.Code) {
-		return modelRefusal("WRONG_OFFICE"), nil
-	}
-	if _, ok := m.facts["custody/"+string(msg.Custody)]; !ok && msg.Custody != "" {
-		return modelRefusal("UNKNOWN_CUSTODY"), nil
+	if open.batched {
+		return modelRefusal("BATCHED_SERIES"), nil
 	}
 	for i, it := range msg.Items {
-		if it.Flags == 0 && !modelDay(it.Day, series.Granularity) {
+		if it.Flags == 0 && !modelDay(it.Day, open.granularity) {
 			return modelAnswer{"BAD_DAY", 0, 0, int64(i)}, nil
 		}
 		for _, earlier := range msg.Items[:i] {
@@ -262,19 +415,36 @@ func (m *model) anchor(msg *record.AnchorRecords, entry record.TxEntry, office r
 				return modelAnswer{"DUPLICATE_IN_BATCH", 0, 0, int64(i)}, nil
 			}
 		}
-		for at, e := range m.log {
-			if a, ok := e.(record.AnchorEntry); ok && a.Office == office.Code && a.Commitment == it.Commitment {
-				return modelAnswer{"ALREADY_ANCHORED", int64(at), 0, int64(i)}, nil
-			}
+		if at, ok := m.anchored(by.office.Code, it.Commitment); ok {
+			return modelAnswer{"ALREADY_ANCHORED", at, 0, int64(i)}, nil
 		}
 	}
 	entry.Count = int64(len(msg.Items))
 	return modelAnswer{"OK", m.size(), entry.Count, -1}, func() {
-		m.write(entry)
+		m.firstAnchor(msg.Series, by.today, m.write(entry))
 		for _, it := range msg.Items {
-			m.write(record.AnchorEntry{Office: office.Code, Series: msg.Series, Custody: msg.Custody, Commitment: it.Commitment, Day: it.Day, Flags: it.Flags})
+			m.write(record.AnchorEntry{Office: by.office.Code, Series: msg.Series, Custody: msg.Custody, Commitment: it.Commitment, Day: it.Day, Flags: it.Flags})
 		}
 	}
+}
+
+// anchored finds the entry at which an office anchored a commitment.
+func (m *model) anchored(office record.Code, c record.Commitment) (int64, bool) {
+	for at, e := range m.log {
+		if a, ok := e.(record.AnchorEntry); ok && a.Office == office && a.Commitment == c {
+			return int64(at), true
+		}
+	}
+	return 0, false
+}
+
+// anchorAt gives the anchor entry at an index.
+func (m *model) anchorAt(i record.Index) (record.AnchorEntry, bool) {
+	if int64(i) >= m.size() {
+		return record.AnchorEntry{}, false
+	}
+	a, ok := m.log[i].(record.AnchorEntry)
+	return a, ok
 }
 
 // modelDay tells whether a day is rounded up: the day after it starts a new month or year.
@@ -292,237 +462,31 @@ func modelDay(d record.Day, g record.Granularity) bool {
 	return true
 }
 
-func (m *model) supersede(msg *record.SupersedeRecord, office record.Office) (string, func()) {
-	if !slices.Contains(office.Roles, record.RoleDepartment) {
-		return "WRONG_ROLE", nil
+func (m *model) supersede(msg *record.SupersedeRecord, by modelSigner) (modelNo, func()) {
+	if !by.has(record.RoleDepartment) {
+		return modelNot("WRONG_ROLE"), nil
 	}
 	for _, i := range []record.Index{msg.Record, msg.By} {
-		if int64(i) >= m.size() {
-			return "UNKNOWN_RECORD", nil
-		}
-		a, ok := m.log[i].(record.AnchorEntry)
+		a, ok := m.anchorAt(i)
 		if !ok {
-			return "UNKNOWN_RECORD", nil
+			return modelNot("UNKNOWN_RECORD"), nil
 		}
-		if a.Office != office.Code {
-			return "WRONG_OFFICE", nil
-		}
-	}
-	if _, ok := m.successor[int64(msg.Record)]; ok {
-		return "ALREADY_SUPERSEDED", nil
-	}
-	return "", func() {
-		at := m.write(record.SupersedeEntry{Office: office.Code, Record: msg.Record, By: msg.By})
-		m.successor[int64(msg.Record)] = [3]int64{int64(msg.By), at, int64(record.LedgerDay(m.time))}
-	}
-}
-
-func (m *model) propose(msg *record.ProposeChange, office record.Office, key record.KeyID, height int64, today record.Day, entry *record.TxEntry) (string, func()) {
-	var code record.Code
-	switch f := msg.Fact.(type) {
-	case *record.Office:
-		code = f.Code
-	case *record.Key:
-		code = f.Office
-	default:
-		return "UNSUPPORTED_CHANGE", nil
-	}
-	digits := 0
-	for _, c := range code {
-		if c >= '0' && c <= '9' {
-			digits++
-		} else if c >= 'A' && c <= 'Z' {
-			digits = 0
-		}
-		if digits == 7 {
-			return "BAD_FACT", nil
+		if a.Office != by.office.Code {
+			return modelNot("WRONG_OFFICE"), nil
 		}
 	}
-	if !slices.Contains(m.security().Offices, office.Code) {
-		return "NOT_GOVERNING", nil
+	if m.life(msg.Record).supersession != 0 {
+		return modelNot("ALREADY_SUPERSEDED"), nil
 	}
-	p := modelProposal{office: office.Code, fact: msg.Fact, day: today, approvals: map[record.Code]modelApproval{office.Code: {key, height}}}
-	if bad := m.unstatable(msg.Fact, height); bad != "" {
-		return bad, nil
+	return modelNo{}, func() {
+		l := m.touch(msg.Record)
+		l.successor, l.supersededOn = int64(msg.By), by.today
+		l.supersession = m.write(record.SupersedeEntry{Office: by.office.Code, Record: msg.Record, By: msg.By})
 	}
-	enough := m.enough(p)
-	if enough {
-		entry.Count = 2
-	}
-	return "", func() {
-		at := m.write(record.ProposalEntry{Office: office.Code, FactHash: modelFactHash(msg.Fact)})
-		if enough {
-			p.executed = m.state(p.fact, height)
-		}
-		m.proposals[at] = p
-	}
-}
-
-func (m *model) approve(msg *record.ApproveChange, office record.Office, key record.KeyID, height int64, today record.Day, entry *record.TxEntry) (string, func()) {
-	p, ok := m.proposals[int64(msg.Proposal)]
-	if !ok {
-		return "UNKNOWN_PROPOSAL", nil
-	}
-	if !slices.Contains(m.security().Offices, office.Code) {
-		return "NOT_GOVERNING", nil
-	}
-	if msg.FactHash != modelFactHash(p.fact) {
-		return "WRONG_FACT", nil
-	}
-	if p.executed != 0 {
-		return "PROPOSAL_EXECUTED", nil
-	}
-	if int(today) > int(p.day)+int(m.parameters().ProposalDays) {
-		return "PROPOSAL_EXPIRED", nil
-	}
-	if a, ok := p.approvals[office.Code]; ok && !m.void(a) {
-		return "ALREADY_APPROVED", nil
-	}
-	approvals := map[record.Code]modelApproval{}
-	for code, a := range p.approvals {
-		approvals[code] = a
-	}
-	approvals[office.Code] = modelApproval{key, height}
-	p.approvals = approvals
-	if bad := m.unstatable(p.fact, height); bad != "" {
-		return bad, nil
-	}
-	enough := m.enough(p)
-	if enough {
-		entry.Count = 2
-	}
-	return "", func() {
-		m.write(record.ApprovalEntry{Office: office.Code, Proposal: msg.Proposal, FactHash: msg.FactHash})
-		if enough {
-			p.executed = m.state(p.fact, height)
-		}
-		m.proposals[int64(msg.Proposal)] = p
-	}
-}
-
-func (m *model) suspend(msg *record.SuspendKey, office record.Office, height int64) (string, func()) {
-	if !slices.Contains(m.security().Offices, office.Code) {
-		return "NOT_GOVERNING", nil
-	}
-	k, ok := m.keys[msg.KeyID]
-	if !ok {
-		return "UNKNOWN_TARGET", nil
-	}
-	if msg.SinceHeight > height {
-		return "BAD_HEIGHT", nil
-	}
-	if k.fact.Status == record.StatusActive {
-		k.suspended = height
-	} else if msg.SinceHeight == 0 || k.since != 0 && msg.SinceHeight >= k.since {
-		return "ALREADY_SUSPENDED", nil
-	}
-	before := m.keys[msg.KeyID]
-	k.fact.Status, k.since = record.StatusSuspended, msg.SinceHeight
-	m.keys[msg.KeyID] = k
-	locked := !m.quorate()
-	m.keys[msg.KeyID] = before
-	if locked {
-		return "LOCKOUT", nil
-	}
-	return "", func() {
-		m.write(record.SuspensionEntry{Office: office.Code, KeyID: msg.KeyID, SinceHeight: msg.SinceHeight})
-		m.keys[msg.KeyID] = k
-	}
-}
-
-// unstatable says why a fact cannot be stated now: "" if it can. It tries on a
-// copy whether a quorum is left.
-func (m *model) unstatable(f record.Fact, height int64) string {
-	try := *m
-	try.facts, try.keys = map[string]modelFact{}, map[record.KeyID]modelKey{}
-	for k, v := range m.facts {
-		try.facts[k] = v
-	}
-	for k, v := range m.keys {
-		try.keys[k] = v
-	}
-	switch f := f.(type) {
-	case *record.Office:
-		if now, ok := m.office(f.Code); ok && modelFactHash(&now) == modelFactHash(f) {
-			return "NO_CHANGE"
-		}
-	case *record.Key:
-		if _, ok := m.office(f.Office); !ok {
-			return "UNKNOWN_OFFICE"
-		}
-		now, registered := m.keys[f.ID()]
-		active := now.fact
-		active.Status = record.StatusSuspended
-		switch {
-		case registered && now.fact == *f:
-			return "NO_CHANGE"
-		case registered && active != *f:
-			return "KEY_REGISTERED"
-		case !registered && f.Status != record.StatusActive:
-			return "BAD_FACT"
-		}
-		for _, fact := range m.facts {
-			n, ok := fact.fact.(*record.Node)
-			if ok && slices.Contains([][32]byte{n.NodeKey, n.ValidatorKey, n.CosignerKey, n.LogKey, n.CustodianKey}, f.PublicKey) {
-				return "KEY_REGISTERED"
-			}
-		}
-	}
-	try.state(f, height)
-	if !try.quorate() {
-		return "LOCKOUT"
-	}
-	return ""
-}
-
-// enough tells whether a proposal has the approvals that it needs, as things are now.
-func (m *model) enough(p modelProposal) bool {
-	var able []record.Code
-	for code, a := range p.approvals {
-		if office, _ := m.office(code); office.Status == record.StatusActive && !m.void(a) {
-			able = append(able, code)
-		}
-	}
-	return m.canDecide(able)
-}
-
-// quorate tells whether enough governing offices can still sign.
-func (m *model) quorate() bool {
-	var able []record.Code
-	for _, k := range m.keys {
-		office, _ := m.office(k.fact.Office)
-		signs := k.fact.Use == record.UseSigning && k.fact.Status == record.StatusActive && office.Status == record.StatusActive
-		if signs && !slices.Contains(able, office.Code) {
-			able = append(able, office.Code)
-		}
-	}
-	return m.canDecide(able)
-}
-
-func (m *model) canDecide(able []record.Code) bool {
-	g := m.security()
-	count := 0
-	for _, code := range g.Offices {
-		if slices.Contains(able, code) {
-			count++
-		} else if slices.Contains(g.Required, code) {
-			return false
-		}
-	}
-	return count >= int(g.Threshold)
-}
-
-func (m *model) void(a modelApproval) bool {
-	k := m.keys[a.key]
-	return k.since != 0 && a.height >= k.since
 }
 
 func (m *model) parameters() *record.Parameters {
 	return m.facts["parameters"].fact.(*record.Parameters)
-}
-
-func (m *model) security() *record.Governance {
-	return m.facts["governance/\x02"].fact.(*record.Governance)
 }
 
 func (m *model) office(code record.Code) (record.Office, bool) {

@@ -49,9 +49,7 @@ func (m *model) values() map[string][]byte {
 		}
 		all["proposal/"+modelIndex(at)] = modelCBOR([]any{int64(1), string(p.office), b, int64(p.day), p.executed, approvals})
 	}
-	for at, s := range m.successor {
-		all["record/"+modelIndex(at)] = modelCBOR([]any{int64(1), s[0], s[1], s[2] * 2, "", int64(0), int64(0), []any{}, []any{}, int64(0)})
-	}
+	m.retentionValues(all)
 	if m.clock.written {
 		all["clock"] = m.clock.value()
 	}
