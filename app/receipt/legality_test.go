@@ -218,11 +218,29 @@ func TestLegalityFormIsNotMixed(t *testing.T) {
 	if _, err := newLegality(l.world, l.lock); err == nil || !strings.Contains(err.Error(), "LOCK_CONTRADICTED") {
 		t.Errorf("legality of a lock: %v", err)
 	}
+	many := manyFacts(t)
+	if _, err := newLegality(many.world, many.items); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("legality of a record about which too much is known: %v", err)
+	}
 	broken := l.source()
 	broken.Prove = func(int64, int64) (tlog.RecordProof, error) { return nil, errors.New("no disk") }
 	if _, err := NewLegality(l.network.ID, broken, l.items, l.cosigned(int64(len(l.entries)))); err == nil {
 		t.Error("a legality file without proofs was written")
 	}
+}
+
+// manyFacts is a life in which 40 things were said about the first record.
+func manyFacts(t testing.TB) *life {
+	var said []record.Index
+	return newLifeWith(t, testNetwork(1, 0, 0), variation{
+		between: func(l *life) {
+			for i := range 40 {
+				m := &record.RecordEvents{Event: retention.Resolved, Day: record.Day(i), Records: []record.Index{record.Index(l.records)}}
+				said = append(said, record.Index(l.act("HR", m, record.EventsEntry{Office: "HR", Event: m.Event, Day: m.Day, Count: 1})))
+			}
+		},
+		item: func(_ *life, e *record.ItemEntry) { e.Facts = append(e.Facts, said...) },
+	})
 }
 
 // TestUnlawfulLocks has logs that their validators cosigned although a lock was
