@@ -3,7 +3,6 @@ package rpc
 import (
 	"context"
 	"errors"
-	"errors"
 	"fmt"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -44,9 +43,6 @@ func (s *staff) Legality(ctx context.Context, r *apiv1.LegalityRequest) (*apiv1.
 	file, err := receipt.NewLegality(view.Head().Network, s.server.legalitySource(view), int64(item), signed)
 	if errors.Is(err, receipt.ErrTooLarge) {
 		return nil, refuse(reasonTooLarge, "record %d cites more entries than one file takes: ask for their receipts", index)
-	}
-	if errors.Is(err, receipt.ErrTooLarge) {
-		return nil, refuse(reasonTooLarge, "the legality of record %d has more parts than a file: replay the log instead", index)
 	}
 	if err != nil {
 		return nil, err
