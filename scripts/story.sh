@@ -129,7 +129,8 @@ as AUDITOR disposition report --format csv
 
 say "the node stops; an auditor verifies without it"
 stop
-expect 0 muniment-verify --network "$home/network.mun" --fingerprint "$fingerprint" "$work/last.legality"
+expect 0 muniment-verify --network "$home/network.mun" --fingerprint "$fingerprint" "$work/last.legality" | tee "$work/lawful"
+grep -q 'no hold stood on the record at the lock' "$work/lawful"
 expect 0 muniment-verify --network "$home/network.mun" "$work/refusal.receipt" "$work/held.proof" "$work/not-held.proof"
 sed 's/^\(.\{40\}\)./\1!/' "$work/last.legality" >"$work/changed.legality"
 expect 3 muniment-verify --network "$home/network.mun" "$work/changed.legality"

@@ -30,6 +30,8 @@ type held struct {
 	Height     int64       `json:"height"`
 	Time       time.Time   `json:"time"` // of the block after which it was so
 	TreeSize   int64       `json:"tree_size"`
+
+	covering []rules.HoldOn
 }
 
 type heldHold struct {
@@ -131,7 +133,7 @@ func (r *report) judgeHeld() {
 	}
 	r.Held = &held{
 		Record: anchored.Index, CID: commitment.Commitment(anchor.Commitment).CID(), Department: anchor.Office, Series: anchor.Series, Holds: []heldHold{},
-		Height: tree.BlockHeight, Time: tree.NotBefore.Time, TreeSize: tree.TreeSize,
+		Height: tree.BlockHeight, Time: tree.NotBefore.Time, TreeSize: tree.TreeSize, covering: holds,
 	}
 	for _, h := range holds {
 		r.Held.Held = r.Held.Held || h.Released == 0

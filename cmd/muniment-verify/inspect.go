@@ -14,6 +14,7 @@ const (
 	badContent  receipt.Reason = "CONTENT_MISMATCH"   // the copy does not open its commitment
 	noReceipt   receipt.Reason = "NO_RECEIPT"         // nothing ties the content to the ledger
 	otherRecord receipt.Reason = "RECEIPT_OF_ANOTHER" // a receipt is about a different record
+	stoodHeld   receipt.Reason = "HELD"               // a hold stood on a record that was locked
 )
 
 // report is what was found out about one file. Its JSON names are stable.
@@ -52,6 +53,9 @@ type field struct {
 // sound.
 func inspect(n receipt.Network, data []byte) (report, error) {
 	if bytes.HasPrefix(data, []byte("c2sp.org/tlog-proof")) {
+		if legality, holds, ok := splitLawful(data); ok {
+			return inspectLawful(n, legality, holds)
+		}
 		return inspectReceipt(n, data)
 	}
 	if bytes.HasPrefix(data, []byte(heldDomain)) {

@@ -13,8 +13,9 @@ func (p *program) legalityCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "legality RECORD", Short: "Fetch and verify the file that proves why a record could be disposed of",
 		Long: "The record is under a disposition that is locked. The file has every entry by which that was lawful: rules,\n" +
-			"facts and days, approvals with their offices and times. The judgement of the lock is made again from them before\n" +
-			"the file is written; muniment-verify makes it offline, for ever.",
+			"facts and days, approvals with their offices and times; and proofs of every hold that ever covered the record.\n" +
+			"The judgement of the lock is made again from them before the file is written; muniment-verify makes it offline,\n" +
+			"for ever.",
 		Example: "  muniment legality 42 -o 42.legality\n  muniment-verify --network network.mun 42.legality",
 		Args:    exactly(1, "one record"),
 	}
@@ -48,7 +49,14 @@ func (p *program) legalityCommand() *cobra.Command {
 		if item, ok := verdict.Entry.(record.ItemEntry); !ok || uint64(item.Record) != a.index {
 			return failed(exitContradicted, "RECEIPT_OF_ANOTHER", "", "the node gave the legality of another record than %d", a.index)
 		}
-		return p.deliverReceipt(verdict, said.File, file)
+		held, proofs, err := s.proveHeld(c.Context(), a)
+		if err != nil {
+			return err
+		}
+		if held.TreeSize <= verdict.Index {
+			return failed(exitUnavailable, "BUSY", adviceOn["BUSY"], "the node proves holds in a tree that is older than the lock")
+		}
+		return p.deliverReceipt(verdict, append(said.File, proofs...), file)
 	}
 	return c
 }
