@@ -78,22 +78,6 @@ func TestHeldAndNotHeldAreProvedOffline(t *testing.T) {
 	var records []record.Index
 	var holds []*hold
 	anchored := 0
-	scope := func() record.Scope {
-		s := record.Scope{Department: pick[record.Code](r, "DPW", "LIBRARY")}
-		switch r.IntN(4) {
-		case 0:
-			return listing(pick(r, records...))
-		case 1:
-			s.Series = pick[record.Code](r, "DEMO-MINUTES", "DEMO-PLANS")
-		case 2:
-			s = record.Scope{City: true}
-		}
-		if r.IntN(2) == 0 {
-			s.Dated, s.From = true, day("2030-12-01")+record.Day(r.IntN(30))
-			s.To = s.From + record.Day(r.IntN(10))
-		}
-		return s
-	}
 	for range 120 {
 		switch {
 		case len(records) < 3 || r.IntN(3) == 0:
@@ -105,7 +89,7 @@ func TestHeldAndNotHeldAreProvedOffline(t *testing.T) {
 			m := &record.AnchorRecords{Series: "DEMO-MINUTES", Items: []record.AnchorItem{it}}
 			records = append(records, do(pick(r, "DPW", "LIBRARY"), m))
 		case len(holds) < 3 || r.IntN(3) == 0:
-			s := scope()
+			s := randomScope(r, records)
 			i := do("COUNSEL", placed(record.HoldLitigation, 0, s))
 			holds = append(holds, &hold{at: i, said: []said{{i, s}}})
 		default:
@@ -116,7 +100,7 @@ func TestHeldAndNotHeldAreProvedOffline(t *testing.T) {
 				do("COUNSEL", &record.ResolveIssue{Hold: h.at})
 				h.released = do("AUDIT", &record.ReleaseHold{Hold: h.at})
 			default:
-				s := scope()
+				s := randomScope(r, records)
 				h.said = append(h.said, said{do("COUNSEL", &record.ExtendHold{Hold: h.at, Scope: s}), s})
 			}
 		}
@@ -155,6 +139,24 @@ func TestHeldAndNotHeldAreProvedOffline(t *testing.T) {
 	if free := len(records)*len(holds) - covered; covered < 50 || released < 10 || free < 50 {
 		t.Errorf("%d holds on records, %d of them released, %d not: that tries too little", covered, released, free)
 	}
+}
+
+// randomScope gives the scope of a hold.
+func randomScope(r *rand.Rand, records []record.Index) record.Scope {
+	s := record.Scope{Department: pick[record.Code](r, "DPW", "LIBRARY")}
+	switch r.IntN(4) {
+	case 0:
+		return listing(pick(r, records...))
+	case 1:
+		s.Series = pick[record.Code](r, "DEMO-MINUTES", "DEMO-PLANS")
+	case 2:
+		s = record.Scope{City: true}
+	}
+	if r.IntN(2) == 0 {
+		s.Dated, s.From = true, day("2030-12-01")+record.Day(r.IntN(30))
+		s.To = s.From + record.Day(r.IntN(10))
+	}
+	return s
 }
 
 // TestS4_9_RoundedDaysEscapeNoHold takes records of every true day of two years
