@@ -56,6 +56,8 @@ func (s *session) recorded(ctx context.Context, raw []byte, response *apiv1.Subm
 	if e.Record != 0 {
 		against = append(against, fmt.Sprintf("record %d", e.Record))
 		next = fmt.Sprintf("muniment why %d explains it; ", e.Record) + next
+	} else if e.Disposition != 0 {
+		next = fmt.Sprintf("muniment disposition show %d tells what is missing; ", e.Disposition) + next
 	}
 	if e.Hold != 0 {
 		against = append(against, fmt.Sprintf("hold %d", e.Hold))
