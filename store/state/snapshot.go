@@ -133,10 +133,14 @@ func (s *State) Values(prefix []byte) iter.Seq2[ledger.Value, error] {
 	}
 }
 
-// after gives the first key that does not start with prefix. A state key is
-// ASCII at its start, so the last byte can always be raised.
+// after gives the first key that does not start with prefix. State keys may hold
+// any bytes, as ids of keys do: a last byte that cannot be raised is left out. The
+// first one, which says what is stored, always can.
 func after(prefix []byte) []byte {
-	end := append([]byte{}, prefix...)
+	end := slices.Clone(prefix)
+	for end[len(end)-1] == 0xff {
+		end = end[:len(end)-1]
+	}
 	end[len(end)-1]++
 	return end
 }
