@@ -51,6 +51,11 @@ func (m *model) unknownScope(s record.Scope) string {
 	if _, ok := m.office(s.Department); s.Department != "" && !ok {
 		return "UNKNOWN_OFFICE"
 	}
+	_, stated := m.facts["series/"+string(s.Series)]
+	ruled := slices.ContainsFunc(m.adoptions, func(a modelAdoption) bool { return slices.Contains(a.covers, s.Series) })
+	if s.Series != "" && !stated && !ruled {
+		return "UNKNOWN_SERIES"
+	}
 	return ""
 }
 

@@ -130,7 +130,9 @@ func (f *modelFacts) after(r retention.Rule) modelEnd {
 		if f.undated || f.audit == nil || int(f.audit.through) < modelYearEnd(day, f.fiscal) {
 			return modelOpen
 		}
-		day = int(f.audit.posted)
+		if day = int(f.audit.posted); r.Kind == retention.After && r.Count == 0 {
+			return modelEnd{due: day} // the moment of the posting is known
+		}
 	default:
 		at, ok := f.events[r.Event]
 		if !ok {

@@ -91,6 +91,29 @@ func (m *model) stateSchedule(f record.Fact, at int64) {
 	}
 }
 
+// scheduleFacts lists the facts of this page that stand: rules, adoptions,
+// activations and standing authorizations.
+func (m *model) scheduleFacts() []record.Fact {
+	var all []record.Fact
+	for _, v := range m.versions {
+		for _, r := range v.rules {
+			all = append(all, r.fact)
+		}
+	}
+	for _, p := range m.proposals {
+		if _, adopts := p.fact.(*record.Schedule); adopts && p.executed != 0 {
+			all = append(all, p.fact)
+		}
+	}
+	for _, f := range m.activations {
+		all = append(all, f.fact)
+	}
+	for _, f := range m.standings {
+		all = append(all, &f)
+	}
+	return all
+}
+
 // unschedulable says why a fact of this page cannot be stated now.
 func (m *model) unschedulable(p modelProposal, today record.Day) string {
 	switch f := p.fact.(type) {

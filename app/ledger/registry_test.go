@@ -29,7 +29,7 @@ func list(all map[string][]byte) func([]byte) iter.Seq2[ledger.Value, error] {
 // TestRegistryListsWhatIsRegistered holds the listing against the model after
 // random blocks, and at the genesis of the same city, where the listing is later.
 func TestRegistryListsWhatIsRegistered(t *testing.T) {
-	c, g := playRandom(t, 5, 90, map[string]int{})
+	c, g := playRandom(t, 7, 90, map[string]int{})
 	values := g.model.values()
 	r, err := ledger.RegistryOf(c.view, list(values))
 	if err != nil {
@@ -41,6 +41,9 @@ func TestRegistryListsWhatIsRegistered(t *testing.T) {
 	}
 	for _, k := range g.model.keys {
 		want = append(want, marshalFact(t, &k.fact))
+	}
+	for _, f := range g.model.scheduleFacts() {
+		want = append(want, marshalFact(t, f))
 	}
 	for _, f := range r.Facts {
 		got = append(got, marshalFact(t, f))
