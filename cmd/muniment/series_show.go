@@ -100,7 +100,7 @@ func (p *program) seriesListCommand() *cobra.Command {
 			return err
 		}
 		defer s.close()
-		return p.showSeries(r.allSeries(s.ledgerDay()))
+		return p.showSeries(r.allSeries(s.ledgerDay()), false)
 	}
 	return c
 }
@@ -136,7 +136,7 @@ func (p *program) seriesShowCommand() *cobra.Command {
 		for i := range list {
 			list[i].describe(a)
 		}
-		return p.showSeries(list)
+		return p.showSeries(list, true)
 	}
 	return c
 }
@@ -154,12 +154,16 @@ func (s *seriesResult) describe(a authority) {
 	}
 }
 
-func (p *program) showSeries(list []seriesResult) error {
+// showSeries prints a line for each series, and all about it if that is wanted.
+func (p *program) showSeries(list []seriesResult, all bool) error {
 	return p.show(struct {
 		Series []seriesResult `json:"series"`
 	}{list}, func(w io.Writer) {
 		for _, s := range list {
 			fmt.Fprintln(w, marked(s.text(), s.Demonstration))
+			if !all {
+				continue
+			}
 			for _, r := range s.Rules {
 				fmt.Fprintf(w, "  %s version %d: %s\n", r.Schedule, r.Version, strings.Join(nonempty(r.Number, r.Title, r.text, r.Citation), "; "))
 			}
