@@ -321,3 +321,21 @@ func TestWrongSeriesIsRefused(t *testing.T) {
 		t.Errorf("item %d, want 1", refused.Bad)
 	}
 }
+
+// TestS4_10_EligibleFromTheRelease: a record whose period was over long before
+// may be disposed of from the day on which its last hold was released.
+func TestS4_10_EligibleFromTheRelease(t *testing.T) {
+	a := foundArchive(t)
+	r, free := a.anchor("DEMO-MINUTES", "a", "2020-05-01"), a.anchor("DEMO-MINUTES", "b", "2020-05-01")
+	h := a.hold("COUNSEL", r)
+	a.on("2031-01-05")
+	a.must("COUNSEL", &record.ResolveIssue{Hold: h})
+	a.must("AUDIT", &record.ReleaseHold{Hold: h})
+	q := ledger.NewInquiry(a.view)
+	for i, want := range map[record.Index]string{r: "2031-01-05", free: "2021-05-02"} {
+		it, _, err := q.Item(i)
+		if err != nil || it.Standing() != ledger.StandingDue || it.Eligible() != day(want) {
+			t.Errorf("record %d: %s, eligible from %s, %v; want %s", i, it.Standing(), it.Eligible(), err, want)
+		}
+	}
+}

@@ -18,6 +18,7 @@ type HoldOn struct {
 	Brought  record.Code     // office of that entry
 	Released record.Index    // release entry; 0: it stands
 	By       record.Code     // office that released it
+	On       record.Day      // ledger day of the release
 }
 
 // mark is a hold on whatever a department, a series of it or the city has.
@@ -134,7 +135,7 @@ func heldBy(i record.Index, anchor *record.AnchorEntry, marks []mark, listed []L
 			return nil, fmt.Errorf("read %q: entry %d is no part of it: %w", StateKeyHold(f.Hold), f.Entry, errDamaged)
 		}
 		held = append(held, HoldOn{
-			Hold: f.Hold, Office: h.Office, Kind: h.Kind, Since: f.Entry, Brought: h.Parts[part].Office, Released: h.Released, By: h.By,
+			Hold: f.Hold, Office: h.Office, Kind: h.Kind, Since: f.Entry, Brought: h.Parts[part].Office, Released: h.Released, By: h.By, On: h.ReleasedOn,
 		})
 	}
 	return held, nil

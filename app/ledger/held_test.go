@@ -120,7 +120,7 @@ func TestHeldAndNotHeldAreProvedOffline(t *testing.T) {
 				}
 				on := ledger.HoldOn{Hold: h.at, Office: "COUNSEL", Kind: record.HoldLitigation, Since: p.entry, Brought: "COUNSEL"}
 				if h.released != 0 {
-					on.Released, on.By = h.released, "AUDIT"
+					on.Released, on.By, on.On = h.released, "AUDIT", day("2031-01-01")
 					released++
 				}
 				want = append(want, on)

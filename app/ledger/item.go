@@ -18,6 +18,8 @@ type Item struct {
 	Verdict   retention.Verdict
 	Notices   []Notice       // to the persons concerned, all of them are needed
 	Holds     []HoldOn       // that stand, ascending
+	Released  bool           // a hold that covered it was released
+	Freed     record.Day     // ledger day of the last such release
 	OneByOne  bool           // dated before 1900 or undated: disposed of alone, with the administrator's approval
 	Audit     Posting        // that counted; the zero Posting where none did
 	Followed  []record.Index // fact entries of the rules of other series that its own refer to
@@ -70,6 +72,16 @@ func (it *Item) Standing() Standing {
 		return StandingNotYet
 	}
 	return StandingDue
+}
+
+// Eligible gives the first day on which disposition of a record that is due, or
+// will be, could be asked: when its period is over and the last of its holds was
+// released (S4.10).
+func (it *Item) Eligible() record.Day {
+	if it.Released {
+		return max(it.Verdict.Due, it.Freed)
+	}
+	return it.Verdict.Due
 }
 
 // Approvals lists the roles whose approval a disposition of the record needs
@@ -167,6 +179,8 @@ func (r *itemReader) judge(i record.Index, anchor record.AnchorEntry, l Lifecycl
 	for _, h := range all {
 		if h.Released == 0 {
 			it.Holds = append(it.Holds, h)
+		} else if !it.Released || h.On > it.Freed {
+			it.Released, it.Freed = true, h.On
 		}
 	}
 	if it.Rules, err = r.rules.binding(anchor.Series, i); err != nil || len(it.Rules) == 0 {

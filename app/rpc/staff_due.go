@@ -225,10 +225,10 @@ func dueItem(it *ledger.Item) *apiv1.DueItem {
 	}
 	if s := it.Verdict.Status; s == retention.Due || s == retention.NotYet {
 		// A rule without a period ends before the calendar begins.
-		item.Known = it.Verdict.Due > retention.MinDay && it.Verdict.Due <= retention.MaxDay
+		item.Known = it.Eligible() > retention.MinDay && it.Eligible() <= retention.MaxDay
 	}
 	if item.Known {
-		item.DueDay = int32(it.Verdict.Due)
+		item.DueDay = int32(it.Eligible())
 	}
 	for _, on := range it.Holds {
 		item.Holds = append(item.Holds, uint64(on.Hold))

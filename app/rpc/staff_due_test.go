@@ -87,7 +87,7 @@ var everything = []string{
 	"mail: DUE DPW/DEMO-MAIL of 2030-12-31 by CLERK+STATE_ARCHIVIST",
 	"held: HELD DPW/DEMO-MINUTES of 2020-01-01 due 2023-01-02 hold listed by CLERK",
 	"held twice: HELD DPW/DEMO-MINUTES of 2020-01-02 due 2023-01-03 hold scope hold listed by CLERK",
-	"freed: DUE DPW/DEMO-MINUTES of 2020-01-03 due 2023-01-04 by CLERK",
+	"freed: DUE DPW/DEMO-MINUTES of 2020-01-03 due 2031-01-01 by CLERK",
 	"locked: LOCKED DPW/DEMO-MINUTES of 2020-01-04 due 2023-01-05 locked true by CLERK",
 }
 

@@ -2484,7 +2484,7 @@ type DueItem struct {
 	Day           int32                  `protobuf:"zigzag32,5,opt,name=day,proto3" json:"day,omitempty"`
 	Undated       bool                   `protobuf:"varint,6,opt,name=undated,proto3" json:"undated,omitempty"`
 	Standing      Standing               `protobuf:"varint,7,opt,name=standing,proto3,enum=muniment.api.v1.Standing" json:"standing,omitempty"`
-	DueDay        int32                  `protobuf:"zigzag32,8,opt,name=due_day,json=dueDay,proto3" json:"due_day,omitempty"`        // first day on which disposition may be asked; with known
+	DueDay        int32                  `protobuf:"zigzag32,8,opt,name=due_day,json=dueDay,proto3" json:"due_day,omitempty"`        // first day on which disposition may be asked: the period over, holds released; with known
 	Known         bool                   `protobuf:"varint,9,opt,name=known,proto3" json:"known,omitempty"`                          // due_day is known
 	Missing       []string               `protobuf:"bytes,10,rep,name=missing,proto3" json:"missing,omitempty"`                      // facts that are missing, in words
 	Holds         []uint64               `protobuf:"varint,11,rep,packed,name=holds,proto3" json:"holds,omitempty"`                  // that stand
