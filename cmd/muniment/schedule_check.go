@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,9 +23,10 @@ type scheduleResult struct {
 	Authority     string       `json:"authority,omitempty"` // as the file says
 	Citation      string       `json:"citation,omitempty"`  // as the file says
 	Demonstration bool         `json:"demonstration"`
-	Status        string       `json:"status,omitempty"` // as the node says
-	Root          string       `json:"root,omitempty"`   // of all rules, in hex
-	Rules         []ruleResult `json:"rules"`
+	Status        string       `json:"status,omitempty"`     // as the node says
+	Root          string       `json:"root,omitempty"`       // of all rules, in hex
+	Count         int          `json:"count"`                // of all rules
+	Rules         []ruleResult `json:"rules"`                // all, or those that were looked for
 	Unverified    int          `json:"unverified,omitempty"` // rules that were not compared with their source
 }
 
@@ -75,6 +77,7 @@ func (p *program) scheduleCheckCommand() *cobra.Command {
 		Args:              exactly(1, "one authority file"),
 		ValidArgsFunction: completeFiles("toml", "csv"),
 	}
+	find := findFlag(c)
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		a, err := p.readAuthority(args[0])
 		if err != nil {
@@ -87,6 +90,9 @@ func (p *program) scheduleCheckCommand() *cobra.Command {
 		for i := range a.series {
 			result.Rules[i].Example = a.example(&a.series[i].rule)
 		}
+		if err := result.find(*find); err != nil {
+			return err
+		}
 		err = p.show(result, func(w io.Writer) { result.write(w) })
 		if err == nil {
 			p.say("next: muniment schedule propose %s", args[0])
@@ -96,6 +102,23 @@ func (p *program) scheduleCheckCommand() *cobra.Command {
 	return c
 }
 
+// findFlag adds the flag by which one looks for series.
+func findFlag(c *cobra.Command) *string {
+	return c.Flags().String("find", "", "only series whose code, number, title, description, rule or citation has this text")
+}
+
+// find leaves the series that have a text somewhere, in any case of letters.
+func (s *scheduleResult) find(text string) error {
+	text = strings.ToLower(text)
+	s.Rules = slices.DeleteFunc(s.Rules, func(r ruleResult) bool {
+		return !strings.Contains(strings.ToLower(strings.Join([]string{r.Series, r.Number, r.Title, r.Description, r.Rule, r.Citation}, "\n")), text)
+	})
+	if len(s.Rules) == 0 {
+		return failed(exitNotFound, "NOT_FOUND", "leave --find out to see all of them", "no series of schedule %s has %q", s.Schedule, printable(text))
+	}
+	return nil
+}
+
 // result lists an authority in the order of its file.
 func (a authority) result() (scheduleResult, error) {
 	fact, err := a.fact()
@@ -103,7 +126,7 @@ func (a authority) result() (scheduleResult, error) {
 		return scheduleResult{}, err
 	}
 	result := scheduleResult{Schedule: string(a.code), Version: a.version, State: a.state, Effective: a.effective.String(),
-		Authority: a.authority, Citation: a.citation, Demonstration: demonstration(a.code), Root: hex.EncodeToString(fact.Root[:])}
+		Authority: a.authority, Citation: a.citation, Demonstration: demonstration(a.code), Root: hex.EncodeToString(fact.Root[:]), Count: len(a.series)}
 	for i := range a.series {
 		rule := ruleResultOf(&a.series[i].rule)
 		rule.describe(&a.series[i])
@@ -121,7 +144,7 @@ func (s scheduleResult) write(w io.Writer) {
 	if s.State {
 		kind = "state schedule"
 	}
-	head := marked(fmt.Sprintf("%s %s version %d, from %s, %s", kind, s.Schedule, s.Version, s.Effective, counted(len(s.Rules), "rule")), s.Demonstration)
+	head := marked(fmt.Sprintf("%s %s version %d, from %s, %s", kind, s.Schedule, s.Version, s.Effective, counted(s.Count, "rule")), s.Demonstration)
 	if s.Status != "" {
 		head += ": " + s.Status
 	}

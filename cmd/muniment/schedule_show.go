@@ -32,7 +32,7 @@ func (p *program) scheduleListCommand() *cobra.Command {
 		}
 		return p.show(result, func(w io.Writer) {
 			for _, v := range result.Schedules {
-				fmt.Fprintf(w, "%s\tversion %d\t%s\t%s\t%s\n", v.Schedule, v.Version, counted(len(v.Rules), "rule"), v.Effective, marked(v.Status, v.Demonstration))
+				fmt.Fprintf(w, "%s\tversion %d\t%s\t%s\t%s\n", v.Schedule, v.Version, counted(v.Count, "rule"), v.Effective, marked(v.Status, v.Demonstration))
 			}
 		})
 	}
@@ -46,11 +46,13 @@ func (p *program) scheduleShowCommand() *cobra.Command {
 		Use: "show SCHEDULE [--version N] [--file FILE]", Short: "Show the rules of a schedule",
 		Long: "Shows the version in force, or without one the newest. The ledger has codes and rules; with --file, titles and\n" +
 			"citations are added from an authority file whose rules are the same.",
-		Example: "  muniment schedule show CT-PERSONNEL --file ct-personnel.toml",
-		Args:    exactly(1, "one schedule"),
+		Example: "  muniment schedule show CT-PERSONNEL --file ct-personnel.toml\n" +
+			"  muniment schedule show CT-PERSONNEL --file ct-personnel.toml --find grievance",
+		Args: exactly(1, "one schedule"),
 	}
 	c.Flags().StringVar(&file, "file", "", "authority file that has the titles")
 	c.Flags().Uint32Var(&version, "version", 0, "version to show (default: the one in force)")
+	find := findFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		code, err := parseCode("schedule", args[0])
 		if err != nil {
@@ -76,6 +78,9 @@ func (p *program) scheduleShowCommand() *cobra.Command {
 			if err := result.describe(a); err != nil {
 				return err
 			}
+		}
+		if err := result.find(*find); err != nil {
+			return err
 		}
 		return p.show(result, func(w io.Writer) { result.write(w) })
 	}
@@ -150,6 +155,7 @@ func (r registry) version(id versionID, today record.Day) scheduleResult {
 	for _, rule := range r.stated(id.code, id.version) {
 		result.Rules = append(result.Rules, ruleResultOf(rule))
 	}
+	result.Count = len(result.Rules)
 	return result
 }
 
