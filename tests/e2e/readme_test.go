@@ -53,6 +53,9 @@ var varying = []struct {
 	{regexp.MustCompile(`\b([0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{16})\b`), "HEX"},
 	{regexp.MustCompile(`log key [0-9a-f]{8}`), "log key HEX"},
 	{regexp.MustCompile(`minutes.mun.car, \d+ bytes`), "minutes.mun.car, N bytes"},
+	{regexp.MustCompile(`ledger day \d{4}-\d\d-\d\d`), "ledger day DATE"},
+	{regexp.MustCompile(`height( +)\d+`), "height${1}N"},
+	{regexp.MustCompile(`after block \d+`), "after block N"},
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "ADDRESS"},
 }
 
