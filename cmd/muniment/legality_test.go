@@ -24,9 +24,12 @@ func TestLegalityOfALockedRecord(t *testing.T) {
 	if !strings.Contains(shown.stdout, "legality: PASSED") || !strings.Contains(shown.stderr, "next: muniment-verify") {
 		t.Errorf("%q, %q", shown.stdout, shown.stderr)
 	}
-	text := must(os.ReadFile(d.path("legality")))
-	if v := must(receipt.VerifyLegality(d.hall.network, text, nil)); v.Outcome != receipt.Passed {
+	text, holds, both := strings.Cut(string(must(os.ReadFile(d.path("legality")))), heldDomain)
+	if v := must(receipt.VerifyLegality(d.hall.network, []byte(text), nil)); v.Outcome != receipt.Passed {
 		t.Errorf("what was written: %s %s", v.Outcome, v.Detail)
+	}
+	if n := strings.Count("\n"+holds, "\nc2sp.org/tlog-proof@v1\n"); !both || n != 5 {
+		t.Errorf("%d receipts prove that no hold stood, want that of the record and four of the state", n)
 	}
 	var got struct{ Verdict receipt.Verdict }
 	raw := d.as("AUDIT", "legality", numeral(r[1]), "--output", "json", "-o", d.path("again"))
