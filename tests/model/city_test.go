@@ -75,7 +75,8 @@ func facts(s setting) []record.Fact {
 	offices := []record.Office{
 		{Code: "AUDIT", Roles: []record.Role{record.RoleAuditor}},
 		caoOffice(record.RoleChiefAdmin),
-		{Code: "CLERK", Roles: []record.Role{record.RoleClerk, record.RoleGovernor}},
+		// The clerk could fill either of two roles, but not both.
+		{Code: "CLERK", Roles: []record.Role{record.RoleClerk, record.RoleChiefAdmin, record.RoleGovernor}},
 		{Code: "COUNSEL", Roles: []record.Role{record.RoleCounsel}},
 		{Code: "DPW", Roles: []record.Role{record.RoleDepartment}},
 		{Code: "IT", Roles: []record.Role{record.RoleIT, record.RoleGovernor}},

@@ -74,6 +74,9 @@ func (n node) steps(i record.Index, d *dossier, hold *record.PlaceHold) []move {
 		add("it is locked before a hold of the same block", act{"IT", lock}, act{"COUNSEL", hold})
 	}
 	add("it is locked", act{"IT", lock})
+	if !n.oracle.frozen && !d.over {
+		all = append(all, move{"the clock leaps and it is locked", leap, []act{{"IT", lock}}})
+	}
 	add("the department reports", act{"DPW", report(record.OutcomeDone)})
 	add("the custodian reports", act{"node/custodian", report(record.OutcomeDone)})
 	add("the custodian has preserved", act{"node/custodian", report(record.OutcomePreserved)})
