@@ -2,7 +2,7 @@
 FUZZTIME ?= 60s
 DEPTH ?= 6
 
-.PHONY: build demo test check model fuzz bench soak proto clean
+.PHONY: build demo test check model faults fuzz bench soak proto clean
 
 build: ## the three programs, into bin/
 	mkdir -p bin
@@ -21,6 +21,9 @@ check: ## format, vet, staticcheck, generated code, rules of the tree, race dete
 
 model: ## every interleaving of holds, dispositions and misfortunes, DEPTH (default 6) moves deep
 	go test -count=1 -timeout 0 -v -run 'TestEveryInterleaving|TestNoStateIsMissed' ./tests/model -depth $(DEPTH)
+
+faults: ## every seeded fault of tests/faults is caught by the check that its header names
+	bash scripts/faults.sh
 
 fuzz: ## every fuzz target for FUZZTIME (default 60s) each
 	bash scripts/fuzz.sh $(FUZZTIME)

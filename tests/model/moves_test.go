@@ -63,8 +63,8 @@ func (n node) steps(i record.Index, d *dossier, hold *record.PlaceHold) []move {
 	report := func(outcome record.Outcome) *record.ReportErasure {
 		return &record.ReportErasure{Disposition: i, Outcome: outcome}
 	}
+	add("the clerk approves", act{n.clerk(), approve})
 	if !d.over {
-		add("the clerk approves", act{n.clerk(), approve})
 		add("the administrator approves", act{"CAO", approve})
 		add("the department approves itself", act{"DPW", approve})
 		add("the administrator approves something else", act{"CAO", &record.ApproveDisposition{Disposition: i, Hash: [32]byte{1}}})
