@@ -33,9 +33,13 @@ func (u unreadable) never() { u.t.Error("the state was read") }
 
 func (u unreadable) Head() ledger.Head { return u.head }
 
-func (u unreadable) Node(statetree.Path) ([]byte, bool, error) { u.never(); return nil, false, nil }
+func (u unreadable) Nodes([]statetree.Path) ([][]byte, error) { u.never(); return nil, nil }
 
 func (u unreadable) Value([]byte) ([]byte, bool, error) { u.never(); return nil, false, nil }
+
+func (u unreadable) Values([][]byte) ([][]byte, error) { u.never(); return nil, nil }
+
+func (u unreadable) Entries([]record.Index) ([][]byte, error) { u.never(); return nil, nil }
 
 func (u unreadable) StateRoot() statetree.Hash { u.never(); return statetree.Hash{} }
 

@@ -57,6 +57,9 @@ func (a *act) judgeItems(at record.Index, d Disposition) ([]Item, demand, Code, 
 	if err != nil {
 		return nil, demand{}, 0, err
 	}
+	if err := a.readAhead(records); err != nil {
+		return nil, demand{}, 0, err
+	}
 	reader := newItemReader(a.view, a.today)
 	items, need := make([]Item, len(records)), demand{}
 	for n, i := range records {

@@ -22,6 +22,9 @@ func (a *act) proposeDisposition(m *record.ProposeDisposition) (Code, error) {
 	if code, err := a.freeze(); err != nil || code != OK {
 		return code, err
 	}
+	if err := a.readAhead(m.Records); err != nil {
+		return 0, err
+	}
 	items := newItemReader(a.view, a.today)
 	for n, i := range m.Records {
 		it, code, err := a.ownItem(items, i, m.Series)

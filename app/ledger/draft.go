@@ -36,11 +36,28 @@ func (d *draft) Value(key []byte) ([]byte, bool, error) {
 	return d.View.Value(key)
 }
 
+func (d *draft) Values(keys [][]byte) ([][]byte, error) {
+	return through(keys, func(key []byte) ([]byte, bool) {
+		value, ok := d.values[string(key)]
+		return value, ok
+	}, d.View.Values)
+}
+
 func (d *draft) Entry(i record.Index) ([]byte, error) {
 	if at := int64(i) - d.first; at >= 0 && at < int64(len(d.entries)) {
 		return d.entries[at], nil
 	}
 	return d.View.Entry(i)
+}
+
+func (d *draft) Entries(indexes []record.Index) ([][]byte, error) {
+	return through(indexes, func(i record.Index) ([]byte, bool) {
+		at := int64(i) - d.first
+		if at < 0 || at >= int64(len(d.entries)) {
+			return nil, false
+		}
+		return d.entries[at], true
+	}, d.View.Entries)
 }
 
 func (d *draft) AnchorIndex(office record.Code, c record.Commitment) (record.Index, bool, error) {

@@ -118,6 +118,9 @@ func (a *act) judgeFile(m *record.FileRecords) (Code, error) {
 // eachOwn has each record's lifecycle changed, where all are records of the
 // signer's own office and not locked.
 func (a *act) eachOwn(records []record.Index, change func(record.AnchorEntry, *Lifecycle) (Code, error)) (Code, error) {
+	if err := a.readAhead(records); err != nil {
+		return 0, err
+	}
 	for _, i := range records {
 		anchor, l, code, err := a.ownRecord(i)
 		if err == nil && code == OK {

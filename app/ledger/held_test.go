@@ -223,6 +223,16 @@ func (c counted) Entry(i record.Index) ([]byte, error) {
 	return c.View.Entry(i)
 }
 
+func (c counted) Values(keys [][]byte) ([][]byte, error) {
+	*c.reads += len(keys)
+	return c.View.Values(keys)
+}
+
+func (c counted) Entries(indexes []record.Index) ([][]byte, error) {
+	*c.reads += len(indexes)
+	return c.View.Entries(indexes)
+}
+
 // TestS0_19_OneActCostsAsMuchOverAnyNumber places, extends and releases a hold
 // over a series, and posts an audit, with ten records and with thousands: as
 // much is read and written.

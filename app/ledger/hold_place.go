@@ -102,6 +102,9 @@ func (a *act) cover(hold, at record.Index, s *record.Scope) (late int64, code Co
 
 // coverRecords notes a hold at each record that it lists.
 func (a *act) coverRecords(h Listing, records []record.Index) (Code, error) {
+	if err := a.readAhead(records); err != nil {
+		return 0, err
+	}
 	for _, i := range records {
 		_, ok, err := AnchorOf(a.view, i)
 		if err != nil {

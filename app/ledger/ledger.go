@@ -15,6 +15,8 @@ type View interface {
 	statetree.Reader
 	// Value gives the state value of a state key; ok is false when there is none.
 	Value(key []byte) (value []byte, ok bool, err error)
+	// Values does so for many state keys, strictly ascending; nil where there is none.
+	Values(keys [][]byte) ([][]byte, error)
 	// StateRoot gives the root of the state tree.
 	StateRoot() statetree.Hash
 	// Head tells where the ledger stands.
@@ -23,6 +25,8 @@ type View interface {
 	Frontier() []record.Hash
 	// Entry gives the bytes of entry i, 0 <= i < Head().Size.
 	Entry(i record.Index) ([]byte, error)
+	// Entries does so for many entries, strictly ascending.
+	Entries(indexes []record.Index) ([][]byte, error)
 	// AnchorIndex tells at which entry an office anchored a commitment.
 	AnchorIndex(office record.Code, c record.Commitment) (record.Index, bool, error)
 }

@@ -92,11 +92,11 @@ func (o *overlay) weight() int {
 	return len(o.entries) + len(o.values) + len(o.nodes) + len(o.anchors)
 }
 
-func (o *overlay) Node(path statetree.Path) ([]byte, bool, error) {
-	if node, ok := o.nodes[path]; ok || o.below == nil {
-		return node, node != nil, nil
-	}
-	return o.below.Node(path)
+func (o *overlay) Nodes(paths []statetree.Path) ([][]byte, error) {
+	return through(paths, func(path statetree.Path) ([]byte, bool) {
+		node, ok := o.nodes[path]
+		return node, ok || o.below == nil
+	}, func(paths []statetree.Path) ([][]byte, error) { return o.below.Nodes(paths) })
 }
 
 func (o *overlay) Value(key []byte) ([]byte, bool, error) {
@@ -104,6 +104,13 @@ func (o *overlay) Value(key []byte) ([]byte, bool, error) {
 		return value, ok, nil
 	}
 	return o.below.Value(key)
+}
+
+func (o *overlay) Values(keys [][]byte) ([][]byte, error) {
+	return through(keys, func(key []byte) ([]byte, bool) {
+		value, ok := o.values[string(key)]
+		return value, ok || o.below == nil
+	}, func(keys [][]byte) ([][]byte, error) { return o.below.Values(keys) })
 }
 
 func (o *overlay) Entry(i record.Index) ([]byte, error) {
@@ -114,6 +121,19 @@ func (o *overlay) Entry(i record.Index) ([]byte, error) {
 		return o.entries[at], nil
 	}
 	return o.below.Entry(i)
+}
+
+func (o *overlay) Entries(indexes []record.Index) ([][]byte, error) {
+	if n := len(indexes); n > 0 && (indexes[0] < 0 || int64(indexes[n-1]) >= o.head.Size) {
+		return nil, fmt.Errorf("read entries %d to %d of a log of %d entries", indexes[0], indexes[n-1], o.head.Size)
+	}
+	return through(indexes, func(i record.Index) ([]byte, bool) {
+		at := int64(i) - o.first
+		if at < 0 || at >= int64(len(o.entries)) {
+			return nil, false
+		}
+		return o.entries[at], true
+	}, func(indexes []record.Index) ([][]byte, error) { return o.below.Entries(indexes) })
 }
 
 func (o *overlay) AnchorIndex(office record.Code, c record.Commitment) (record.Index, bool, error) {

@@ -54,11 +54,29 @@ func (a altered) AnchorIndex(office record.Code, c record.Commitment) (record.In
 	return a.View.AnchorIndex(office, c)
 }
 
-func (a altered) Node(path statetree.Path) ([]byte, bool, error) {
-	if a.failing() {
-		return nil, false, errDisk
+func (a altered) Values(keys [][]byte) ([][]byte, error) {
+	values := make([][]byte, len(keys))
+	for i, key := range keys {
+		var err error
+		if values[i], _, err = a.Value(key); err != nil {
+			return nil, err
+		}
 	}
-	return a.View.Node(path)
+	return values, nil
+}
+
+func (a altered) Entries(indexes []record.Index) ([][]byte, error) {
+	if a.failing() {
+		return nil, errDisk
+	}
+	return a.View.Entries(indexes)
+}
+
+func (a altered) Nodes(paths []statetree.Path) ([][]byte, error) {
+	if a.failing() {
+		return nil, errDisk
+	}
+	return a.View.Nodes(paths)
 }
 
 // TestFailureIsAnError lets the view fail at every one of its reads: Check says

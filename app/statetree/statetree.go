@@ -6,7 +6,7 @@
 //
 // Contract:
 //   - The root depends on the map alone, never on the order of writes or on what was there before.
-//   - Update reads and writes each node at most once per batch, and returns only nodes that changed.
+//   - Update reads and writes each node at most once per batch, a level of the tree at one go, and returns only nodes that changed.
 //   - Every node that is read is hashed and compared with what its parent says: a damaged store is found, not believed.
 //   - A proof has one spelling; Verify needs the root and the proof and nothing else.
 //   - The package is pure: no clock, disk, network or goroutine. Nodes come through a Reader and leave as NodeWrites.
@@ -75,8 +75,9 @@ func hashNode(tag byte, first, second [32]byte) Hash {
 
 // Reader gives the stored nodes of one tree.
 type Reader interface {
-	// Node returns the bytes stored at path; ok is false when there are none. The caller does not change them.
-	Node(path Path) (node []byte, ok bool, err error)
+	// Nodes returns the bytes stored at each of the paths, in their order; nil where there are none. The paths are of one
+	// depth and strictly ascending. The caller does not change the bytes.
+	Nodes(paths []Path) ([][]byte, error)
 }
 
 // Write sets the value of a key. A nil Value deletes it; an empty one that is not nil is a value.
@@ -89,15 +90,19 @@ type Write struct {
 type NodeWrite struct {
 	Path Path
 	Node []byte
+	Was  []byte // the bytes there before; nil: none
 }
 
 // Memory keeps the nodes of a tree in a map. It is a Reader.
 type Memory map[Path][]byte
 
-// Node implements Reader.
-func (m Memory) Node(path Path) ([]byte, bool, error) {
-	node, ok := m[path]
-	return node, ok, nil
+// Nodes implements Reader.
+func (m Memory) Nodes(paths []Path) ([][]byte, error) {
+	nodes := make([][]byte, len(paths))
+	for i, path := range paths {
+		nodes[i] = m[path]
+	}
+	return nodes, nil
 }
 
 // Apply makes the changes that Update returned.

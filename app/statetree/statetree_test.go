@@ -42,12 +42,17 @@ type counting struct {
 	asked map[Path]bool
 }
 
-func (c counting) Node(path Path) ([]byte, bool, error) {
-	if c.asked[path] {
-		return nil, false, errors.New("read twice")
+func (c counting) Nodes(paths []Path) ([][]byte, error) {
+	for i, path := range paths {
+		if c.asked[path] {
+			return nil, errors.New("read twice")
+		}
+		if i > 0 && (path.depth != paths[0].depth || bytes.Compare(paths[i-1].bits[:], path.bits[:]) >= 0) {
+			return nil, errors.New("read out of order")
+		}
+		c.asked[path] = true
 	}
-	c.asked[path] = true
-	return c.nodes.Node(path)
+	return c.nodes.Nodes(paths)
 }
 
 // tree is a tree with its nodes and, beside it, the map it stands for.
@@ -73,8 +78,12 @@ func (tr *tree) update(t rapid.TB, writes ...Write) []NodeWrite {
 			t.Fatalf("node %s is written twice", n.Path)
 		}
 		seen[n.Path] = true
-		if old, ok := tr.nodes[n.Path]; bytes.Equal(old, n.Node) {
+		old, ok := tr.nodes[n.Path]
+		if bytes.Equal(old, n.Node) {
 			t.Fatalf("node %s is written though it stays the same (there before: %t)", n.Path, ok)
+		}
+		if !bytes.Equal(old, n.Was) || ok != (n.Was != nil) {
+			t.Fatalf("node %s was %x, the write says %x", n.Path, old, n.Was)
 		}
 	}
 	tr.nodes.Apply(nodes)
@@ -320,7 +329,7 @@ func TestForgedShapesAreFound(t *testing.T) {
 
 type failing struct{ err error }
 
-func (f failing) Node(Path) ([]byte, bool, error) { return nil, false, f.err }
+func (f failing) Nodes([]Path) ([][]byte, error) { return nil, f.err }
 
 func TestPathBytes(t *testing.T) {
 	p := Path{}

@@ -20,13 +20,20 @@ func Update(r Reader, root Hash, writes []Write) (Hash, []NodeWrite, error) {
 			leaves[i].valueHash = sha256.Sum256(w.Value)
 		}
 	}
-	u := updater{reader: r}
-	top, err := u.apply(Path{}, root, leaves)
+	if len(leaves) == 0 {
+		return root, nil, nil
+	}
+	top, err := load(r, root, leaves)
 	if err != nil {
 		return Hash{}, nil, err
 	}
-	u.place(Path{}, root, top)
-	return top.hash, u.writes, nil
+	u := updater{reader: r}
+	now, err := u.apply(top)
+	if err != nil {
+		return Hash{}, nil, err
+	}
+	u.place(Path{}, top.subtree, now)
+	return now.hash, u.writes, nil
 }
 
 // leaf is a key with the hash of its value; gone marks a deletion.
@@ -44,6 +51,9 @@ type subtree struct {
 
 func (s subtree) isLeaf() bool { return s.node != nil && s.node[0] == tagLeaf }
 
+// child returns the hash that an inner node gives for one side.
+func (s subtree) child(side int) Hash { return Hash(s.node[1+32*side:][:32]) }
+
 func newSubtree(tag byte, first, second [32]byte) subtree {
 	node := encode(tag, first, second)
 	return subtree{hash: sha256.Sum256(node[:]), node: node[:]}
@@ -54,64 +64,43 @@ type updater struct {
 	writes []NodeWrite
 }
 
-// read returns the node at path, whose hash is known from above.
-func read(r Reader, path Path, hash Hash) (subtree, error) {
-	node, ok, err := r.Node(path)
-	switch {
-	case err != nil:
-		return subtree{}, fmt.Errorf("read state node %s: %w", path, err)
-	case !ok:
-		return subtree{}, damaged(path, "not there")
-	case len(node) != nodeSize || node[0] > tagInner || sha256.Sum256(node) != hash:
-		return subtree{}, damaged(path, "other bytes")
-	case node[0] == tagInner && path.depth == maxDepth:
-		return subtree{}, damaged(path, "inner node at the deepest level")
-	case node[0] == tagLeaf && sharedBits(Key(node[1:33]), Key(path.bits)) < int(path.depth):
-		return subtree{}, damaged(path, "leaf off its way")
-	}
-	return subtree{hash: hash, node: node}, nil
-}
-
-// place records that s stands at path, where a subtree with the hash old stood.
-func (u *updater) place(path Path, old Hash, s subtree) {
-	if s.hash == old {
+// place records that now stands at path, where old stood.
+func (u *updater) place(path Path, old, now subtree) {
+	if now.hash == old.hash {
 		return // equal hashes are equal bytes
 	}
-	u.writes = append(u.writes, NodeWrite{Path: path, Node: s.node}) // the node of Empty is nil: a deletion
+	u.writes = append(u.writes, NodeWrite{Path: path, Node: now.node, Was: old.node}) // the node of Empty is nil: a deletion
 }
 
-// apply returns what stands at path after the changes; it places everything below path, and leaves path to the caller,
-// who may have to put a lone leaf higher up.
-func (u *updater) apply(path Path, hash Hash, changes []leaf) (subtree, error) {
-	if len(changes) == 0 {
-		return subtree{hash: hash}, nil
+// apply returns what stands at a spot after the changes; it places everything below it, and leaves the spot itself to the
+// caller, who may have to put a lone leaf higher up.
+func (u *updater) apply(s *spot) (subtree, error) {
+	switch {
+	case s.hash == Empty:
+		return u.build(s.path, live(s.changes)), nil
+	case s.isLeaf():
+		stands := leaf{key: Key(s.node[1:33]), valueHash: [32]byte(s.node[33:])}
+		return u.build(s.path, live(merge(stands, s.changes))), nil
 	}
-	if hash == Empty {
-		return u.build(path, live(changes)), nil
+	var old, now [2]subtree
+	for side := range now {
+		below := s.below[side]
+		if below == nil { // untouched
+			old[side] = subtree{hash: s.child(side)}
+			now[side] = old[side]
+			continue
+		}
+		var err error
+		if now[side], err = u.apply(below); err != nil {
+			return subtree{}, err
+		}
+		old[side] = below.subtree
 	}
-	here, err := read(u.reader, path, hash)
-	if err != nil {
-		return subtree{}, err
-	}
-	if here.isLeaf() {
-		stands := leaf{key: Key(here.node[1:33]), valueHash: [32]byte(here.node[33:])}
-		return u.build(path, live(merge(stands, changes))), nil
-	}
-	old := [2]Hash{Hash(here.node[1:33]), Hash(here.node[33:])}
-	cut := split(changes, path.depth)
-	left, err := u.apply(path.child(0), old[0], changes[:cut])
-	if err != nil {
-		return subtree{}, err
-	}
-	right, err := u.apply(path.child(1), old[1], changes[cut:])
-	if err != nil {
-		return subtree{}, err
-	}
-	return u.join(path, old, [2]subtree{left, right})
+	return u.join(s.path, old, now)
 }
 
-// join makes one subtree of two, which stand below path where subtrees with the hashes old stood.
-func (u *updater) join(path Path, old [2]Hash, now [2]subtree) (subtree, error) {
+// join makes one subtree of two, which stand below path where those of old stood.
+func (u *updater) join(path Path, old, now [2]subtree) (subtree, error) {
 	for side := range now {
 		lone := &now[side]
 		if now[1-side].hash != Empty || lone.hash == Empty {
@@ -122,7 +111,7 @@ func (u *updater) join(path Path, old [2]Hash, now [2]subtree) (subtree, error) 
 			if err != nil {
 				return subtree{}, err
 			}
-			*lone = loaded
+			old[side], *lone = loaded, loaded
 		}
 		if lone.isLeaf() {
 			up := *lone
@@ -138,7 +127,7 @@ func (u *updater) join(path Path, old [2]Hash, now [2]subtree) (subtree, error) 
 	return newSubtree(tagInner, now[0].hash, now[1].hash), nil
 }
 
-func (u *updater) placeBelow(path Path, old [2]Hash, now [2]subtree) {
+func (u *updater) placeBelow(path Path, old, now [2]subtree) {
 	u.place(path.child(0), old[0], now[0])
 	u.place(path.child(1), old[1], now[1])
 }
@@ -154,7 +143,7 @@ func (u *updater) build(path Path, leaves []leaf) subtree {
 	cut := split(leaves, path.depth)
 	left := u.build(path.child(0), leaves[:cut])
 	right := u.build(path.child(1), leaves[cut:])
-	u.placeBelow(path, [2]Hash{}, [2]subtree{left, right})
+	u.placeBelow(path, [2]subtree{}, [2]subtree{left, right})
 	return newSubtree(tagInner, left.hash, right.hash)
 }
 

@@ -187,9 +187,9 @@ func (c *chain) check(t testing.TB, v ledger.View) {
 		}
 	}
 	for path, want := range c.nodes {
-		got, ok, err := v.Node(path)
-		if err != nil || !ok || !bytes.Equal(got, want) {
-			t.Fatalf("node %s: %x %t, %v, want %x", path, got, ok, err, want)
+		got, err := v.Nodes([]statetree.Path{path})
+		if err != nil || !bytes.Equal(got[0], want) {
+			t.Fatalf("node %s: %x, %v, want %x", path, got, err, want)
 		}
 	}
 	for i, a := range c.lines {

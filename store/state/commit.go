@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/muniment/muniment/app/ledger"
 	"github.com/muniment/muniment/app/record"
+	"github.com/muniment/muniment/app/statetree"
 )
 
 // Commit writes what one block, or several in a row, changed: genesis goes to disk together with block 1. It is not called concurrently.
@@ -35,7 +36,10 @@ func (s *State) commit(changes []ledger.Changes) error {
 		return fmt.Errorf("no block: %w", ErrNotNext)
 	}
 	current := s.current.Load()
-	b := builder{state: s, batch: s.db.NewBatchWithSize(batchSize(changes)), tip: current.tip, edge: s.edge, fresh: current.tip.head.Size == 0}
+	b := builder{
+		state: s, batch: s.db.NewBatchWithSize(batchSize(changes)), tip: current.tip, edge: s.edge, fresh: current.tip.head.Size == 0,
+		overwritten: make(map[string][]byte, overwriting(changes)),
+	}
 	defer b.batch.Close()
 	for _, c := range changes {
 		if err := b.add(c); err != nil {
@@ -45,16 +49,12 @@ func (s *State) commit(changes []ledger.Changes) error {
 	if err := b.finish(); err != nil {
 		return err
 	}
-	overwritten, err := b.overwritten()
-	if err != nil {
-		return err
-	}
 	for _, key := range b.anchors {
 		s.filter.add(key)
 	}
 	next := newView(s, b.tip)
-	current.later.Store(&superseded{values: overwritten, by: next})
-	s.memory.forget(b.changed)
+	current.later.Store(&superseded{values: b.overwritten, by: next})
+	s.memory.forget(b.overwritten)
 	crashpoint("state: before the batch")
 	if err := b.batch.Commit(pebble.Sync); err != nil {
 		return fmt.Errorf("write: %w", err)
@@ -74,8 +74,9 @@ type builder struct {
 	fresh   bool
 	leaves  []record.Hash
 	anchors [][]byte // keys of the new lines of the record index
-	changed [][]byte // keys that may exist and are overwritten
 	grown   bool     // some block had entries
+
+	overwritten map[string][]byte // by key: what it was before the batch, nil where it was not there
 }
 
 // batchSize estimates the bytes of a batch, so that it need not grow.
@@ -88,6 +89,14 @@ func batchSize(changes []ledger.Changes) int {
 		size += len(c.Anchors)*(maxAnchorKey+8) + len(c.Nodes)*112 + 2*tileWidth*hashSize
 	}
 	return size
+}
+
+// overwriting counts the keys that may be there and are written.
+func overwriting(changes []ledger.Changes) (n int) {
+	for _, c := range changes {
+		n += len(c.Values) + len(c.Nodes)
+	}
+	return n
 }
 
 // add takes the changes of one block.
@@ -111,15 +120,11 @@ func (b *builder) add(c ledger.Changes) error {
 			return err
 		}
 	}
-	for _, v := range c.Values {
-		if err := b.overwrite(stateKey(v.Key), v.Value); err != nil {
-			return err
-		}
+	if err := b.values(c.Values); err != nil {
+		return err
 	}
-	for _, n := range c.Nodes {
-		if err := b.overwrite(nodeKey(n.Path), n.Node); err != nil {
-			return err
-		}
+	if err := b.nodes(c.Nodes); err != nil {
+		return err
 	}
 	return b.index(c.Anchors)
 }
@@ -155,30 +160,52 @@ func (b *builder) entry(i record.Index, entry []byte) error {
 	return op.Finish()
 }
 
-// overwrite sets a key that may exist, or deletes it where value is nil.
-func (b *builder) overwrite(key, value []byte) error {
-	b.changed = append(b.changed, key)
+// values sets state values. What they were before is read here, in one go.
+func (b *builder) values(values []ledger.Value) error {
+	keys := make([][]byte, len(values))
+	for i, v := range values {
+		keys[i] = stateKey(v.Key)
+	}
+	was := make([][]byte, len(keys))
+	if !b.fresh {
+		var err error
+		if was, err = b.state.getAll(keys); err != nil {
+			return err
+		}
+	}
+	for i, v := range values {
+		if err := b.overwrite(keys[i], v.Value, was[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// nodes writes the nodes that changed in the order of their keys, which spares Pebble searching.
+func (b *builder) nodes(nodes []statetree.NodeWrite) error {
+	keys := make([][]byte, len(nodes))
+	order := make([]int, len(nodes))
+	for i, n := range nodes {
+		keys[i], order[i] = nodeKey(n.Path), i
+	}
+	slices.SortFunc(order, func(x, y int) int { return bytes.Compare(keys[x], keys[y]) })
+	for _, i := range order {
+		if err := b.overwrite(keys[i], nodes[i].Node, nodes[i].Was); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// overwrite sets a key, or deletes it where value is nil, and notes what it was before the first block of the batch.
+func (b *builder) overwrite(key, value, was []byte) error {
+	if _, again := b.overwritten[string(key)]; !again {
+		b.overwritten[string(key)] = was
+	}
 	if value == nil {
 		return b.batch.Delete(key, nil)
 	}
 	return b.batch.Set(key, value, nil)
-}
-
-// overwritten reads what the batch is about to overwrite.
-func (b *builder) overwritten() (map[string][]byte, error) {
-	values := make(map[string][]byte, len(b.changed))
-	for _, key := range b.changed {
-		if b.fresh {
-			values[string(key)] = nil
-			continue
-		}
-		value, _, err := b.state.get(key) // nil where there is none
-		if err != nil {
-			return nil, err
-		}
-		values[string(key)] = value
-	}
-	return values, nil
 }
 
 // index writes the lines of the record index in the order of their keys, without looking whether they are there.

@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"encoding/binary"
 	"testing"
+	"time"
 
 	"github.com/muniment/muniment/app/ledger"
 	"github.com/muniment/muniment/app/record"
@@ -16,6 +17,8 @@ type many struct {
 	b      *testing.B
 	state  *State
 	nonces uint64
+
+	applied time.Duration // time in Machine.Apply, without the commits
 }
 
 // apply carries out one transaction in a block of its own and gives its first item.
@@ -34,7 +37,9 @@ func (m *many) apply(office string, message record.Message) record.Index {
 		m.b.Fatal(err)
 	}
 	machine := ledger.Machine{Verify: func(ed25519.PublicKey, []byte, []byte) bool { return true }}
+	began := time.Now()
 	changes, results, err := machine.Apply(m.state.View(), ledger.Block{Height: m.state.View().Head().Height + 1, Time: noon, Txs: [][]byte{raw}})
+	m.applied += time.Since(began)
 	if err != nil || results[0].Code != ledger.OK {
 		m.b.Fatalf("%T: %v, %v", message, results, err)
 	}

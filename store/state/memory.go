@@ -92,14 +92,14 @@ func (m *memory) keep(key, value []byte) {
 }
 
 // forget drops what a commit overwrites.
-func (m *memory) forget(keys [][]byte) {
+func (m *memory) forget(overwritten map[string][]byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, key := range keys {
-		if value, there := m.recent[string(key)]; there {
+	for key := range overwritten {
+		if value, there := m.recent[key]; there {
 			m.bytes -= memoryLineBytes + len(key) + len(value)
-			delete(m.recent, string(key))
+			delete(m.recent, key)
 		}
-		delete(m.before, string(key))
+		delete(m.before, key)
 	}
 }

@@ -171,7 +171,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Errorf("%d values are remembered", got)
 	}
 	for i := range 10_000 {
-		m.forget([][]byte{fmt.Appendf(nil, "skey/%d", i), hot})
+		m.forget(map[string][]byte{fmt.Sprintf("skey/%d", i): nil, string(hot): nil})
 	}
 	if len(m.recent)+len(m.before) != 0 || m.bytes != 0 {
 		t.Errorf("%d and %d values with %d bytes are left when all were forgotten", len(m.recent), len(m.before), m.bytes)

@@ -1,12 +1,48 @@
 package state
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/muniment/muniment/app/record"
 )
+
+// searched is up to how many keys getAll looks up one by one.
+const searched = 4
+
+// getAll returns copies of the values of many keys, ascending; nil where there is none. One iterator goes through them all: a
+// search for each key would ask the filter of every table, and those take more room than the cache has.
+func (s *State) getAll(keys [][]byte) ([][]byte, error) {
+	values := make([][]byte, len(keys))
+	if len(keys) <= searched {
+		for i, key := range keys {
+			var err error
+			if values[i], _, err = s.get(key); err != nil {
+				return nil, err
+			}
+		}
+		return values, nil
+	}
+	last := keys[len(keys)-1]
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: keys[0], UpperBound: append(last[:len(last):len(last)], 0)})
+	if err != nil {
+		return nil, fmt.Errorf("read %d keys from %.8x on: %w", len(keys), keys[0], err)
+	}
+	for i, key := range keys {
+		if !it.SeekGE(key) {
+			break
+		}
+		if bytes.Equal(it.Key(), key) {
+			values[i] = append(make([]byte, 0, len(it.Value())), it.Value()...)
+		}
+	}
+	if err := errors.Join(it.Error(), it.Close()); err != nil {
+		return nil, fmt.Errorf("read %d keys from %.8x on: %w", len(keys), keys[0], err)
+	}
+	return values, nil
+}
 
 // Entries gives up to n entries from index from on, in order; fewer where the committed log ends. The caller bounds n: all are in memory at once.
 func (s *State) Entries(from record.Index, n int) ([][]byte, error) {

@@ -40,7 +40,21 @@ func (v *view) Frontier() []record.Hash { return v.tip.frontier }
 
 func (v *view) Value(key []byte) ([]byte, bool, error) { return v.read(stateKey(key)) }
 
-func (v *view) Node(path statetree.Path) ([]byte, bool, error) { return v.read(nodeKey(path)) }
+func (v *view) Values(keys [][]byte) ([][]byte, error) {
+	of := make([][]byte, len(keys))
+	for i, key := range keys {
+		of[i] = stateKey(key)
+	}
+	return v.readAll(of)
+}
+
+func (v *view) Nodes(paths []statetree.Path) ([][]byte, error) {
+	of := make([][]byte, len(paths))
+	for i, path := range paths {
+		of[i] = nodeKey(path)
+	}
+	return v.readAll(of)
+}
 
 // read gives the value that a key had after the block of v.
 func (v *view) read(key []byte) ([]byte, bool, error) {
@@ -59,6 +73,21 @@ func (v *view) read(key []byte) ([]byte, bool, error) {
 		}
 		v = last
 	}
+}
+
+// readAll gives the values that many keys, ascending, had after the block of v; nil where there was none. What a commit has
+// overwritten before it was read here hangs on the chain by then.
+func (v *view) readAll(keys [][]byte) ([][]byte, error) {
+	values, err := v.state.getAll(keys)
+	if err != nil || v.later.Load() == nil {
+		return values, err
+	}
+	for i, key := range keys {
+		if _, value, kept := v.kept(key); kept {
+			values[i] = value
+		}
+	}
+	return values, nil
 }
 
 // newest gives the value that a key has now, from memory or from Pebble, for a reader who has come to the view last.
@@ -100,6 +129,26 @@ func (v *view) Entry(i record.Index) ([]byte, error) {
 		err = fmt.Errorf("entry %d is missing: %w", i, ErrDamaged)
 	}
 	return entry, err
+}
+
+func (v *view) Entries(indexes []record.Index) ([][]byte, error) {
+	keys := make([][]byte, len(indexes))
+	for n, i := range indexes {
+		if i < 0 || int64(i) >= v.tip.head.Size {
+			return nil, fmt.Errorf("entry %d of %d: %w", i, v.tip.head.Size, ErrNotThere)
+		}
+		keys[n] = entryKey(i)
+	}
+	entries, err := v.state.getAll(keys)
+	if err != nil {
+		return nil, err
+	}
+	for n, entry := range entries {
+		if entry == nil {
+			return nil, fmt.Errorf("entry %d is missing: %w", indexes[n], ErrDamaged)
+		}
+	}
+	return entries, nil
 }
 
 func (v *view) AnchorIndex(office record.Code, c record.Commitment) (record.Index, bool, error) {
