@@ -178,7 +178,7 @@ func (w *walk) leave(s reached) ([]reached, error) {
 	}
 	var ahead []reached
 	var edges []int32
-	answers := map[string]int{}
+	answers, rest := map[string]int{}, int32(-1)
 	for _, m := range s.moves(w.records, w.setting.series) {
 		after, results, err := s.make(m)
 		if err != nil {
@@ -187,12 +187,19 @@ func (w *walk) leave(s reached) ([]reached, error) {
 		for _, r := range results {
 			answers[r.Code.String()]++
 		}
+		if after.oracle == s.oracle && rest >= 0 { // a move that left nothing, like one before it
+			edges = append(edges, rest)
+			continue
+		}
 		to := reached{node: after, path: &path{s.path, m.name}}
 		isLeft := false
 		if to.number, isLeft, err = w.arrive(after); err != nil {
 			return nil, fmt.Errorf("%v: %w", to.path, err)
 		}
 		edges = append(edges, to.number)
+		if after.oracle == s.oracle {
+			rest = to.number
+		}
 		if !isLeft {
 			ahead = append(ahead, to)
 		}
