@@ -73,7 +73,7 @@ func (m *model) item(i record.Index, today record.Day) modelItem {
 			it.holds = append(it.holds, h)
 		}
 	}
-	it.audit = m.audit(it.anchor, it.rules)
+	it.audit = m.audit(i, it)
 	facts := m.knownOf(i, it)
 	it.end = modelEnd{due: modelFirstDay}
 	for _, r := range it.rules {
@@ -102,18 +102,23 @@ func (m *model) item(i record.Index, today record.Day) modelItem {
 	return it
 }
 
-// audit finds the first posting that covers the year of a record, by whichever
-// rule that year ends last.
-func (m *model) audit(a record.AnchorEntry, rules []modelRule) *modelPosting {
-	if a.Flags&record.FlagUndated != 0 {
-		return nil
+// audit finds the first posting that covers the year of a record and that of its
+// file, by whichever rule these years end last.
+func (m *model) audit(i record.Index, it modelItem) *modelPosting {
+	end, dated := modelFirstDay, false
+	anchors := []record.AnchorEntry{it.anchor}
+	if file := m.life(i).file; file != 0 {
+		anchors = append(anchors, m.log[file].(record.AnchorEntry))
 	}
-	end := int(a.Day)
-	for _, r := range rules {
-		end = max(end, modelYearEnd(int(a.Day), r.rule.FiscalStart))
+	for _, a := range anchors {
+		for _, r := range it.rules {
+			if a.Flags&record.FlagUndated == 0 {
+				end, dated = max(end, modelYearEnd(int(a.Day), r.rule.FiscalStart)), true
+			}
+		}
 	}
-	for _, p := range m.postings[a.Office] {
-		if int(p.through) >= end {
+	for _, p := range m.postings[it.anchor.Office] {
+		if dated && int(p.through) >= end {
 			return &p
 		}
 	}
