@@ -208,7 +208,7 @@ func (r *itemReader) apply(it Item) (judged, error) {
 		return judged{}, err
 	}
 	var j judged
-	if j.audit, err = r.audit(it); err != nil {
+	if j.audit, err = r.audit(it, &facts); err != nil {
 		return judged{}, err
 	}
 	if j.audit.Entry != 0 {
@@ -284,10 +284,17 @@ func (r *itemReader) facts(i record.Index, anchor record.AnchorEntry, l Lifecycl
 	return f, nil
 }
 
-// audit gives the first posting that covers the fiscal year of a record,
-// whichever of its rules starts that year latest.
-func (r *itemReader) audit(it Item) (Posting, error) {
-	if it.Anchor.Flags&record.FlagUndated != 0 {
+// audit gives the first posting that covers the fiscal year of a record and that
+// of its file, whichever of its rules starts these years latest.
+func (r *itemReader) audit(it Item, f *retention.Facts) (Posting, error) {
+	var days []record.Day
+	if !f.Undated {
+		days = append(days, f.Created)
+	}
+	if f.File != nil && !f.File.Undated {
+		days = append(days, f.File.Created)
+	}
+	if len(days) == 0 {
 		return Posting{}, nil
 	}
 	postings, known := r.audits[it.Anchor.Office]
@@ -298,9 +305,10 @@ func (r *itemReader) audit(it Item) (Posting, error) {
 		}
 		r.audits[it.Anchor.Office] = postings
 	}
-	end := it.Anchor.Day
+	last := slices.Max(days) // no earlier day lies in a later year
+	end := last
 	for _, rule := range it.Rules {
-		end = max(end, retention.EndOfYear(it.Anchor.Day, retention.FiscalYear, time.Month(rule.FiscalStart)))
+		end = max(end, retention.EndOfYear(last, retention.FiscalYear, time.Month(rule.FiscalStart)))
 	}
 	for _, p := range postings {
 		if p.Through >= end {

@@ -14,6 +14,7 @@ type modelDisposition struct {
 	at        int64
 	msg       *record.ProposeDisposition
 	office    record.Code
+	key       record.KeyID // that signed the proposal
 	hash      [32]byte
 	tx        int64
 	day       record.Day
@@ -179,10 +180,9 @@ func (m *model) proposeDisposition(msg *record.ProposeDisposition, by modelSigne
 	if msg.Standing != 0 && !m.standingCovers(int64(msg.Standing), by.office.Code, msg.Series, by.today) {
 		return modelNot("NOT_AUTHORIZED"), nil
 	}
-	if m.frozen(by) {
-		return modelNot("FROZEN"), nil
+	d := &modelDisposition{
+		msg: msg, office: by.office.Code, key: by.key, hash: by.body, day: by.today, height: by.height, status: modelProposed,
 	}
-	d := &modelDisposition{msg: msg, office: by.office.Code, hash: by.body, day: by.today, height: by.height, status: modelProposed}
 	for n, i := range msg.Records {
 		no := modelNo{bad: int64(n)}
 		a, ok := m.anchorAt(i)
@@ -193,10 +193,16 @@ func (m *model) proposeDisposition(msg *record.ProposeDisposition, by modelSigne
 			no.code = "WRONG_OFFICE"
 		case a.Series != msg.Series:
 			no.code = "WRONG_SERIES"
-		default:
-			no = m.indisposable(d, n, by.today)
 		}
 		if no.code != "" {
+			return no, nil
+		}
+	}
+	if m.frozen(by) {
+		return modelNot("FROZEN"), nil
+	}
+	for n := range msg.Records {
+		if no := m.indisposable(d, n, by.today); no.code != "" {
 			return no, nil
 		}
 	}
@@ -236,7 +242,7 @@ func (m *model) approveDisposition(msg *record.ApproveDisposition, by modelSigne
 		return modelNot(code), nil
 	case msg.Hash != d.hash:
 		return modelNot("WRONG_HASH"), nil
-	case by.office.Code == d.office:
+	case by.office.Code == d.office || by.office.Code == d.msg.To:
 		return modelNot("SAME_OFFICE"), nil
 	case !by.has(append(m.item(d.msg.Records[0], by.today).roles, record.RoleStateRecords, record.RoleStateArchivist)...):
 		return modelNot("WRONG_ROLE"), nil
