@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/muniment/muniment/app/record"
@@ -31,8 +32,11 @@ func (a *act) lock(m *record.LockDisposition) (Code, error) {
 		return CodeWrongRole, nil
 	case m.Hash != d.Hash:
 		return CodeWrongHash, nil
-	case a.office.Code == d.Office:
+	case a.office.Code == d.Office, a.office.Code == d.To:
 		return CodeSameOffice, nil
+	}
+	if code, err := a.canTakeOver(d.To); err != nil || code != OK {
+		return code, err
 	}
 	if code, err := a.freeze(); err != nil || code != OK {
 		return code, err
@@ -125,8 +129,10 @@ func (r *itemReader) touchedSince(it Item, at record.Index) ([]record.Code, erro
 // judgeApprovals finds the approvals that count, and tells whether they suffice
 // and are old enough.
 func (a *act) judgeApprovals(d Disposition, need demand) ([]Authorization, Code, error) {
-	if slices.Contains(need.offices, d.Office) || slices.Contains(need.offices, a.office.Code) {
-		return nil, CodeSameOffice, nil
+	for _, part := range [...]record.Code{d.Office, d.To, a.office.Code} {
+		if slices.Contains(need.offices, part) {
+			return nil, CodeSameOffice, nil
+		}
 	}
 	var good []Authorization
 	var offices []record.Office
@@ -151,7 +157,11 @@ func (a *act) judgeApprovals(d Disposition, need demand) ([]Authorization, Code,
 	if err != nil {
 		return nil, 0, err
 	}
-	if !covered(roles, offices) {
+	headed, err := a.headed(d)
+	if err != nil {
+		return nil, 0, err
+	}
+	if !headed || !covered(roles, offices) {
 		return nil, CodeMissingApproval, nil
 	}
 	day, height := d.Day, d.Height
@@ -162,6 +172,25 @@ func (a *act) judgeApprovals(d Disposition, need demand) ([]Authorization, Code,
 		return nil, CodeNoticePeriod, nil
 	}
 	return good, OK, nil
+}
+
+// headed tells whether the proposal still is the approval of the head of a
+// department: its office is active and keeps records, and it was not voided.
+func (a *act) headed(d Disposition) (bool, error) {
+	office, known, err := OfficeOf(a.view, d.Office)
+	if err != nil || !known || office.Status != record.StatusActive || !isDepartment(office) {
+		return false, err
+	}
+	e, err := entryOf(a.view, d.Tx)
+	if err != nil {
+		return false, err
+	}
+	tx, ok := e.(record.TxEntry)
+	if !ok {
+		return false, fmt.Errorf("read who signed a disposition: entry %d is no transaction: %w", d.Tx, errDamaged)
+	}
+	void, err := voided(a.view, Approval{Office: d.Office, KeyID: tx.KeyID, Height: d.Height})
+	return !void, err
 }
 
 // rolesFor gives the roles whose approval a disposition needs today. A standing

@@ -19,20 +19,20 @@ func (a *act) proposeDisposition(m *record.ProposeDisposition) (Code, error) {
 	if code, err := a.proposalFits(m); err != nil || code != OK {
 		return code, err
 	}
-	if code, err := a.freeze(); err != nil || code != OK {
-		return code, err
-	}
 	if err := a.readAhead(m.Records); err != nil {
 		return 0, err
 	}
-	items := newItemReader(a.view, a.today)
-	for n, i := range m.Records {
-		it, code, err := a.ownItem(items, i, m.Series)
-		if err == nil && code == OK {
-			code = disposable(it, m.Action, len(m.Records))
-		}
-		if err != nil || code != OK {
-			return a.refuseRecord(code, n, i, it), err
+	items, code, err := a.ownItems(m)
+	if err != nil || code != OK {
+		return code, err
+	}
+	// A refusal from here on is an entry, and keeps the proposal for good.
+	if code, err := a.freeze(); err != nil || code != OK {
+		return code, err
+	}
+	for n, it := range items {
+		if code := disposable(it, m.Action, len(m.Records)); code != OK {
+			return a.refuseRecord(code, n, it.Index, it), nil
 		}
 	}
 	at := a.add(record.DispositionEntry{
@@ -47,14 +47,11 @@ func (a *act) proposeDisposition(m *record.ProposeDisposition) (Code, error) {
 
 // proposalFits checks what a proposal names besides its records.
 func (a *act) proposalFits(m *record.ProposeDisposition) (Code, error) {
-	if m.To != "" {
-		to, known, err := OfficeOf(a.view, m.To)
-		if err != nil {
-			return 0, err
-		}
-		if !known || to.Status != record.StatusActive || m.To == a.office.Code {
-			return CodeUnknownOffice, nil
-		}
+	if m.To == a.office.Code {
+		return CodeUnknownOffice, nil
+	}
+	if code, err := a.canTakeOver(m.To); err != nil || code != OK {
+		return code, err
 	}
 	if m.Standing == 0 {
 		return OK, nil
@@ -66,6 +63,19 @@ func (a *act) proposalFits(m *record.ProposeDisposition) (Code, error) {
 	return CodeNotAuthorized, nil
 }
 
+// canTakeOver tells whether the office that is to take records over, if there is
+// to be one, is active.
+func (a *act) canTakeOver(to record.Code) (Code, error) {
+	if to == "" {
+		return OK, nil
+	}
+	office, known, err := OfficeOf(a.view, to)
+	if err == nil && (!known || office.Status != record.StatusActive) {
+		return CodeUnknownOffice, nil
+	}
+	return OK, err
+}
+
 // standingCovers tells whether a standing authorization holds today for a
 // series of an office.
 func (a *act) standingCovers(i record.Index, office, series record.Code) (bool, error) {
@@ -75,6 +85,20 @@ func (a *act) standingCovers(i record.Index, office, series record.Code) (bool, 
 	}
 	_, named := slices.BinarySearch(s.Series, series)
 	return s.Office == office && named && s.From <= a.today && a.today <= s.Until, nil
+}
+
+// ownItems judges the records of a proposal, which have to be the signer's.
+func (a *act) ownItems(m *record.ProposeDisposition) ([]Item, Code, error) {
+	reader := newItemReader(a.view, a.today)
+	items := make([]Item, len(m.Records))
+	for n, i := range m.Records {
+		it, code, err := a.ownItem(reader, i, m.Series)
+		if err != nil || code != OK {
+			return nil, a.refuseRecord(code, n, i, it), err
+		}
+		items[n] = it
+	}
+	return items, OK, nil
 }
 
 // ownItem judges a record that has to be one of the signer's, of a series.
@@ -130,7 +154,7 @@ func (a *act) approveDisposition(m *record.ApproveDisposition) (Code, error) {
 		return code, err
 	case m.Hash != d.Hash:
 		return CodeWrongHash, nil
-	case a.office.Code == d.Office:
+	case a.office.Code == d.Office, a.office.Code == d.To:
 		return CodeSameOffice, nil
 	}
 	needed, err := a.mayApprove(d)

@@ -19,8 +19,10 @@ func (m *model) lock(msg *record.LockDisposition, by modelSigner, entry *record.
 		return modelNot("WRONG_ROLE"), nil
 	case msg.Hash != d.hash:
 		return modelNot("WRONG_HASH"), nil
-	case by.office.Code == d.office:
+	case by.office.Code == d.office || by.office.Code == d.msg.To:
 		return modelNot("SAME_OFFICE"), nil
+	case d.msg.To != "" && !m.active(d.msg.To):
+		return modelNot("UNKNOWN_OFFICE"), nil
 	case m.frozen(by):
 		return modelNo{code: "FROZEN", bad: -1, disposition: d.at}, nil
 	}
@@ -39,7 +41,7 @@ func (m *model) lock(msg *record.LockDisposition, by modelSigner, entry *record.
 
 // unlockable says what approvals and notices are wanting.
 func (m *model) unlockable(d *modelDisposition, good []modelAuthorization, by modelSigner) string {
-	parties := []record.Code{d.office, by.office.Code}
+	parties := []record.Code{d.office, by.office.Code, d.msg.To}
 	var approvers []record.Code
 	lastDay, lastHeight := d.day, d.height
 	for _, a := range good {
@@ -66,7 +68,7 @@ func (m *model) unlockable(d *modelDisposition, good []modelAuthorization, by mo
 		}
 	}
 	slices.Sort(roles)
-	if !m.fill(slices.Compact(roles), approvers) {
+	if !m.headed(d) || !m.fill(slices.Compact(roles), approvers) {
 		return "MISSING_APPROVAL"
 	}
 	if by.today < lastDay+record.Day(days) || by.height < lastHeight+int64(heights) {
@@ -78,6 +80,19 @@ func (m *model) unlockable(d *modelDisposition, good []modelAuthorization, by mo
 		}
 	}
 	return ""
+}
+
+// active tells whether an office may act.
+func (m *model) active(c record.Code) bool {
+	office, ok := m.office(c)
+	return ok && office.Status == record.StatusActive
+}
+
+// headed tells whether the head of a department still stands by the proposal.
+func (m *model) headed(d *modelDisposition) bool {
+	office, _ := m.office(d.office)
+	keeps := slices.Contains(office.Roles, record.RoleDepartment) || slices.Contains(office.Roles, record.RoleLibraryCEO)
+	return m.active(d.office) && keeps && !m.void(modelApproval{d.key, d.height})
 }
 
 // touched tells whether an office had a hand in a hold on one of the records
