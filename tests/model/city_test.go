@@ -60,10 +60,10 @@ func keyID(name string) record.KeyID {
 	return record.KeyIDOf(public[:])
 }
 
-// keys names the signers. A second key of the clerk takes over when the first is suspended.
+// keys names the signers. Second keys take over when the first are suspended.
 var keys = func() map[string]record.KeyID {
 	ids := map[string]record.KeyID{}
-	for _, name := range []string{"DPW", "CLERK", "CLERK/2", "COUNSEL", "CAO", "IT", "AUDIT", "node/custodian"} {
+	for _, name := range []string{"DPW", "DPW/2", "CLERK", "CLERK/2", "COUNSEL", "CAO", "IT", "AUDIT", "node/custodian"} {
 		ids[name] = keyID(name)
 	}
 	return ids
@@ -92,6 +92,7 @@ func facts(s setting) []record.Fact {
 		signing(offices[i].Code, string(offices[i].Code))
 	}
 	signing("CLERK", "CLERK/2")
+	signing("DPW", "DPW/2")
 	all = append(all,
 		&record.Governance{Subject: record.SubjectRecords, Offices: []record.Code{"CLERK"}, Threshold: 1},
 		&record.Governance{Subject: record.SubjectSecurity, Offices: []record.Code{"CLERK", "IT"}, Threshold: 1},

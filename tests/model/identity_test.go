@@ -49,12 +49,15 @@ func (n node) identify(records [2]record.Index) (identity, error) {
 		o, ok, e := ledger.OfficeOf(n.view, code)
 		note(o, ok, e)
 	}
-	k, ok, e := ledger.KeyOf(n.view, keys["CLERK"])
-	note(k, ok, e)
+	for _, name := range []string{"CLERK", "DPW"} {
+		k, ok, e := ledger.KeyOf(n.view, keys[name])
+		note(k, ok, e)
+		w.seen = append(w.seen, n.oracle.signers[keys[name]])
+	}
 	read2(ledger.LocksOf(n.view))
 	freeze, frozen, e := ledger.FreezeOf(n.view)
 	note(freeze.Jump, frozen, e)
-	w.seen = append(w.seen, n.oracle.frozen, n.oracle.holds, n.oracle.signers[keys["CLERK"]], n.oracle.offices["CAO"])
+	w.seen = append(w.seen, n.oracle.frozen, n.oracle.holds, n.oracle.offices["CAO"])
 	if err != nil {
 		return identity{}, err
 	}

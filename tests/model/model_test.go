@@ -318,9 +318,9 @@ func (n node) judgeEnds() (locked, complete int, err error) {
 		}
 		var acts []act
 		for _, r := range d.due {
-			signer := string(r.office)
-			if r.office == "" {
-				signer = "node/custodian"
+			signer := "node/custodian"
+			if r.office != "" {
+				signer = n.key(string(r.office))
 			}
 			acts = append(acts, act{signer, &record.ReportErasure{Disposition: at, Outcome: record.OutcomeDone}})
 		}

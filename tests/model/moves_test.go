@@ -30,18 +30,18 @@ func (n node) moves(records [2]record.Index, series [2]record.Code) []move {
 	}
 	first := hold(record.Scope{Records: records[:1]})
 	add("counsel holds the first record", act{"COUNSEL", first})
-	add("the clerk holds all of the department", act{n.clerk(), hold(record.Scope{Department: "DPW"})})
+	add("the clerk holds all of the department", act{n.key("CLERK"), hold(record.Scope{Department: "DPW"})})
 	for _, i := range slices.Sorted(maps.Keys(n.oracle.holds)) {
 		if n.oracle.holds[i].released != 0 {
 			continue
 		}
 		resolve, release := &record.ResolveIssue{Hold: i}, &record.ReleaseHold{Hold: i}
 		add("the auditor releases a hold that is not closed", act{"AUDIT", release})
-		add("a hold is closed and released", act{n.clerk(), resolve}, act{"AUDIT", release})
+		add("a hold is closed and released", act{n.key("CLERK"), resolve}, act{"AUDIT", release})
 		add("a hold is closed and released by whom placed it", act{"COUNSEL", resolve}, act{"COUNSEL", release})
 	}
 	propose := func(name string, series record.Code, records ...record.Index) {
-		add(name, act{"DPW", &record.ProposeDisposition{Series: series, Action: record.ActionDestroy, Records: records}})
+		add(name, act{n.key("DPW"), &record.ProposeDisposition{Series: series, Action: record.ActionDestroy, Records: records}})
 	}
 	propose("the first record is proposed", series[0], records[0])
 	propose("the second record is proposed", series[1], records[1])
@@ -63,21 +63,21 @@ func (n node) steps(i record.Index, d *dossier, hold *record.PlaceHold) []move {
 	report := func(outcome record.Outcome) *record.ReportErasure {
 		return &record.ReportErasure{Disposition: i, Outcome: outcome}
 	}
-	add("the clerk approves", act{n.clerk(), approve})
+	add("the clerk approves", act{n.key("CLERK"), approve})
 	if !d.over {
 		add("the administrator approves", act{"CAO", approve})
-		add("the department approves itself", act{"DPW", approve})
+		add("the department approves itself", act{n.key("DPW"), approve})
 		add("the administrator approves something else", act{"CAO", &record.ApproveDisposition{Disposition: i, Hash: [32]byte{1}}})
-		add("the department withdraws", act{"DPW", &record.WithdrawDisposition{Disposition: i}})
+		add("the department withdraws", act{n.key("DPW"), &record.WithdrawDisposition{Disposition: i}})
 		add("the administrator locks", act{"CAO", lock})
-		add("the clerk approves and it is locked at once", act{n.clerk(), approve}, act{"IT", lock})
+		add("the clerk approves and it is locked at once", act{n.key("CLERK"), approve}, act{"IT", lock})
 		add("it is locked before a hold of the same block", act{"IT", lock}, act{"COUNSEL", hold})
 	}
 	add("it is locked", act{"IT", lock})
 	if !n.oracle.frozen && !d.over {
 		all = append(all, move{"the clock leaps and it is locked", leap, []act{{"IT", lock}}})
 	}
-	add("the department reports", act{"DPW", report(record.OutcomeDone)})
+	add("the department reports", act{n.key("DPW"), report(record.OutcomeDone)})
 	add("the custodian reports", act{"node/custodian", report(record.OutcomeDone)})
 	add("the custodian has preserved", act{"node/custodian", report(record.OutcomePreserved)})
 	add("the auditor reports", act{"AUDIT", report(record.OutcomeDone)})
@@ -92,18 +92,22 @@ func (n node) misfortunes() []move {
 		without := caoOffice()
 		all = append(all, move{"the administrator's role is removed", second, []act{{"IT", &record.ProposeChange{Fact: &without}}}})
 	}
-	if n.oracle.signers[keys["CLERK"]].active {
-		all = append(all,
-			move{"the clerk's key is suspended", second, []act{{"IT", &record.SuspendKey{KeyID: keys["CLERK"]}}}},
-			move{"the clerk's key is suspended for all time", second, []act{{"IT", &record.SuspendKey{KeyID: keys["CLERK"], SinceHeight: 1}}}})
+	suspend := func(name string, since int64) {
+		if n.oracle.signers[keys[name]].active {
+			how := map[bool]string{true: " is suspended", false: " is suspended for all time"}[since == 0]
+			all = append(all, move{"the key of " + name + how, second, []act{{"IT", &record.SuspendKey{KeyID: keys[name], SinceHeight: since}}}})
+		}
 	}
+	suspend("CLERK", 0)
+	suspend("CLERK", 1)
+	suspend("DPW", 1)
 	return all
 }
 
-// clerk names the key that the clerk signs with now.
-func (n node) clerk() string {
-	if n.oracle.signers[keys["CLERK"]].active {
-		return "CLERK"
+// key names the key that an office signs with now.
+func (n node) key(office string) string {
+	if n.oracle.signers[keys[office]].active {
+		return office
 	}
-	return "CLERK/2"
+	return office + "/2"
 }

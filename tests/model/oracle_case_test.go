@@ -21,7 +21,7 @@ func (p *page) readDisposition(e record.Entry) {
 		for _, i := range m.Records {
 			p.unless(p.records[i].office == p.office, "record %d is not of %s", i, p.office)
 		}
-		p.cases[p.at] = &dossier{office: p.office, records: m.Records, hash: sha256.Sum256(p.tx.Body), day: p.today, height: p.height}
+		p.cases[p.at] = &dossier{office: p.office, key: p.tx.KeyID, records: m.Records, hash: sha256.Sum256(p.tx.Body), day: p.today, height: p.height}
 	case record.AuthorizationEntry:
 		d := p.cases[e.Disposition]
 		p.unless(!d.over, "disposition %d is over", e.Disposition)
@@ -61,6 +61,9 @@ func (p *page) readLock(e record.LockEntry) {
 	p.free(d.records)
 	locker := p.offices[p.office]
 	p.unless(locker.Status == record.StatusActive && (has(locker, record.RoleIT) || has(locker, record.RoleOperator)), "%s must not lock", p.office)
+	proposer := p.signers[d.key]
+	p.unless(proposer.since == 0 || d.height < proposer.since, "the proposal is void")
+	p.unless(has(p.offices[d.office], record.RoleDepartment) && p.offices[d.office].Status == record.StatusActive, "%s is no department", d.office)
 	parties := []record.Code{p.office, d.office}
 	var good []approval
 	for _, a := range d.approvals {

@@ -53,6 +53,7 @@ type hold struct {
 // dossier is all that was signed about one disposition.
 type dossier struct {
 	office    record.Code
+	key       record.KeyID // that signed the proposal
 	records   []record.Index
 	hash      [32]byte
 	day       record.Day
