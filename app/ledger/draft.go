@@ -154,7 +154,7 @@ func (d *draft) close(height, time int64) (Changes, error) {
 			return Changes{}, err
 		}
 	}
-	c.Root = logRoot(c.Frontier)
+	c.Root = LogRoot(c.Frontier)
 	c.Checkpoint = record.CheckpointBody(d.head.Origin, c.Size, c.Root)
 	c.AppHash = record.AppHash(c.Checkpoint)
 	c.Head.AppHash = c.AppHash
@@ -182,7 +182,7 @@ func (d *draft) seal(c *Changes) error {
 	for i, raw := range c.Entries {
 		c.LeafHashes[i] = record.LeafHash(raw)
 	}
-	c.Frontier = appendLeaves(c.Frontier, c.FirstIndex, c.LeafHashes)
+	c.Frontier = AppendLeaves(c.Frontier, c.FirstIndex, c.LeafHashes)
 	return nil
 }
 

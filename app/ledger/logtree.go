@@ -7,9 +7,9 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// appendLeaves extends the frontier of a log of size entries by leaves and
+// AppendLeaves extends the frontier of a log of size entries by leaves and
 // returns the new frontier, which shares no memory with the old one.
-func appendLeaves(frontier []record.Hash, size int64, leaves []record.Hash) []record.Hash {
+func AppendLeaves(frontier []record.Hash, size int64, leaves []record.Hash) []record.Hash {
 	stack := make([]record.Hash, len(frontier), len(frontier)+bits.Len(uint(len(leaves)))+1)
 	copy(stack, frontier)
 	for _, h := range leaves {
@@ -24,8 +24,8 @@ func appendLeaves(frontier []record.Hash, size int64, leaves []record.Hash) []re
 	return stack
 }
 
-// logRoot gives the RFC 6962 root of a log that is not empty.
-func logRoot(frontier []record.Hash) record.Hash {
+// LogRoot gives the RFC 6962 root of a log that is not empty.
+func LogRoot(frontier []record.Hash) record.Hash {
 	last := len(frontier) - 1
 	root := frontier[last]
 	for i := last - 1; i >= 0; i-- {

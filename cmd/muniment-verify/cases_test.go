@@ -259,7 +259,7 @@ func FuzzInspect(f *testing.F) {
 		}
 		onlyText(t, r.text())
 		var out strings.Builder
-		if err := (options{output: "json"}).print(&out, r); err != nil {
+		if err := (options{output: "json"}).write(&out, r, r.text); err != nil {
 			t.Fatal(err)
 		}
 		onlyText(t, out.String())

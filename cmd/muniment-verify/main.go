@@ -2,6 +2,7 @@
 // network access: what it trusts is the network file, and nothing else.
 //
 //	muniment-verify --network city.mun evidence.mun.car
+//	muniment-verify replay --network city.mun mirror/
 //
 // Exit codes: 0 everything PASSED, 1 a file could not be read or written,
 // 2 wrong usage, 3 something FAILED or the network file is not the pinned one,
@@ -40,9 +41,11 @@ const (
 var errFingerprint = errors.New("the network file is not the one whose fingerprint was given")
 
 const usage = `usage: muniment-verify --network FILE [--fingerprint HEX] [--output text|json] [--extract DIR] FILE...
+       muniment-verify replay --network FILE [--fingerprint HEX] [--output text|json] DIR
 
 Checks evidence bundles (*.mun.car), copies, receipts, proofs of holds and
-legality files of dispositions offline.
+legality files of dispositions offline. With replay it carries out anew the
+whole log in DIR, which muniment log mirror made: every signature, every rule.
 
   --network FILE      the network file: whom to believe
   --fingerprint HEX   refuse a network file with another SHA-256
@@ -55,24 +58,16 @@ exit codes: 0 all PASSED, 1 input or output error, 2 usage, 3 FAILED, 4 INDETERM
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(args []string, stdout, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == "replay" { // a file of that name is ./replay
+		return runReplay(args[1:], stdout, stderr)
+	}
 	o, err := parseOptions(args)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprint(stdout, usage)
-		return exitDone
-	case err != nil:
-		complain(stderr, err)
-		fmt.Fprintln(stderr, "muniment-verify: run with --help to see how it is used")
-		return exitUsage
+	if done, code := answered(err, stdout, stderr); done {
+		return code
 	}
 	network, err := o.readNetwork()
-	switch {
-	case errors.Is(err, errFingerprint):
-		complain(stderr, err)
-		return exitContradicted
-	case err != nil:
-		complain(stderr, err)
-		return exitError
+	if err != nil {
+		return unreadable(err, stderr)
 	}
 	code := exitDone
 	for _, name := range o.files {
@@ -85,6 +80,30 @@ func run(args []string, stdout, stderr io.Writer) int {
 		code = worse(code, exitOf(outcome))
 	}
 	return code
+}
+
+// answered tells whether the command line leaves nothing to verify: it asks for
+// help, or is wrong.
+func answered(err error, stdout, stderr io.Writer) (done bool, code int) {
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(stdout, usage)
+		return true, exitDone
+	case err != nil:
+		complain(stderr, err)
+		fmt.Fprintln(stderr, "muniment-verify: run with --help to see how it is used")
+		return true, exitUsage
+	}
+	return false, exitDone
+}
+
+// unreadable says why there is no network to believe.
+func unreadable(err error, stderr io.Writer) int {
+	complain(stderr, err)
+	if errors.Is(err, errFingerprint) {
+		return exitContradicted
+	}
+	return exitError
 }
 
 // complain says on one line what is wrong. File names can be a stranger's too.
@@ -108,7 +127,7 @@ func (o options) verify(n receipt.Network, name string, stdout io.Writer) (recei
 	if r.Outcome == receipt.Passed && o.extract != "" && r.Content != nil {
 		r.Extracted, extractErr = extract(o.extract, r)
 	}
-	if err := o.print(stdout, r); err != nil {
+	if err := o.write(stdout, r, r.text); err != nil {
 		return "", fmt.Errorf("write report: %w", err)
 	}
 	return r.Outcome, extractErr
@@ -195,16 +214,17 @@ func (o options) readNetwork() (receipt.Network, error) {
 	return n, nil
 }
 
-func (o options) print(w io.Writer, r report) error {
+// write reports what was found, as text or as JSON.
+func (o options) write(w io.Writer, found any, text func() string) error {
 	if o.output == "text" {
-		_, err := io.WriteString(w, r.text())
+		_, err := io.WriteString(w, text())
 		return err
 	}
-	text, err := json.MarshalIndent(r, "", "  ")
+	b, err := json.MarshalIndent(found, "", "  ")
 	if err != nil {
 		return err
 	}
-	_, err = w.Write(append(printableJSON(text), '\n'))
+	_, err = w.Write(append(printableJSON(b), '\n'))
 	return err
 }
 
