@@ -54,7 +54,7 @@ func (c *legalCase) approvalAt(i record.Index) (signatory, error) {
 		return signatory{}, err
 	}
 	others := append([]signatory{c.proposed, c.locked}, c.approvals...)
-	if slices.ContainsFunc(others, func(o signatory) bool { return o.office == s.office }) {
+	if s.office == c.asked.To || slices.ContainsFunc(others, func(o signatory) bool { return o.office == s.office }) {
 		return signatory{}, refuse(SameOffice, "%s approved the disposition and has another part in it", s.office)
 	}
 	if age := int64(c.lock.Day) - int64(d.day()); age > approvalDays {

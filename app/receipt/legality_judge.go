@@ -212,7 +212,7 @@ func (c *legalCase) readProposal() error {
 	if !ok {
 		return refuse(LockContradicted, "entry %d is no proposal of a disposition", d.index)
 	}
-	if c.proposed, err = c.withRoles(d, d.index); err != nil {
+	if c.proposed, err = c.withRoles(d, c.locked.index); err != nil { // the head's approval, as it stood at the lock
 		return err
 	}
 	c.asked = d.message.(*record.ProposeDisposition) // checkBody compared it with the entry
@@ -229,6 +229,8 @@ func (c *legalCase) readProposal() error {
 		return refuse(WrongRole, "%s proposed the disposition and keeps no records", d.office)
 	case d.office == c.locked.office:
 		return refuse(SameOffice, "%s proposed and locked the disposition", d.office)
+	case c.asked.To == d.office, c.asked.To == c.locked.office:
+		return refuse(SameOffice, "%s takes the records over and has another part in the disposition", c.asked.To)
 	}
 	return nil
 }

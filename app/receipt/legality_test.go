@@ -274,6 +274,9 @@ const (
 func unlawfulLocks() []unlawfulLock {
 	all := []record.Code{"CLERK", "ADMIN", "STATE"}
 	single := func(m *record.ProposeDisposition) { m.Records = m.Records[:1] }
+	transfer := func(to record.Code) func(*record.ProposeDisposition) {
+		return func(m *record.ProposeDisposition) { m.Action, m.To = record.ActionTransfer, to }
+	}
 	old := retention.DayOf(1899, 12, 31)
 	return slices.Concat([]unlawfulLock{
 		{"lawful", variation{}, lawful},
@@ -286,6 +289,9 @@ func unlawfulLocks() []unlawfulLock {
 		{"an office that approves twice", variation{approvers: append(slices.Clone(all), "CLERK")}, "FAILED SAME_OFFICE"},
 		{"a proposer that approves", variation{approvers: append(slices.Clone(all), "HR")}, "FAILED SAME_OFFICE"},
 		{"a locker that approves", variation{approvers: append(slices.Clone(all), "IT")}, "FAILED SAME_OFFICE"},
+		{"an approver that takes over", variation{propose: transfer("STATE"), item: func(_ *life, e *record.ItemEntry) { e.Due = 0 }}, "FAILED SAME_OFFICE"},
+		{"a locker that takes over", variation{propose: transfer("IT")}, "FAILED SAME_OFFICE"},
+		{"another office that takes over", variation{propose: transfer("ARCHIVE")}, lawful},
 		{"a proposer that locks", variation{locker: "HR", roles: map[record.Code][]record.Role{"HR": {record.RoleIT}}}, "FAILED SAME_OFFICE"},
 		{"a locker without the role", variation{locker: "COUNSEL"}, "FAILED WRONG_ROLE"},
 		{"an operator", variation{locker: "COUNSEL", roles: map[record.Code][]record.Role{"COUNSEL": {record.RoleOperator}}}, lawful},
@@ -322,6 +328,11 @@ func unlawfulOffices() []unlawfulLock {
 		{"an approver that lost its role", restated("STATE", active, record.RoleCounsel), notApproved},
 		{"an approver that was suspended", restated("STATE", suspended, record.RoleStateRecords), "FAILED WRONG_ROLE"},
 		{"a proposer that keeps no records", restated("HR", active, record.RoleCounsel), "FAILED WRONG_ROLE"},
+		{"a proposer that keeps none any longer", variation{between: func(l *life) {
+			l.vary.noticed = func(*record.NoticeEntry) {
+				l.stated("CLERK", &record.Office{Code: "HR", Roles: []record.Role{record.RoleCounsel}, Status: active})
+			}
+		}}, "FAILED WRONG_ROLE"},
 		{"the library", restated("HR", active, record.RoleLibraryCEO), lawful},
 		{"a locker that lost its role", restated("IT", active, record.RoleCounsel), "FAILED WRONG_ROLE"},
 		{"an audit by no auditor", variation{auditor: "COUNSEL"}, "FAILED WRONG_ROLE"},

@@ -128,7 +128,7 @@ func (v *Verdict) lawful(c *legalCase, leaves int) {
 	}
 	v.proven("between the last approval and the lock lay the days and heights that the rules want")
 	if len(c.judgement.notices) > 0 {
-		v.proven("the persons concerned were told, as long before as the rules want")
+		v.proven("the department stated that the persons concerned were told, as long before as the rules want")
 	}
 	if c.subject.message == nil {
 		v.notProven("that the signed batch of %d items anchored this record: that is the cosigners' word, a replay of the log rebuilds the batch", c.subject.tx.Count)

@@ -131,15 +131,16 @@ function readLock(f, index) {
 function readProposal(f, { item, lock }) {
   const proposal = f.act(lock.entry.disposition, lock.index);
   contradicts(proposal.entry.kind === 'disposition');
-  const roles = f.roles(proposal.office, proposal.index);
+  const roles = f.roles(proposal.office, lock.index);
   const asked = fieldsOf(proposal.body[32]);
   const records = indexesIn(asked[5]);
   contradicts(same(fieldsOf(lock.body[36])[2], proposal.tx.bodyHash));
   contradicts(lock.entry.count === proposal.entry.count && lock.entry.standing === (asked[4] ?? 0n));
   contradicts(records[item.index - lock.index - 1] === item.entry.record);
   need(anyOf(roles, DEPARTMENT, LIBRARY_CEO), 'WRONG_ROLE');
-  need(proposal.office !== lock.office, 'SAME_OFFICE');
-  return { proposal, series: asked[1].toString(), action: asked[2] };
+  const to = asked[3]?.toString(); // the office that takes over reports
+  need(proposal.office !== lock.office && to !== proposal.office && to !== lock.office, 'SAME_OFFICE');
+  return { proposal, series: asked[1].toString(), action: asked[2], to };
 }
 
 function readRecord(f, index, before) {
@@ -245,8 +246,8 @@ function judgeDue({ item, lock }, action, record, rules) {
   return duties;
 }
 
-function judgeApprovals(f, { item, lock }, proposal, record, rules, duties, series) {
-  const parties = [proposal.office, lock.office];
+function judgeApprovals(f, { item, lock }, { proposal, series, to }, record, rules, duties) {
+  const parties = [proposal.office, lock.office, to];
   const approvals = lock.entry.authorizations.map((index) => {
     const a = f.act(index, lock.index);
     contradicts(a.entry.kind === 'authorization' && a.entry.disposition === item.entry.disposition && same(a.entry.hash, proposal.tx.bodyHash));
@@ -298,14 +299,15 @@ export function verifyLegality(n, text) {
     checkEra(standing.era, r.checkpoint, []);
     const f = new File(n, r);
     const locked = readLock(f, r.index);
-    const { proposal, series, action } = readProposal(f, locked);
+    const proposed = readProposal(f, locked);
+    const { proposal, series, action } = proposed;
     const record = readRecord(f, locked.item.entry.record, proposal.index);
     contradicts(record.act.office === proposal.office && record.act.entry.series === series);
     need(!record.alone || locked.lock.entry.count === 1n, 'ONE_BY_ONE');
     const rules = readRules(f, locked, series);
     readFacts(f, locked, record);
     const duties = judgeDue(locked, action, record, rules);
-    judgeApprovals(f, locked, proposal, record, rules, duties, series);
+    judgeApprovals(f, locked, proposed, record, rules, duties);
     judgeNotice(f, locked, proposal, duties);
     need(f.entries.every((e) => f.read.has(e.index)), 'PART_UNEXPECTED');
     checkClocks(locked.lock.time, standing.notAfter);
