@@ -120,7 +120,11 @@ func (v *Verdict) lawful(c *legalCase, leaves int) {
 	} else {
 		v.proven("%s waits for no day", c.asked.Action)
 	}
-	v.proven("%d offices approved the very proposal that was locked, and none had another part in it", len(c.approvals))
+	if len(c.approvals) == 1 {
+		v.proven("1 office approved the very proposal that was locked, and it had no other part in it")
+	} else {
+		v.proven("%d offices approved the very proposal that was locked, and none had another part in it", len(c.approvals))
+	}
 	if c.authorized {
 		v.proven("a standing authorization held for the series on the day of the lock; it stands for the approvals that the rules ask for")
 	} else {

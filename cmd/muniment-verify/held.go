@@ -159,6 +159,10 @@ func (r report) heldText(line func(string, string, ...any)) {
 	line("grade", "%s, %s", tree.Grade, tree.Cosigners)
 	line("not before", "%s (%s)", tree.NotBefore.Time.Format(time.RFC3339Nano), tree.NotBefore.Source)
 	line("not after", "%s (%s)", tree.NotAfter.Time.Format(time.RFC3339), tree.NotAfter.Source)
-	line("proven", "these and no other holds covered the record after block %d, in a tree of %d entries", h.Height, h.TreeSize)
+	which := "these and no other holds"
+	if len(h.Holds) == 0 {
+		which = "no hold"
+	}
+	line("proven", "%s covered the record after block %d, in a tree of %d entries", which, h.Height, h.TreeSize)
 	line("not proven", "what came later, and that the rules led to this state: a replay of the log computes it")
 }

@@ -69,7 +69,7 @@ func inspect(n receipt.Network, data []byte) (report, error) {
 		return inspectBundle(n, commitment.Bundle{Copy: copied})
 	}
 	r := newReport()
-	r.worsen(receipt.Failed, receipt.Malformed, fmt.Sprintf("no evidence bundle, copy or receipt: %v", err))
+	r.worsen(receipt.Failed, receipt.Malformed, fmt.Sprintf("no evidence bundle, copy, receipt, proof of holds or legality file: %v", err))
 	return r, nil
 }
 
