@@ -133,7 +133,7 @@ func (r *ScheduleRule) check() error {
 		return malformed("schedule rule of %s: %v", r.Series, err)
 	}
 	if r.FiscalStart < 1 || r.FiscalStart > 12 || r.NoticeDays > maxNotice || r.NoticeHeights > maxNoticeHeights {
-		return malformed("schedule rule of %s: fiscal year or notice", r.Series)
+		return malformed("schedule rule of %s: the fiscal year starts in month 1 to 12, and the notice has at most %d days and %d heights", r.Series, maxNotice, maxNoticeHeights)
 	}
 	return r.checkSafeguards()
 }

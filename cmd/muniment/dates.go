@@ -15,9 +15,17 @@ func dayOf(t time.Time) record.Day {
 func parseDay(text string) (record.Day, error) {
 	t, err := time.Parse(time.DateOnly, text)
 	if err != nil || t.Year() < 1 {
-		return 0, usage("date %q: write it as YYYY-MM-DD", printable(text))
+		return 0, usage("date %q is no day of the calendar: write it as YYYY-MM-DD", printable(text))
 	}
 	return dayOf(t), nil
+}
+
+// wantedDay reads the date that a flag must give.
+func wantedDay(flag, text string) (record.Day, error) {
+	if text == "" {
+		return 0, usage("on which day? give %s YYYY-MM-DD", flag)
+	}
+	return parseDay(text)
 }
 
 func dayText(d record.Day) string {

@@ -137,10 +137,7 @@ func (p *program) noticeCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if day == "" {
-			return usage("on which day? give --day YYYY-MM-DD")
-		}
-		told, err := parseDay(day)
+		told, err := wantedDay("--day", day)
 		if err != nil {
 			return err
 		}

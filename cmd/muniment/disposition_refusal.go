@@ -29,12 +29,40 @@ func (s *session) explained(ctx context.Context, m record.Message, raw []byte, r
 	case response.Count > 0:
 		return s.recorded(ctx, raw, response, err)
 	}
+	err = inContext(m, err)
 	records := recordsIn(m)
 	if bad := response.BadItem; bad >= 0 && bad < int64(len(records)) {
 		reason := reasonOf(err)
 		return failed(codeOf(err), reason, nextOf(err), "record %d: %s", records[bad], sentence(reason))
 	}
 	return err
+}
+
+// inContext says what a reason means for an act where the sentence that serves
+// every act says too little.
+func inContext(m record.Message, err error) error {
+	reason := reasonOf(err)
+	var text, next string
+	switch m := m.(type) {
+	case *record.LockDisposition:
+		if reason == "SAME_OFFICE" {
+			text = "the office that locks, one that approved or the proposer had another part in this, or placed or released a hold on its records since the proposal"
+			next = fmt.Sprintf("muniment disposition show %d and hold list --all name the offices: another one locks, or the proposal is withdrawn and made anew", m.Disposition)
+		}
+	case *record.RecordEvents:
+		if reason == "BAD_DAY" {
+			text = "the day is still to come, or the event is stated already with this day or a later one"
+			next = "muniment clock shows the ledger day, muniment why RECORD what is stated"
+		}
+	case *record.RecordNotice:
+		if reason == "BAD_DAY" {
+			text, next = "the day of the notice is still to come", "muniment clock shows the ledger day"
+		}
+	}
+	if text == "" {
+		return err
+	}
+	return failed(codeOf(err), reason, next, "%s", text)
 }
 
 // recorded verifies the refusal receipt and says what stands against the act.

@@ -144,7 +144,7 @@ func TestRefusalsAreReceipts(t *testing.T) {
 	d.city.set(hooks{})
 	d.as("COUNSEL", "hold", "resolve", hold, "--action-closed")
 	d.as("CLERK", "hold", "release", hold)
-	d.refused("IT", "(SAME_OFFICE)", "disposition", "lock", disposition) // CLERK approved, and released a hold since
+	d.refused("IT", "or placed or released a hold on its records since the proposal (SAME_OFFICE)", "disposition", "lock", disposition) // CLERK approved, and released a hold since
 	d.as("PERMITS", "disposition", "withdraw", disposition)
 	d.refused("CHIEF", "(DISPOSITION_CLOSED)", "disposition", "approve", disposition)
 	d.fails(exitNotFound, "(NOT_FOUND)", "--office", "CHIEF", "disposition", "approve", numeral(r[0]))

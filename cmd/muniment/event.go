@@ -64,7 +64,7 @@ func (p *program) eventRecordCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		day, err := parseDay(date)
+		day, err := wantedDay("--day", date)
 		if err != nil {
 			return err
 		}
@@ -169,7 +169,7 @@ func (p *program) eventAuditedCommand() *cobra.Command {
 		if code == "" {
 			return usage("whose accounts? give --department CODE")
 		}
-		day, err := parseDay(through)
+		day, err := wantedDay("--through", through)
 		if err != nil {
 			return err
 		}

@@ -150,7 +150,7 @@ func (p *program) showPlaced(r placed, next string) error {
 		return err
 	}
 	if r.Late > 0 {
-		p.say("it comes after the lock of %s without an end: ask the custodians what they could preserve", counted(int(r.Late), "disposition"))
+		p.say("it comes after the lock of %s not reported done yet: ask the custodians what they could preserve", counted(int(r.Late), "disposition"))
 	}
 	if r.Opening != "" {
 		p.say("keep %s: it alone shows which matter this is", printable(r.Opening))

@@ -93,7 +93,7 @@ func TestHoldMistakes(t *testing.T) {
 		{"give --department CODE", []string{"--series", "DEMO-PERMITS"}},
 		{"days bound", []string{"5", "--from", "2020-01-01"}},
 		{"end before they begin", []string{"--city", "--from", "2020-01-02", "--to", "2020-01-01"}},
-		{"write it as YYYY-MM-DD", []string{"--city", "--from", "2020-13-01"}},
+		{"no day of the calendar: write it as YYYY-MM-DD", []string{"--city", "--from", "2020-13-01"}},
 		{"not a code", []string{"--department", "permits"}},
 		{"not an entry index", []string{"5-"}},
 		{"names no record", []string{"007"}},

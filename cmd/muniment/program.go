@@ -124,7 +124,11 @@ func group(name, short string, children ...*cobra.Command) *cobra.Command {
 func exactly(n int, what string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) != n {
-			return usage("it takes %s, not %d arguments", what, len(args))
+			are := "are"
+			if len(args) == 1 {
+				are = "is"
+			}
+			return usage("it takes %s, here %s %d", what, are, len(args))
 		}
 		return nil
 	}

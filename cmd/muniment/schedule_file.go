@@ -104,7 +104,7 @@ func (f authorityFile) judge() (authority, error) {
 	}
 	var err error
 	if a.effective, err = retention.ParseDay(f.effective); err != nil {
-		bad.add(0, "effective", "%.40q is not the first day in force: write it as 2031-01-01", f.effective)
+		bad.add(0, "effective", "%.40q is no date: write the first day in force, such as 2031-01-01", f.effective)
 	}
 	bad.text(0, "authority", f.authority, maxCitationBytes)
 	bad.text(0, "citation", f.citation, maxCitationBytes)
@@ -228,7 +228,7 @@ func parseApprovals(names []string) (roles []record.Role, err error) {
 	for _, name := range names {
 		role, err := record.ParseRole(name)
 		if err != nil {
-			return nil, fmt.Errorf("approval by %.40q: it is not a role: write names such as CLERK, CHIEF_ADMIN or STATE_RECORDS", name)
+			return nil, fmt.Errorf("approval by %.40q: it is not a role: write some of %s", name, roleList())
 		}
 		if slices.Contains(roles, role) {
 			return nil, fmt.Errorf("approval by %s is there twice", role)
@@ -237,4 +237,13 @@ func parseApprovals(names []string) (roles []record.Role, err error) {
 	}
 	slices.Sort(roles)
 	return roles, nil
+}
+
+// roleList names every role.
+func roleList() string {
+	var names []string
+	for _, r := range record.Roles() {
+		names = append(names, r.String())
+	}
+	return strings.Join(names, ", ")
 }

@@ -110,7 +110,7 @@ func TestAuthorityFaults(t *testing.T) {
 		{`version = 3`, `version = 0`, "version: write a number from 1"},
 		{`version = 3`, `version = -1`, `line 3: version: "-1" is not a number`},
 		{`version = 3`, `version = 3` + "\nversion = 4", "line 4: "},
-		{`effective = 2026-01-01`, ``, "effective: \"\" is not the first day in force"},
+		{`effective = 2026-01-01`, ``, "effective: \"\" is no date: write the first day in force, such as 2031-01-01"},
 		{`effective = 2026-01-01`, `effective = "2026-01-01"`, "line 5: effective: write a date"},
 		{`effective = 2026-01-01`, `effective = 2026-02-30`, "effective: "},
 		{`effective = 2026-01-01`, `effective = 0000-01-01`, "effective: "},
@@ -136,8 +136,8 @@ func TestAuthorityFaults(t *testing.T) {
 		{`transitory = true`, ``, "line 23: series CT-1-B: transitory records need no approvals"},
 		{`notice_heights = 100`, `notice_heights = 1`, "line 9: series CT-1-A: the notice must be at least a day and two heights"},
 		{`notice_days = 30`, `notice_days = 0`, "line 9: series CT-1-A: the notice"},
-		{`fiscal_start = 1`, `fiscal_start = 13`, "line 9: series CT-1-A: fiscal year or notice"},
-		{`citation = "Regs. 1-2"`, "citation = \"Regs. 1-2\"\n[series]", `"series" does not belong here`},
+		{`fiscal_start = 1`, `fiscal_start = 13`, "line 9: series CT-1-A: the fiscal year starts in month 1 to 12"},
+		{`citation = "Regs. 1-2"`, "citation = \"Regs. 1-2\"\n[series]", "a series begins with [[series]], in double brackets"},
 		{`version = 3`, "version = 3\nVersion = 4", `line 4: "Version" does not belong here`},
 		{`code = "CT-1-B"`, "code = \"CT-1-B\"\nCode = \"CT-1-D\"", `line 25: "Code" does not belong here`},
 		{`state = true`, "a.b = 1", `line 4: "a.b" does not belong here`},
@@ -210,7 +210,7 @@ func TestCSVFaults(t *testing.T) {
 			t.Errorf("%q instead of %q gives %+v with its error", test.new, test.old, a)
 		}
 	}
-	if _, err := parseCSV([]byte(strings.ReplaceAll(sampleCSV, "2026-01-01", "1 January"))); err == nil || !strings.Contains(err.Error(), `effective: "1 January" is not the first day`) {
+	if _, err := parseCSV([]byte(strings.ReplaceAll(sampleCSV, "2026-01-01", "1 January"))); err == nil || !strings.Contains(err.Error(), `effective: "1 January" is no date`) {
 		t.Errorf("a date in words: %v", err)
 	}
 	header, _, _ := strings.Cut(sampleCSV, "\n")

@@ -71,7 +71,10 @@ func (r *tomlReader) expression(e *unstable.Node) {
 		line = r.line(key.Node().Raw)
 	}
 	name := strings.Join(names, ".")
-	if e.Kind == unstable.ArrayTable && name == "series" {
+	if (e.Kind == unstable.ArrayTable || e.Kind == unstable.Table) && name == "series" {
+		if e.Kind == unstable.Table {
+			r.bad.add(line, "", "a series begins with [[series]], in double brackets")
+		}
 		r.file.series = append(r.file.series, seriesFile{line: line})
 		r.seen = nil
 		return

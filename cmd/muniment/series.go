@@ -158,10 +158,10 @@ func (p *program) seriesAuthorizeCommand() *cobra.Command {
 		}
 		slices.Sort(fact.Series)
 		var err error
-		if fact.From, err = parseDay(from); err != nil {
+		if fact.From, err = wantedDay("--from", from); err != nil {
 			return err
 		}
-		if fact.Until, err = parseDay(until); err != nil {
+		if fact.Until, err = wantedDay("--until", until); err != nil {
 			return err
 		}
 		if fact.Until < fact.From || fact.Until-fact.From > 365 {
