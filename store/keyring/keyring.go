@@ -14,13 +14,8 @@ import (
 	"github.com/muniment/muniment/app/record"
 )
 
-var (
-	// ErrJournal: a rotation was begun and not finished, and this version cannot
-	// finish it.
-	ErrJournal = errors.New("unfinished ring rotation")
-	// ErrRing: the ring's name or the state is not of a form that can be kept.
-	ErrRing = errors.New("not a ring or state")
-)
+// ErrRing: the ring's name or the state is not of a form that can be kept.
+var ErrRing = errors.New("not a ring or state")
 
 // RID names a record within its custodian: 16 random bytes, drawn per deposit.
 type RID = [16]byte
@@ -35,14 +30,18 @@ type Keyring struct {
 	dir     string
 	root    Root
 
-	mu      sync.RWMutex
+	rotation sync.Mutex // held through a rotation, and to close the keyring
+
+	mu      sync.RWMutex // guards what follows
 	rings   map[RingID]*ring
 	offices map[record.Code][32]byte // fingerprint keys read or made so far
 }
 
 // Open opens the rings below dir, which it makes if need be. Every ring key is
 // unwrapped at once, so that a wrong root shows here. Rings that were being made
-// when the process died are cleared away: no state was ever in them.
+// when the process died are cleared away: no state was ever in them. Rotations
+// that it interrupted are undone or finished, the scan included; one that finds
+// something does not keep the keyring closed (LastReport).
 func Open(dir string, root Root, o Options) (*Keyring, error) {
 	k := &Keyring{
 		options: o, fs: o.fs(), dir: dir, root: root,
@@ -67,32 +66,35 @@ func (k *Keyring) open() error {
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		if strings.HasSuffix(name, journalSuffix) {
-			return fmt.Errorf("%s: %w", name, ErrJournal)
+		if id, ok := ringOf(name, markerSuffix); ok {
+			if err := k.openMarked(id, names); err != nil {
+				return fmt.Errorf("ring %s: %w", id, err)
+			}
 		}
 	}
 	for _, name := range names {
-		id, ok := markedRing(name)
-		if !ok {
-			continue
+		if id, ok := ringOf(name, journalSuffix); ok && k.rings[id] == nil {
+			return fmt.Errorf("%w: %s and no marker", ErrJournal, name)
 		}
-		if err := k.openMarked(id, names); err != nil {
-			return fmt.Errorf("ring %s: %w", id, err)
-		}
+	}
+	if names, err = k.fs.List(k.dir); err != nil {
+		return err
 	}
 	return k.clear(names)
 }
 
-// markedRing tells which ring a marker file belongs to.
-func markedRing(name string) (RingID, bool) {
-	middle, isMarker := strings.CutSuffix(name, markerSuffix)
+// ringOf tells which ring a file with a suffix belongs to.
+func ringOf(name, suffix string) (RingID, bool) {
+	middle, hasSuffix := strings.CutSuffix(name, suffix)
 	middle, isRing := strings.CutPrefix(middle, ringPrefix)
 	id, ok := parseRingID(middle)
-	return id, isMarker && isRing && ok
+	return id, hasSuffix && isRing && ok
 }
 
+// openMarked opens the epoch that a marker names, and then deals with a rotation
+// that was interrupted: nothing of an old epoch goes before the new one is open.
 func (k *Keyring) openMarked(id RingID, names []string) error {
-	text, err := readFile(k.fs, k.dir, id.marker())
+	text, err := readFile(k.fs, k.dir, id.marker(), maxFile)
 	if err != nil {
 		return err
 	}
@@ -104,11 +106,15 @@ func (k *Keyring) openMarked(id RingID, names []string) error {
 	if !slices.Contains(names, name) {
 		return fmt.Errorf("%w: no %s", ErrMarker, name)
 	}
-	k.rings[id], err = openRing(k.options, k.root, k.fs.PathJoin(k.dir, name), id, epoch)
+	r, err := openRing(k.options, k.root, k.fs.PathJoin(k.dir, name), id, epoch)
 	if err != nil {
-		delete(k.rings, id)
+		return err
 	}
-	return err
+	k.rings[id] = r
+	if _, err := k.resume(id, epoch); !errors.Is(err, ErrRemains) {
+		return err
+	}
+	return nil
 }
 
 // clear removes what a crash left of a ring that was being made: a directory of
@@ -123,7 +129,7 @@ func (k *Keyring) clear(names []string) error {
 			}
 		}
 		id, epoch, ok := parseDirectory(name)
-		if !ok || k.rings[id] != nil && k.rings[id].epoch == epoch {
+		if !ok || k.rings[id] != nil && k.rings[id].meta.epoch == epoch {
 			continue
 		}
 		if k.rings[id] != nil || epoch != 1 {
@@ -153,13 +159,15 @@ func (k *Keyring) clearUnborn(path string, id RingID) error {
 	return k.fs.RemoveAll(path)
 }
 
-// Close closes all rings.
+// Close closes all rings. It waits for a rotation that goes on.
 func (k *Keyring) Close() error {
+	k.rotation.Lock()
+	defer k.rotation.Unlock()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var all error
 	for id, r := range k.rings {
-		if err := r.db.Close(); err != nil {
+		if err := r.close(); err != nil {
 			all = errors.Join(all, fmt.Errorf("close ring %s: %w", id, err))
 		}
 	}
@@ -177,7 +185,7 @@ func (k *Keyring) Rings() []RingID {
 // Epoch gives the current epoch of a ring; ok is false while it has none.
 func (k *Keyring) Epoch(id RingID) (epoch uint64, ok bool) {
 	if r := k.ring(id); r != nil {
-		return r.epoch, true
+		return r.meta.epoch, true
 	}
 	return 0, false
 }
@@ -188,53 +196,97 @@ func (k *Keyring) ring(id RingID) *ring {
 	return k.rings[id]
 }
 
+// found looks a ring up for with; nothing is done where there is none.
+func (k *Keyring) found(id RingID) func() (*ring, error) {
+	return func() (*ring, error) { return k.ring(id), nil }
+}
+
+// made looks a ring up for with, and makes it where there is none.
+func (k *Keyring) made(id RingID) func() (*ring, error) {
+	return func() (*ring, error) { return k.makeRing(id) }
+}
+
+// with uses the current epoch of a ring. If the ring moves on before anything was
+// done, it begins again with the next one.
+func (k *Keyring) with(find func() (*ring, error), use func(*ring) error) error {
+	for {
+		r, err := find()
+		if err != nil || r == nil {
+			return err
+		}
+		r.gate.RLock()
+		err = errMoved
+		if !r.closed {
+			err = use(r)
+		}
+		r.gate.RUnlock()
+		if !errors.Is(err, errMoved) {
+			return err
+		}
+	}
+}
+
 // Put keeps the state of a record, 1 byte to MaxState, durably. It refuses a
 // record that has a state (ErrExists) or had one (ErrDestroyed). The first state
 // of a ring makes the ring.
 func (k *Keyring) Put(id RingID, rid RID, state []byte) error {
-	if !id.Department.Valid() || !id.Class.Valid() || len(state) == 0 || len(state) > MaxState {
-		return fmt.Errorf("put state of %d bytes into ring %.40q: %w", len(state), id, ErrRing)
+	if err := checkState(id, state); err != nil {
+		return err
 	}
-	r, err := k.makeRing(id)
-	if err == nil {
-		err = r.put(rid, state)
+	return k.outcome("put state into", id, k.with(k.made(id), func(r *ring) error { return r.put(rid, state) }))
+}
+
+// Replace keeps another state of a record that has one, durably: a punctured one.
+// What it takes the place of is gone for good when the epoch ends. It refuses a
+// record that has none (ErrAbsent) or had one (ErrDestroyed). Of two calls for
+// one record the last wins, so the caller must not make both from the same state.
+func (k *Keyring) Replace(id RingID, rid RID, state []byte) error {
+	if err := checkState(id, state); err != nil {
+		return err
 	}
-	return k.outcome("put state into", id, err)
+	if k.ring(id) == nil {
+		return k.outcome("replace state in", id, ErrAbsent)
+	}
+	return k.outcome("replace state in", id, k.with(k.found(id), func(r *ring) error { return r.replace(rid, state) }))
+}
+
+func checkState(id RingID, state []byte) error {
+	if !id.valid() || len(state) == 0 || len(state) > MaxState {
+		return fmt.Errorf("keep state of %d bytes in ring %.40q: %w", len(state), id, ErrRing)
+	}
+	return nil
 }
 
 // State gives the state of a record. ok is false when there never was one; the
 // error is ErrDestroyed when there was.
 func (k *Keyring) State(id RingID, rid RID) (state []byte, ok bool, err error) {
-	r := k.ring(id)
-	if r == nil {
-		return nil, false, nil
-	}
-	state, ok, err = r.get(rid)
+	err = k.with(k.found(id), func(r *ring) error {
+		state, ok, err = r.get(rid)
+		return err
+	})
 	if err != nil {
 		return nil, false, fmt.Errorf("read state of ring %s: %w", id, err)
 	}
 	return state, ok, nil
 }
 
-// Destroy puts a tombstone in the place of a record's state, durably. For readers
-// the record is gone; it is gone for good when the epoch ends.
-func (k *Keyring) Destroy(id RingID, rid RID) error {
-	r, err := k.makeRing(id)
-	if err == nil {
-		err = r.destroy(rid)
+// Destroy puts tombstones in the place of records' states, durably, all or none.
+// For readers the records are gone; they are gone for good when the epoch ends.
+func (k *Keyring) Destroy(id RingID, rids ...RID) error {
+	if !id.valid() {
+		return fmt.Errorf("destroy states in ring %.40q: %w", id, ErrRing)
 	}
-	return k.outcome("destroy state in", id, err)
+	if len(rids) == 0 {
+		return nil
+	}
+	return k.outcome("destroy state in", id, k.with(k.made(id), func(r *ring) error { return r.destroy(rids) }))
 }
 
 // Forget removes the state of a deposit that never became a record, durably and
 // without a tombstone. It is gone for good when the epoch ends. A state that is
 // not there is no error; a tombstone stays and is ErrDestroyed.
 func (k *Keyring) Forget(id RingID, rid RID) error {
-	r := k.ring(id)
-	if r == nil {
-		return nil
-	}
-	return k.outcome("forget state in", id, r.forget(rid))
+	return k.outcome("forget state in", id, k.with(k.found(id), func(r *ring) error { return r.forget(rid) }))
 }
 
 // outcome words an error. A write that may be half on disk ends the process.
@@ -265,7 +317,7 @@ func (k *Keyring) makeRing(id RingID) (*ring, error) {
 		return r, nil
 	}
 	const epoch = 1
-	r, err := createRing(k.options, k.root, k.fs.PathJoin(k.dir, id.directory(epoch)), id, epoch)
+	r, err := createRing(k.options, k.root, k.fs.PathJoin(k.dir, id.directory(epoch)), id)
 	if err != nil {
 		return nil, failed{fmt.Errorf("make ring: %w", err)}
 	}
@@ -300,7 +352,7 @@ func (k *Keyring) officeKey(office record.Code) (key [32]byte, err error) {
 		return key, ErrRing
 	}
 	name, use := "office-"+string(office)+".key", "office key "+string(office)
-	wrapped, err := readFile(k.fs, k.dir, name)
+	wrapped, err := readFile(k.fs, k.dir, name, maxFile)
 	if err == nil {
 		return unwrapFor(k.root, use, wrapped)
 	}

@@ -223,7 +223,7 @@ func TestStateIsBoundToItsPlace(t *testing.T) {
 			t.Errorf("byte %d flipped: %v, want ErrDamaged", i, err)
 		}
 	}
-	other := &ring{id: home.id, epoch: home.epoch + 1, db: home.db, aead: home.aead}
+	other := &ring{id: home.id, place: placeOf(home.id, home.meta.epoch+1), db: home.db, aead: home.aead}
 	if err := place(other, rid(1), sealed); !errors.Is(err, ErrDamaged) {
 		t.Errorf("in another epoch: %v, want ErrDamaged", err)
 	}
@@ -392,7 +392,7 @@ func TestNamesOfRings(t *testing.T) {
 		if got, epoch, ok := parseDirectory(id.directory(12)); !ok || got != id || epoch != 12 {
 			t.Errorf("%s read as epoch %d of %s, %v", id.directory(12), epoch, got, ok)
 		}
-		if got, ok := markedRing(id.marker()); !ok || got != id {
+		if got, ok := ringOf(id.marker(), markerSuffix); !ok || got != id {
 			t.Errorf("%s read as %s, %v", id.marker(), got, ok)
 		}
 	}

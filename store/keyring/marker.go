@@ -22,10 +22,12 @@ type RingID struct{ Department, Class record.Code }
 // underscore.
 func (id RingID) String() string { return string(id.Department) + "_" + string(id.Class) }
 
+func (id RingID) valid() bool { return id.Department.Valid() && id.Class.Valid() }
+
 func parseRingID(name string) (RingID, bool) {
 	department, class, _ := strings.Cut(name, "_")
 	id := RingID{record.Code(department), record.Code(class)}
-	return id, id.Department.Valid() && id.Class.Valid()
+	return id, id.valid()
 }
 
 // Names of files below the keyring's directory.
@@ -33,10 +35,15 @@ const (
 	ringPrefix    = "ring-"
 	markerSuffix  = ".epoch"
 	journalSuffix = ".journal"
+	reportSuffix  = ".report"
 	newSuffix     = ".new" // of a file that is being replaced
 )
 
 func (id RingID) marker() string { return ringPrefix + id.String() + markerSuffix }
+
+func (id RingID) journal() string { return ringPrefix + id.String() + journalSuffix }
+
+func (id RingID) report() string { return ringPrefix + id.String() + reportSuffix }
 
 func (id RingID) directory(epoch uint64) string {
 	return ringPrefix + id.String() + "-" + strconv.FormatUint(epoch, 10)
@@ -109,17 +116,17 @@ func syncDir(fs vfs.FS, dir string) error {
 
 const maxFile = 4096 // bytes of a marker or wrapped key
 
-func readFile(fs vfs.FS, dir, name string) ([]byte, error) {
+func readFile(fs vfs.FS, dir, name string, limit int) ([]byte, error) {
 	f, err := fs.Open(fs.PathJoin(dir, name))
 	if err != nil {
 		return nil, err
 	}
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	data, err := io.ReadAll(io.LimitReader(f, int64(limit)+1))
 	if closeErr := f.Close(); err == nil {
 		err = closeErr
 	}
-	if err == nil && len(data) > maxFile {
-		err = fmt.Errorf("%s: more than %d bytes", name, maxFile)
+	if err == nil && len(data) > limit {
+		err = fmt.Errorf("%s: more than %d bytes", name, limit)
 	}
 	return data, err
 }

@@ -20,10 +20,14 @@ var (
 	ErrDamaged = errors.New("damaged ring")
 )
 
+// errMoved: the ring has a new epoch; the caller looks it up and tries again.
+var errMoved = errors.New("ring has a new epoch")
+
 // All keys of a ring's store.
 const (
-	prefixMeta  = 'm' // m       -> meta
-	prefixState = 's' // s | rid -> sealed kind and state
+	prefixMeta  = 'm' // m               -> meta
+	prefixEnded = 'n' // n | name (16)   -> needles of a sealed live state that is no more
+	prefixState = 's' // s | rid         -> sealed kind and state
 )
 
 // kind is the first byte of a sealed value.
@@ -34,85 +38,58 @@ const (
 	kindDestroyed kind = 2 // tombstone: nothing follows
 )
 
+// sealedTombstone is the size of a sealed tombstone: nonce, kind and tag. Any
+// sealed live state is longer.
+const sealedTombstone = 12 + 1 + 16
+
 const ringDomain = "MUN1 ring" // changed only with COMMITMENTS-AND-ERASURE 1.8
 
 // ring is one epoch of one ring, open.
 type ring struct {
 	id    RingID
-	epoch uint64
+	meta  meta
 	db    *pebble.DB
 	aead  cipher.AEAD // of the ring key
+	place []byte      // additional data of all its states, up to the rid
 
-	mu sync.Mutex // held from looking at a state to queueing its successor
+	gate   sync.RWMutex // read-held by whoever uses the store, held to close it
+	closed bool         // guarded by gate
+
+	mu      sync.Mutex // held from looking at a state to queueing its successor
+	moved   bool       // guarded by mu: the next epoch is current, nothing is written here
+	changes *changes   // guarded by mu: what was written since the copy for the next epoch began; nil without one
 }
 
-// meta describes one epoch of a ring. It is written once, before the epoch
-// becomes the current one.
-type meta struct {
-	epoch         uint64
-	appliedHeight uint64   // erasures up to this height were applied when the epoch began
-	carried       uint64   // states that the epoch began with, tombstones included
-	erasures      [32]byte // digest of the log of erasures up to then
-	wrapped       []byte   // the ring key
-}
-
-const (
-	metaVersion = 1
-	metaSize    = 1 + 3*8 + 32 // and the wrapped key
-	maxWrapped  = 1024
-)
-
-func (m meta) marshal() []byte {
-	b := []byte{metaVersion}
-	b = binary.BigEndian.AppendUint64(b, m.epoch)
-	b = binary.BigEndian.AppendUint64(b, m.appliedHeight)
-	b = binary.BigEndian.AppendUint64(b, m.carried)
-	b = append(b, m.erasures[:]...)
-	return append(b, m.wrapped...)
-}
-
-func parseMeta(b []byte) (meta, error) {
-	if len(b) <= metaSize || len(b) > metaSize+maxWrapped || b[0] != metaVersion {
-		return meta{}, fmt.Errorf("%w: META of %d bytes", ErrDamaged, len(b))
-	}
-	return meta{
-		epoch:         binary.BigEndian.Uint64(b[1:]),
-		appliedHeight: binary.BigEndian.Uint64(b[9:]),
-		carried:       binary.BigEndian.Uint64(b[17:]),
-		erasures:      [32]byte(b[25:]),
-		wrapped:       append([]byte(nil), b[metaSize:]...),
-	}, nil
-}
-
-// keyUse is what a ring key is wrapped with: the ring and epoch it belongs to.
-func keyUse(id RingID, epoch uint64) string { return fmt.Sprintf("ring key %s %d", id, epoch) }
-
-// createRing makes the store of an epoch with a fresh ring key in dir, which
-// does not exist. On return everything in it is on disk; the caller makes its
-// name durable.
-func createRing(o Options, root Root, dir string, id RingID, epoch uint64) (*ring, error) {
+// createRing makes the store of a ring's first epoch with a fresh key in dir,
+// which does not exist. On return everything in it is on disk; the caller makes
+// its name durable.
+func createRing(o Options, root Root, dir string, id RingID) (*ring, error) {
 	var key [32]byte
 	rand.Read(key[:])
-	wrapped, err := wrapFor(root, keyUse(id, epoch), key)
-	if err != nil {
-		return nil, err
-	}
 	options := o.pebbleOptions()
 	options.ErrorIfExists = true
 	db, err := pebble.Open(dir, options)
 	if err != nil {
 		return nil, err
 	}
-	err = db.Set([]byte{prefixMeta}, meta{epoch: epoch, wrapped: wrapped}.marshal(), pebble.Sync)
+	m, err := sealMeta(root, id, meta{epoch: 1}, key)
 	if err == nil {
-		// Pebble starts the first log of a new store before it raises the format,
-		// so that log lacks the marks that tell damage from the end.
-		err = db.Flush()
+		err = writeMeta(db, m)
 	}
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	return newRing(db, id, epoch, key)
+	return newRing(db, id, m, key)
+}
+
+// writeMeta writes META of an epoch, durably.
+func writeMeta(db *pebble.DB, m meta) error {
+	if err := db.Set([]byte{prefixMeta}, m.marshal(), pebble.Sync); err != nil {
+		return err
+	}
+	// Pebble starts the first log of a new store before it raises the format,
+	// so that log lacks the marks that tell damage from the end.
+	return db.Flush()
 }
 
 // openRing opens the store of an epoch.
@@ -123,137 +100,158 @@ func openRing(o Options, root Root, dir string, id RingID, epoch uint64) (*ring,
 	if err != nil {
 		return nil, err
 	}
-	key, err := ringKey(db, root, id, epoch)
+	m, ok, err := readMeta(db, epoch)
+	if err == nil && !ok {
+		err = fmt.Errorf("%w: no META", ErrDamaged)
+	}
+	var key [32]byte
+	if err == nil {
+		key, err = unwrapFor(root, m.use(id), m.wrapped)
+	}
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	return newRing(db, id, epoch, key)
+	return newRing(db, id, m, key)
 }
 
-func ringKey(db *pebble.DB, root Root, id RingID, epoch uint64) (key [32]byte, err error) {
-	value, closer, err := db.Get([]byte{prefixMeta})
-	if errors.Is(err, pebble.ErrNotFound) {
-		return key, fmt.Errorf("%w: no META", ErrDamaged)
-	}
-	if err != nil {
-		return key, err
-	}
-	m, err := parseMeta(value)
-	if err = errors.Join(err, closer.Close()); err != nil {
-		return key, err
-	}
-	if m.epoch != epoch {
-		return key, fmt.Errorf("%w: META of epoch %d", ErrDamaged, m.epoch)
-	}
-	return unwrapFor(root, keyUse(id, epoch), m.wrapped)
-}
-
-func newRing(db *pebble.DB, id RingID, epoch uint64, key [32]byte) (*ring, error) {
+// newRing takes over db.
+func newRing(db *pebble.DB, id RingID, m meta, key [32]byte) (*ring, error) {
 	aead, err := newCipher(key)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	return &ring{id: id, epoch: epoch, db: db, aead: aead}, nil
+	return &ring{id: id, meta: m, db: db, aead: aead, place: placeOf(id, m.epoch)}, nil
+}
+
+// placeOf begins the additional data of an epoch's states; the rid ends it. The
+// name comes first and all that follows has a fixed size, so no two rings share one.
+func placeOf(id RingID, epoch uint64) []byte {
+	b := append([]byte(ringDomain), id.String()...)
+	return binary.BigEndian.AppendUint64(b, epoch)
+}
+
+// close waits for those who use the store, and closes it.
+func (r *ring) close() error {
+	r.gate.Lock()
+	defer r.gate.Unlock()
+	if r.closed {
+		return nil
+	}
+	r.closed = true
+	return r.db.Close()
 }
 
 func stateKey(rid RID) []byte { return append([]byte{prefixState}, rid[:]...) }
 
-// context is the additional data of a sealed state. The name comes first and all
-// that follows has a fixed size, so no two rings share one.
-func (r *ring) context(rid RID) []byte {
-	b := append([]byte(ringDomain), r.id.String()...)
-	return append(binary.BigEndian.AppendUint64(b, r.epoch), rid[:]...)
+// context is the additional data of a sealed state.
+func (r *ring) context(rid RID) []byte { return append(r.place[:len(r.place):len(r.place)], rid[:]...) }
+
+// sealed gives what is stored of a record, live or tombstone; nil when nothing is.
+func (r *ring) sealed(rid RID) ([]byte, error) {
+	value, closer, err := r.db.Get(stateKey(rid))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return append([]byte{}, value...), closer.Close()
 }
 
 // get gives the state of a record; ok is false when there never was one.
 func (r *ring) get(rid RID) (state []byte, ok bool, err error) {
-	value, closer, err := r.db.Get(stateKey(rid))
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, false, nil
+	sealed, err := r.sealed(rid)
+	if err != nil || sealed == nil {
+		return nil, false, err
 	}
+	plain, err := openSealed(r.aead, nil, sealed, r.context(rid))
 	if err != nil {
 		return nil, false, err
 	}
-	plain, err := r.aead.Open(nil, nil, value, r.context(rid))
-	if closeErr := closer.Close(); closeErr != nil {
-		return nil, false, closeErr
-	}
-	switch {
-	case err != nil || len(plain) == 0:
-		return nil, false, fmt.Errorf("%w: state does not open", ErrDamaged)
-	case kind(plain[0]) == kindLive && len(plain) > 1:
-		return plain[1:], true, nil
-	case kind(plain[0]) == kindDestroyed && len(plain) == 1:
+	if kind(plain[0]) == kindDestroyed {
 		return nil, false, ErrDestroyed
 	}
-	return nil, false, fmt.Errorf("%w: state of kind %d, %d bytes", ErrDamaged, plain[0], len(plain))
+	return plain[1:], true, nil
 }
 
-// change writes what next makes of the batch, if the record's state now allows
-// it, and waits until it is on disk. A write that fails is returned as failed.
-func (r *ring) change(allow func() error, next func(*pebble.Batch) error) error {
-	batch := r.db.NewBatch()
-	r.mu.Lock()
-	err := allow()
-	if err == nil {
-		err = next(batch)
-	}
-	if err == nil {
-		if err = r.db.ApplyNoSyncWait(batch, pebble.Sync); err != nil {
-			err = failed{err}
-		}
-	}
-	r.mu.Unlock()
+// openSealed appends the kind and state that were sealed to dst.
+func openSealed(aead cipher.AEAD, dst, sealed, context []byte) ([]byte, error) {
+	plain, err := aead.Open(dst, nil, sealed, context)
 	if err != nil {
-		return errors.Join(err, batch.Close())
+		return nil, fmt.Errorf("%w: state does not open", ErrDamaged)
 	}
-	if err := batch.SyncWait(); err != nil {
-		return failed{err}
+	size := len(plain) - len(dst)
+	if size == 0 {
+		return nil, fmt.Errorf("%w: state of no bytes", ErrDamaged)
 	}
-	return batch.Close()
+	of := kind(plain[len(dst)])
+	if of == kindLive && size > 1 || of == kindDestroyed && size == 1 {
+		return plain, nil
+	}
+	return nil, fmt.Errorf("%w: state of kind %d, %d bytes", ErrDamaged, of, size)
 }
 
 // failed is a write that may or may not be on disk: the process cannot go on.
 type failed struct{ error }
 
+func (f failed) Unwrap() error { return f.error }
+
 // put writes the state of a record that has none.
 func (r *ring) put(rid RID, state []byte) error {
-	return r.change(func() error {
-		if _, ok, err := r.get(rid); err != nil || ok {
-			return errors.Join(err, existing(ok))
+	return r.change(func(e *edit) error {
+		switch _, ok, err := r.get(rid); {
+		case err != nil:
+			return err
+		case ok:
+			return ErrExists
 		}
-		return nil
-	}, func(b *pebble.Batch) error {
-		return b.Set(stateKey(rid), r.seal(rid, kindLive, state), nil)
+		return e.set(rid, kindLive, state)
 	})
 }
 
-func existing(ok bool) error {
-	if ok {
-		return ErrExists
-	}
-	return nil
+// replace writes another state of a record that has one.
+func (r *ring) replace(rid RID, state []byte) error {
+	return r.change(func(e *edit) error {
+		switch _, ok, err := r.get(rid); {
+		case err != nil:
+			return err
+		case !ok:
+			return ErrAbsent
+		}
+		return e.set(rid, kindLive, state)
+	})
 }
 
-// destroy puts a tombstone in the place of whatever is there.
-func (r *ring) destroy(rid RID) error {
-	return r.change(always, func(b *pebble.Batch) error {
-		return b.Set(stateKey(rid), r.seal(rid, kindDestroyed, nil), nil)
+// destroy puts tombstones in the place of whatever is there.
+func (r *ring) destroy(rids []RID) error {
+	return r.change(func(e *edit) error {
+		for _, rid := range rids {
+			if err := e.set(rid, kindDestroyed, nil); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 
 // forget removes a state without a trace, but not a tombstone.
 func (r *ring) forget(rid RID) error {
-	return r.change(func() error { _, _, err := r.get(rid); return err }, func(b *pebble.Batch) error {
-		return b.Delete(stateKey(rid), nil)
+	return r.change(func(e *edit) error {
+		if _, _, err := r.get(rid); err != nil {
+			return err
+		}
+		return e.remove(rid)
 	})
 }
 
-func always() error { return nil }
-
-func (r *ring) seal(rid RID, k kind, state []byte) []byte {
-	plain := append([]byte{byte(k)}, state...)
-	sealed := r.aead.Seal(nil, nil, plain, r.context(rid))
-	clear(plain)
-	return sealed
+// pending counts the sealed states that are no more.
+func (r *ring) pending() (n int, err error) {
+	iterator, err := r.db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefixEnded}, UpperBound: []byte{prefixEnded + 1}})
+	if err != nil {
+		return 0, err
+	}
+	for valid := iterator.First(); valid; valid = iterator.Next() {
+		n++
+	}
+	return n, errors.Join(iterator.Error(), iterator.Close())
 }

@@ -1,0 +1,240 @@
+package keyring
+
+import (
+	"context"
+	"crypto/cipher"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"runtime"
+	"slices"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
+	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+const (
+	copyTable  = 32 << 20 // bytes after which a copy begins another table
+	bottom     = 6        // Pebble's lowest level
+	maxWorkers = 8
+)
+
+// part is one range of records of a copy: those whose rid begins with a byte of
+// [from, to). Each part is copied, and read back, by one worker.
+type part struct {
+	from, to   int
+	live, dead uint64    // states and tombstones
+	digest     hash.Hash // of all rids, kinds and states in order
+	tables     []string  // files that were written
+}
+
+// parts divides a ring. Rids are random, so the parts are about equal. Half of
+// the processors stay with those who wait for answers.
+func parts() []*part {
+	workers := min(max(runtime.GOMAXPROCS(0)/2, 1), maxWorkers)
+	all := make([]*part, workers)
+	for i := range all {
+		all[i] = &part{from: 256 * i / workers, to: 256 * (i + 1) / workers, digest: sha256.New()}
+	}
+	return all
+}
+
+// together runs do for each part at once.
+func together(all []*part, do func(*part) error) error {
+	errs := make([]error, len(all))
+	var wg sync.WaitGroup
+	for i, p := range all {
+		wg.Go(func() { errs[i] = do(p) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// equal tells whether two readings of a part saw the same.
+func (p *part) equal(q *part) bool {
+	return p.live == q.live && p.dead == q.dead && slices.Equal(p.digest.Sum(nil), q.digest.Sum(nil))
+}
+
+// copyRing makes the store of the next epoch in dir, which is there and empty,
+// of the states that a snapshot of the old one holds, and reads it back. On return
+// its files are on disk and META is among them.
+func copyRing(o Options, root Root, dir string, old *ring, snapshot *pebble.Snapshot, e Erasures) (next *ring, counts part, err error) {
+	var key [32]byte
+	rand.Read(key[:])
+	aead, err := newCipher(key)
+	if err != nil {
+		return nil, part{}, err
+	}
+	m := meta{epoch: old.meta.epoch + 1, erasures: e}
+	written := parts()
+	err = together(written, func(p *part) error {
+		c := copier{part: p, options: o.pebbleOptions(), fs: o.fs(), dir: dir, aead: aead, place: placeOf(old.id, m.epoch)}
+		c.options.EnsureDefaults()
+		return errors.Join(p.each(snapshot, old.aead, old.place, c.add), c.finish())
+	})
+	if err != nil {
+		return nil, part{}, err
+	}
+	var tables []string
+	for _, p := range written {
+		tables = append(tables, p.tables...)
+		counts.live, counts.dead = counts.live+p.live, counts.dead+p.dead
+	}
+	m.carried = counts.live + counts.dead
+	options := o.pebbleOptions()
+	options.ErrorIfExists = true
+	db, err := pebble.Open(dir, options)
+	if err != nil {
+		return nil, part{}, err
+	}
+	if len(tables) > 0 {
+		err = db.Ingest(context.Background(), tables)
+	}
+	if err == nil {
+		err = readBack(db, aead, placeOf(old.id, m.epoch), written)
+	}
+	if err == nil {
+		m, err = sealMeta(root, old.id, m, key)
+	}
+	if err == nil {
+		err = writeMeta(db, m)
+	}
+	if err != nil {
+		return nil, part{}, errors.Join(err, db.Close())
+	}
+	next, err = newRing(db, old.id, m, key)
+	return next, counts, err
+}
+
+// readBack opens every state of a new store and compares them with what was
+// written.
+func readBack(db *pebble.DB, aead cipher.AEAD, place []byte, written []*part) error {
+	read := make([]*part, len(written))
+	for i, p := range written {
+		read[i] = &part{from: p.from, to: p.to, digest: sha256.New()}
+	}
+	err := together(read, func(p *part) error {
+		return p.each(db, aead, place, func(RID, []byte) error { return nil })
+	})
+	if err != nil {
+		return err
+	}
+	for i := range read {
+		if !read[i].equal(written[i]) {
+			return fmt.Errorf("%w: the new epoch holds other states than the old one", ErrDamaged)
+		}
+	}
+	return nil
+}
+
+// each gives every state of a part, opened, in the order of rids, and takes it
+// down. What it gives is valid until visit returns.
+func (p *part) each(from pebble.Reader, aead cipher.AEAD, place []byte, visit func(rid RID, plain []byte) error) (err error) {
+	iterator, err := from.NewIter(&pebble.IterOptions{LowerBound: p.bound(p.from), UpperBound: p.bound(p.to)})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, iterator.Error(), iterator.Close()) }()
+	var plain []byte
+	defer func() { clear(plain[:cap(plain)]) }()
+	where := slices.Clone(place)
+	for valid := iterator.First(); valid; valid = iterator.Next() {
+		if len(iterator.Key()) != 1+len(RID{}) {
+			return fmt.Errorf("%w: state under a key of %d bytes", ErrDamaged, len(iterator.Key()))
+		}
+		rid := RID(iterator.Key()[1:])
+		sealed, err := iterator.ValueAndErr()
+		if err != nil {
+			return err
+		}
+		where = append(where[:len(place)], rid[:]...)
+		if plain, err = openSealed(aead, plain[:0], sealed, where); err != nil {
+			return fmt.Errorf("record %x: %w", rid, err)
+		}
+		p.note(rid, plain)
+		if err := visit(rid, plain); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *part) bound(first int) []byte {
+	if first == 256 {
+		return []byte{prefixState + 1}
+	}
+	return []byte{prefixState, byte(first)}
+}
+
+func (p *part) note(rid RID, plain []byte) {
+	if kind(plain[0]) == kindLive {
+		p.live++
+	} else {
+		p.dead++
+	}
+	var head [24]byte
+	binary.BigEndian.PutUint64(head[copy(head[:], rid[:]):], uint64(len(plain)))
+	p.digest.Write(head[:])
+	p.digest.Write(plain)
+}
+
+// copier writes one part's states, sealed again, into tables.
+type copier struct {
+	part    *part
+	options *pebble.Options
+	fs      vfs.FS
+	dir     string
+	aead    cipher.AEAD
+	place   []byte
+
+	table      *sstable.Writer // nil before the first state and between two tables
+	key, value []byte
+	where      []byte
+}
+
+func (c *copier) add(rid RID, plain []byte) error {
+	if c.table == nil {
+		if err := c.begin(); err != nil {
+			return err
+		}
+	}
+	c.where = append(append(c.where[:0], c.place...), rid[:]...)
+	c.value = c.aead.Seal(c.value[:0], nil, plain, c.where)
+	c.key = append(append(c.key[:0], prefixState), rid[:]...)
+	if err := c.table.Set(c.key, c.value); err != nil {
+		return err
+	}
+	if c.table.Raw().EstimatedSize() >= copyTable {
+		return c.finish()
+	}
+	return nil
+}
+
+func (c *copier) begin() error {
+	name := fmt.Sprintf("part-%d-%d", c.part.from, len(c.part.tables))
+	path := c.fs.PathJoin(c.dir, name)
+	f, err := c.fs.Create(path, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	format := c.options.FormatMajorVersion.MaxTableFormat()
+	c.table = sstable.NewWriter(objstorageprovider.NewFileWritable(f), c.options.MakeWriterOptions(bottom, format))
+	c.part.tables = append(c.part.tables, path)
+	return nil
+}
+
+// finish closes the table that was begun, synced.
+func (c *copier) finish() error {
+	if c.table == nil {
+		return nil
+	}
+	err := c.table.Close()
+	c.table = nil
+	return err
+}
