@@ -129,3 +129,31 @@ func TestRefusalNamesNothingUnknown(t *testing.T) {
 	try()
 	a.refused(ledger.CodeFrozen, true, "DPW", propose("DEMO-MINUTES", r))
 }
+
+// TestS0_17_FinalActionOfTheSchedule: what a schedule wants transferred or kept in
+// the end is never destroyed, however long its period has been over.
+func TestS0_17_FinalActionOfTheSchedule(t *testing.T) {
+	for _, action := range []record.Action{record.ActionTransfer, record.ActionPermanent} {
+		a := foundArchive(t)
+		rule := stateRule("DEMO-MINUTES", "1 year after created")
+		rule.Action = action
+		a.adopt("LOCAL", false, rule)
+		r := a.anchor("DEMO-MINUTES", "a", "2020-05-01")
+		a.refused(ledger.CodeNotDue, true, "DPW",
+			&record.ProposeDisposition{Series: "DEMO-MINUTES", Action: record.ActionDestroy, Records: []record.Index{r}})
+		it, _, err := ledger.NewInquiry(a.view).Explain(r)
+		if err != nil || it.Standing() != ledger.StandingPermanent || len(it.Verdict.Why) == 0 {
+			t.Fatalf("%s: it stands %s, %v, %v", action, it.Standing(), it.Verdict.Why, err)
+		}
+		last := it.Verdict.Why[len(it.Verdict.Why)-1].Text
+		if want := "the schedule's final action is " + action.String() + ": never destroyed"; last != want {
+			t.Errorf("explained as %q, want %q", last, want)
+		}
+		d := a.must("DPW", &record.ProposeDisposition{
+			Series: "DEMO-MINUTES", Action: record.ActionTransfer, To: "LIBRARY", Records: []record.Index{r},
+		})
+		hash := a.disposition(d).Hash
+		a.must("CLERK", &record.ApproveDisposition{Disposition: d, Hash: hash})
+		a.must("OPS", &record.LockDisposition{Disposition: d, Hash: hash})
+	}
+}

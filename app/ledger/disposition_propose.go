@@ -130,7 +130,7 @@ func disposable(it Item, action record.Action, count int) Code {
 		return CodeHeld
 	case len(it.Rules) == 0:
 		return CodeNoRule
-	case action == record.ActionDestroy && it.Verdict.Status != retention.Due:
+	case action == record.ActionDestroy && (it.Verdict.Status != retention.Due || !it.mayGo()):
 		return CodeNotDue
 	}
 	return OK

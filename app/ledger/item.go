@@ -39,7 +39,7 @@ const (
 	StandingLocked    Standing = iota + 1 // under a disposition that is final
 	StandingHeld                          // a hold stands
 	StandingUnruled                       // no rule is in force
-	StandingPermanent                     // the rule keeps it for good
+	StandingPermanent                     // a rule keeps it for good, or has another final action than destruction
 	StandingWaiting                       // facts are missing
 	StandingNotYet                        // the period ends on a known day
 	StandingDue                           // disposition may be asked
@@ -70,8 +70,16 @@ func (it *Item) Standing() Standing {
 		return StandingWaiting
 	case it.Verdict.Status == retention.NotYet:
 		return StandingNotYet
+	case !it.mayGo():
+		return StandingPermanent
 	}
 	return StandingDue
+}
+
+// mayGo tells whether destruction is the final action of every rule that binds
+// the record. What a schedule wants transferred or kept is never destroyed.
+func (it *Item) mayGo() bool {
+	return !slices.ContainsFunc(it.Rules, func(r BindingRule) bool { return r.Action != record.ActionDestroy })
 }
 
 // Eligible gives the first day on which disposition of a record that is due, or
@@ -235,6 +243,11 @@ func (r *itemReader) apply(it Item) (judged, error) {
 			continue
 		}
 		j.verdict = stricter(j.verdict, v)
+	}
+	for _, rule := range it.Rules {
+		if r.explain && rule.Action != record.ActionDestroy && j.verdict.Status != retention.Never {
+			j.verdict.Why = append(j.verdict.Why, retention.Step{Text: "the schedule's final action is " + rule.Action.String() + ": never destroyed"})
+		}
 	}
 	return j, r.rules.err
 }

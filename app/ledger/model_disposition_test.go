@@ -60,6 +60,7 @@ type modelItem struct {
 	roles    []record.Role
 	notices  []retention.Rule
 	oneByOne bool
+	kept     bool           // a rule has another final action than destruction
 	holds    []modelCovered // that stand
 }
 
@@ -88,6 +89,7 @@ func (m *model) item(i record.Index, today record.Day) modelItem {
 		}
 		it.cited = append(it.cited, j.cited...)
 		it.roles = append(it.roles, r.rule.Approvals...)
+		it.kept = it.kept || r.rule.Action != record.ActionDestroy
 		if j.review {
 			it.roles = append(it.roles, record.RoleStateArchivist)
 		}
@@ -163,7 +165,7 @@ func (m *model) indisposable(d *modelDisposition, n int, today record.Day) model
 		no.code, no.hold = "HELD", it.holds[0].at
 	case len(it.rules) == 0:
 		no.code = "NO_RULE"
-	case d.msg.Action == record.ActionDestroy && (it.end.sure != 0 || it.end.due > int(today)):
+	case d.msg.Action == record.ActionDestroy && (it.end.sure != 0 || it.end.due > int(today) || it.kept):
 		no.code = "NOT_DUE"
 	}
 	return no

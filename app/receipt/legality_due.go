@@ -240,6 +240,8 @@ func (c *legalCase) judgeDue() error {
 		return nil
 	case strictest.Status != retention.Due:
 		return refuse(NotDue, "by the rules and facts that are cited, record %d was %s on %s, the day of the lock", c.item.Record, strictest.Status, c.lock.Day)
+	case slices.ContainsFunc(c.own(), func(r legalRule) bool { return r.Action != record.ActionDestroy }):
+		return refuse(NotDue, "a rule that is cited has another final action for record %d than destruction", c.item.Record)
 	case strictest.Due != c.item.Due:
 		return refuse(NotDue, "by the rules and facts that are cited, record %d was due on %s; the item says %s", c.item.Record, due(strictest.Due), due(c.item.Due))
 	}

@@ -353,6 +353,7 @@ func unlawfulDays() []unlawfulLock {
 		{"a day later than it was", variation{item: item(func(e *record.ItemEntry) { e.Due++ })}, notDue},
 		{"a longer period", variation{rule: rule("later of (10 years after closed, 1 day after audited)")}, notDue},
 		{"kept for good", variation{rule: rule("permanent")}, notDue},
+		{"to be transferred", variation{rule: func(r *record.ScheduleRule) { r.Action = record.ActionTransfer }}, notDue},
 		{"a fact that is not there", variation{rule: rule("until terminated")}, notDue},
 		{"without the event", variation{item: item(func(e *record.ItemEntry) { e.Facts = e.Facts[1:] })}, notDue},
 		{"without the audit", variation{item: item(func(e *record.ItemEntry) { e.Audit = 0 })}, notDue},

@@ -160,7 +160,7 @@ function readRules(f, { item, lock }, series) {
     const { fields } = f.fact(index, 8);
     const rule = {
       series: fields[3].toString(), rule: ruleIn(fields[4]), approvals: [...(fields[6] ?? [])],
-      days: fields[7] ?? 0n, heights: fields[8] ?? 0n, fiscalStart: Number(fields[9]),
+      action: fields[5], days: fields[7] ?? 0n, heights: fields[8] ?? 0n, fiscalStart: Number(fields[9]),
     };
     const e = f.lastFact(Infinity, 9, (s) => s[1].equals(fields[1]) && s[2] === fields[2]);
     need(Number(index) < e.index && e.index < lock.index && zigzag(fieldsOf(fieldsOf(e.fact)[9])[4]) <= lock.day, 'NO_RULE');
@@ -242,6 +242,7 @@ function judgeDue({ item, lock }, action, record, rules) {
     return duties;
   }
   need(ends.every((e) => e.rank === 0 && BigInt(e.day) <= lock.day), 'NOT_DUE');
+  need(rules.own.every((r) => r.action === DESTROY), 'NOT_DUE');
   need(BigInt(Math.max(...ends.map((e) => e.day))) === item.entry.due, 'NOT_DUE');
   return duties;
 }
