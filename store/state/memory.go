@@ -9,7 +9,7 @@ import (
 )
 
 // memory holds state values that Pebble holds too: keys, offices, series, parameters, which every transaction and every call
-// needs and which rarely change. All views share one. It holds what the newest view would read from Pebble; a reader with an
+// needs and which rarely change; and that there is none, as of rules for a series that needs none. All views share one. It holds what the newest view would read from Pebble; a reader with an
 // older view has looked into the chain of views before, so that it asks only for what has not changed since.
 //
 // No value is ever stale: a commit first hangs what it overwrites on the chain and then forgets it, and add, under the same
@@ -18,7 +18,7 @@ import (
 type memory struct {
 	limit  int // on bytes
 	mu     sync.RWMutex
-	recent map[string][]byte // by key of the store
+	recent map[string][]byte // by key of the store; nil: there is none
 	before map[string][]byte // what recent was when it was full
 	bytes  int               // of recent
 }
@@ -52,26 +52,27 @@ func remembered(key []byte) bool {
 	return true
 }
 
-// find gives the value of a key, nil where it is not known. The caller must look afterwards whether the chain of views has
-// become longer, as after a read of Pebble.
-func (m *memory) find(key []byte) []byte {
+// find gives the value of a key, nil where there is none, if that is known. The caller must look afterwards whether the chain
+// of views has become longer, as after a read of Pebble.
+func (m *memory) find(key []byte) (value []byte, known bool) {
 	m.mu.RLock()
 	value, recent := m.recent[string(key)]
+	known = recent
 	if !recent {
-		value = m.before[string(key)]
+		value, known = m.before[string(key)]
 	}
 	m.mu.RUnlock()
-	if value != nil && !recent {
+	if known && !recent {
 		m.mu.Lock()
-		if still := m.before[string(key)]; still != nil { // it was not forgotten in between
+		if still, there := m.before[string(key)]; there { // it was not forgotten in between
 			m.keep(key, still)
 		}
 		m.mu.Unlock()
 	}
-	return value
+	return value, known
 }
 
-// add takes a value that was read from Pebble on behalf of the view last, unless a commit has begun since.
+// add takes a value, or nil for none, that was read from Pebble on behalf of the view last, unless a commit has begun since.
 func (m *memory) add(last *view, key, value []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

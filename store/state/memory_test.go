@@ -94,6 +94,24 @@ func TestValuesAreReadOnce(t *testing.T) {
 	}
 }
 
+func TestAbsenceIsReadOnce(t *testing.T) {
+	s, c := memoryChain(t, 75)
+	rules := string(ledger.StateKeyRules("DEMO-MINUTES"))
+	first := s.View()
+	for range 2 {
+		wantValue(t, first, rules, "")
+		behind(t, s, rules, "1")
+	}
+	c.set(t, s, map[string][]byte{"another": []byte("2")})
+	wantValue(t, s.View(), rules, "")
+	c.set(t, s, map[string][]byte{rules: []byte("3")})
+	wantValue(t, s.View(), rules, "3")
+	c.set(t, s, map[string][]byte{rules: nil})
+	wantValue(t, s.View(), rules, "")
+	behind(t, s, rules, "4")
+	wantValue(t, s.View(), rules, "")
+}
+
 // A value that was absent is not absent for ever, and a reader who was slow does not bring back what a commit has overwritten.
 func TestMemoryTakesNothingStale(t *testing.T) {
 	s, c := memoryChain(t, 71)
@@ -110,7 +128,7 @@ func TestMemoryTakesNothingStale(t *testing.T) {
 	c.set(t, s, map[string][]byte{"office/A": []byte("2"), "office/B": []byte("2")})
 	s.memory.add(old, stateKey([]byte("office/B")), read)
 	for _, key := range []string{"office/A", "office/B"} {
-		if value := s.memory.find(stateKey([]byte(key))); value != nil {
+		if value, known := s.memory.find(stateKey([]byte(key))); known {
 			t.Errorf("%s is remembered as %q, though a commit has overwritten it", key, value)
 		}
 		for range 2 {
@@ -153,7 +171,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	const valueBytes = 1000
 	for i := range 10_000 {
 		m.add(v, fmt.Appendf(nil, "skey/%d", i), make([]byte, valueBytes))
-		if string(m.find(hot)) != "hot" {
+		if value, _ := m.find(hot); string(value) != "hot" {
 			t.Fatalf("what is used all the time is forgotten after %d others", i)
 		}
 		if m.bytes > memoryBytes+2*valueBytes {

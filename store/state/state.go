@@ -10,8 +10,9 @@
 //   - Every value is copied out of Pebble, and no iterator outlives the call that made it, but in the lists of a Snapshot.
 //   - Reading at Open costs one scan of the record index, which fills an in-memory filter, so that asking for a record
 //     that is not there costs no read.
-//   - State values that are asked for again and again, such as keys, offices and series, are read once and then remembered
-//     until a commit overwrites them.
+//   - State values that are asked for again and again, such as keys, offices and series, are read once and then remembered,
+//     absent ones too, until a commit overwrites them.
+//   - What a list of records needs is read in one go, and what a block overwrites is taken from its changes where they say it.
 //   - What is inconsistent is an error that wraps ErrDamaged, never an answer.
 //
 // The keys are on one page, keys.go. Log hashes are C2SP tlog-tiles of width 256; full and partial tile share one key.

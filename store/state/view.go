@@ -95,15 +95,15 @@ func (s *State) newest(last *view, key []byte) ([]byte, bool, error) {
 	if !remembered(key) {
 		return s.get(key)
 	}
-	if value := s.memory.find(key); value != nil {
-		return value, true, nil
+	if value, known := s.memory.find(key); known {
+		return value, value != nil, nil
 	}
 	value, found, err := s.get(key)
-	if err != nil || !found {
+	if err != nil {
 		return nil, false, err
 	}
 	s.memory.add(last, key, value)
-	return value, true, nil
+	return value, found, nil
 }
 
 // kept looks for a key in the chain from v on. Without success it returns the view at the end of the chain.
