@@ -29,6 +29,7 @@ func TestScripts(t *testing.T) {
 					return err
 				}
 			}
+			mirrors(t, env.WorkDir)
 			n, err := receipt.ParseNetwork(files["city.mun"])
 			env.Setenv("FINGERPRINT", fmt.Sprintf("%x", n.Fingerprint()))
 			return err
