@@ -107,6 +107,7 @@ func (p *program) dryRunCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		filter.doubt(p, totals.Records)
 		return w.end(totals)
 	}
 	return c

@@ -116,6 +116,9 @@ func (p *program) dispositionListCommand() *cobra.Command {
 		result := struct {
 			Dispositions []dispositionInfo `json:"dispositions"`
 		}{infos}
+		if len(infos) == 0 {
+			p.say("there are no such dispositions")
+		}
 		return p.show(result, func(w io.Writer) {
 			for _, d := range infos {
 				fmt.Fprintf(w, "%d\t%s\t%s %s\t%s of %s\t%s\t%s\n", d.Index, d.Status, d.Action, countText(int(d.Count)), d.Series, d.Department, d.Day, d.progress())

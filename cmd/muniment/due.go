@@ -69,6 +69,13 @@ func (f *dueFilter) set() bool {
 	return f.department != "" || f.series != "" || f.from != "" || f.to != ""
 }
 
+// doubt says so where nothing matches: an office or series may be misspelled.
+func (f *dueFilter) doubt(p *program, records int) {
+	if records == 0 && f.set() {
+		p.say("no record matches: muniment office show lists the offices, muniment series list the series")
+	}
+}
+
 // request reads the filter.
 func (f *dueFilter) request() (*apiv1.DueRequest, error) {
 	days, err := parseDays(f.from, f.to)
@@ -138,6 +145,7 @@ func (p *program) dueCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		filter.doubt(p, int(totals.Records))
 		return w.end(totals)
 	}
 	return c
@@ -287,5 +295,5 @@ func (t dueTotals) String() string {
 	if len(parts) == 0 {
 		parts = []string{"none"}
 	}
-	return fmt.Sprintf("%d records: %s; by ledger day %s, %d entries", t.Records, strings.Join(parts, ", "), t.LedgerDay, t.LogSize)
+	return fmt.Sprintf("%s: %s; by ledger day %s, %d entries", countText(int(t.Records)), strings.Join(parts, ", "), t.LedgerDay, t.LogSize)
 }

@@ -22,6 +22,7 @@ type holdInfo struct {
 	Day        string   `json:"day"`
 	OpenIssues []uint32 `json:"open_issues"` // 0 is the action itself
 	Scopes     []string `json:"scopes"`
+	Records    []uint64 `json:"records,omitempty"`  // that were named when it was placed; hold show verifies them
 	Released   uint64   `json:"released,omitempty"` // release entry
 	ReleasedBy string   `json:"released_by,omitempty"`
 }
@@ -108,6 +109,15 @@ func (p *program) showHolds(ctx context.Context, of *reference, department strin
 	result := struct {
 		Holds []holdInfo `json:"holds"`
 	}{holdInfos(holds)}
+	switch {
+	case len(result.Holds) > 0:
+	case of != nil:
+		p.say("no hold covers the record, and none did")
+	case all:
+		p.say("there are no holds")
+	default:
+		p.say("no hold stands: --all lists released ones, too")
+	}
 	return p.show(result, func(w io.Writer) {
 		for _, h := range result.Holds {
 			fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\n", h.Index, h.Kind, h.Office, h.Day, h.state(), strings.Join(h.Scopes, "; "))
@@ -152,12 +162,34 @@ func (p *program) holdShowCommand() *cobra.Command {
 			return failed(exitNotFound, "NOT_FOUND", "muniment hold list --all lists the holds", "there is no hold %d", hold)
 		}
 		h := infos[0]
+		if err := s.namedBy(c.Context(), &h); err != nil {
+			return err
+		}
 		return p.show(h, func(w io.Writer) {
 			fmt.Fprintf(w, "hold\t%d\nkind\t%s\nplaced\t%s by %s\nmatter\t%s\nstate\t%s\n", h.Index, h.Kind, h.Day, h.Office, h.Matter, h.state())
 			for _, scope := range h.Scopes {
 				fmt.Fprintf(w, "covers\t%s\n", scope)
 			}
+			if len(h.Records) > 0 {
+				fmt.Fprintf(w, "records\t%s, named when it was placed\n", listText(h.Records))
+			}
 		})
 	}
 	return c
+}
+
+// namedBy adds the records that the placement of a hold names, from its receipt.
+func (s *session) namedBy(ctx context.Context, h *holdInfo) error {
+	verdict, text, err := s.receipt(ctx, h.Index)
+	if err != nil {
+		return err
+	}
+	placed, ok := signedMessage(verdict, text).(*record.PlaceHold)
+	if !ok {
+		return notWhatWasSigned(verdict)
+	}
+	for _, i := range placed.Scope.Records {
+		h.Records = append(h.Records, uint64(i))
+	}
+	return nil
 }

@@ -15,7 +15,7 @@ import (
 
 func (p *program) scheduleListCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "list", Short: "List the schedules, their versions, and which are in force", Args: cobra.NoArgs,
+		Use: "list", Short: "List the schedules, their versions, and which are in force", Args: exactly(0, "no arguments"),
 		Example: "  muniment schedule list",
 	}
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -29,6 +29,9 @@ func (p *program) scheduleListCommand() *cobra.Command {
 		}{[]scheduleResult{}}
 		for _, v := range r.versions("") {
 			result.Schedules = append(result.Schedules, r.version(v, s.ledgerDay()))
+		}
+		if len(result.Schedules) == 0 {
+			p.say("there are no schedules: muniment schedule propose FILE proposes one")
 		}
 		return p.show(result, func(w io.Writer) {
 			for _, v := range result.Schedules {
@@ -148,7 +151,7 @@ func (r registry) version(id versionID, today record.Day) scheduleResult {
 		for _, open := range r.proposals {
 			if s, ok := open.fact.(*record.Schedule); ok && s.Code == id.code && s.Version == id.version {
 				result.State, result.Effective = s.State, s.Effective.String()
-				result.Status = fmt.Sprintf("draft, proposal %d approved by %s", open.index, printable(joined(open.approvedBy)))
+				result.Status = fmt.Sprintf("draft, proposal %d approved by %s, waits for %s", open.index, printable(joined(open.approvedBy)), printable(joined(r.awaited(open, s))))
 			}
 		}
 	}

@@ -59,6 +59,9 @@ func (p *program) searchCommand() *cobra.Command {
 		if err := p.show(result, func(w io.Writer) { printHits(w, result.Hits) }); err != nil {
 			return err
 		}
+		if len(result.Hits) == 0 {
+			p.say("no title and no file name of this office has %q", printable(args[0]))
+		}
 		if result.More {
 			p.say("there are more: give a higher --limit or a longer text")
 		}
