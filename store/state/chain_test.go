@@ -186,12 +186,6 @@ func (c *chain) check(t testing.TB, v ledger.View) {
 			t.Fatalf("value %s: %x %t, %v, want %x %t", key, got, ok, err, want, wanted)
 		}
 	}
-	for path, want := range c.nodes {
-		got, err := v.Nodes([]statetree.Path{path})
-		if err != nil || !bytes.Equal(got[0], want) {
-			t.Fatalf("node %s: %x, %v, want %x", path, got, err, want)
-		}
-	}
 	for i, a := range c.lines {
 		got, ok, err := v.AnchorIndex(a.Office, a.Commitment)
 		if err != nil || !ok || got != a.Index {
@@ -201,5 +195,49 @@ func (c *chain) check(t testing.TB, v ledger.View) {
 	absent := record.Commitment{0: 1, 31: byte(len(c.lines))}
 	if got, ok, err := v.AnchorIndex("CLERK", absent); ok || err != nil {
 		t.Fatalf("an absent commitment has index %d, %v", got, err)
+	}
+	c.checkMany(t, v)
+}
+
+// checkMany does so for what a view gives in one go: all entries, all values that may be there, the nodes of each level.
+func (c *chain) checkMany(t testing.TB, v ledger.View) {
+	t.Helper()
+	indexes := make([]record.Index, len(c.entries))
+	for i := range indexes {
+		indexes[i] = record.Index(i)
+	}
+	if got, err := v.Entries(indexes); err != nil || !slices.EqualFunc(got, c.entries, bytes.Equal) {
+		t.Fatalf("%d entries, %v, want %d others", len(got), err, len(c.entries))
+	}
+	var keys [][]byte
+	for i := range 40 {
+		keys = append(keys, fmt.Appendf(nil, "key %d", i))
+	}
+	slices.SortFunc(keys, bytes.Compare)
+	values, err := v.Values(keys)
+	if err != nil || len(values) != len(keys) {
+		t.Fatalf("%d values of %d, %v", len(values), len(keys), err)
+	}
+	for i, key := range keys {
+		if want := c.values[string(key)]; !bytes.Equal(values[i], want) || (values[i] == nil) != (want == nil) {
+			t.Fatalf("value %s in a list: %x, want %x", key, values[i], want)
+		}
+	}
+	levels := map[string][]statetree.Path{} // by depth
+	for path := range c.nodes {
+		depth := string(path.Bytes()[:2])
+		levels[depth] = append(levels[depth], path)
+	}
+	for _, paths := range levels {
+		slices.SortFunc(paths, func(x, y statetree.Path) int { return bytes.Compare(x.Bytes(), y.Bytes()) })
+		nodes, err := v.Nodes(paths)
+		if err != nil || len(nodes) != len(paths) {
+			t.Fatalf("%d nodes of %d, %v", len(nodes), len(paths), err)
+		}
+		for i, path := range paths {
+			if !bytes.Equal(nodes[i], c.nodes[path]) {
+				t.Fatalf("node %s: %x, want %x", path, nodes[i], c.nodes[path])
+			}
+		}
 	}
 }

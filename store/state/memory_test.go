@@ -221,6 +221,11 @@ func TestValuesDuringCommitsAgainstModel(t *testing.T) {
 	s.memory.limit = 2000
 	const keys = 40
 	name := func(i int) string { return fmt.Sprintf("office/%d", i) }
+	var all [][]byte
+	for i := range keys {
+		all = append(all, []byte(name(i)))
+	}
+	slices.SortFunc(all, bytes.Compare)
 	m := &models{at: map[int64]map[string][]byte{c.head.Height: {}}}
 	stop := make(chan struct{})
 	var readers sync.WaitGroup
@@ -248,6 +253,13 @@ func TestValuesDuringCommitsAgainstModel(t *testing.T) {
 					got, ok, err := v.Value([]byte(key))
 					if err != nil || ok != wanted || !bytes.Equal(got, want) {
 						t.Errorf("height %d: value of %s: %x %t, %v, want %x %t", v.Head().Height, key, got, ok, err, want, wanted)
+						return
+					}
+				}
+				got, err := v.Values(all)
+				for i, key := range all {
+					if err != nil || !bytes.Equal(got[i], values[string(key)]) {
+						t.Errorf("height %d: value of %s in a list: %x, %v, want %x", v.Head().Height, key, got, err, values[string(key)])
 						return
 					}
 				}
