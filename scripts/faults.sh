@@ -2,6 +2,7 @@
 # Puts each fault of tests/faults/*.patch into a copy of the state machine and
 # runs the one check that its header names. The check has to pass without the
 # fault, and to fail with it, as a test fails: bash scripts/faults.sh [NAME ...]
+# As many at once as there are processors.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -9,50 +10,51 @@ patches=("${@/#/tests/faults/}")
 patches=("${patches[@]/%/.patch}")
 [ $# -gt 0 ] || patches=(tests/faults/*.patch)
 
-copy=$(mktemp -d)
-trap 'rm -rf "$copy"' EXIT
-tar -cf - go.mod go.sum app docs/spec proto tests/model | tar -xf - -C "$copy"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export WORK=$work
 
 # header gives a line of the head of a patch.
 header() { sed -n "s/^$2: //p" "$1"; }
 
-# run builds and runs a check in the copy; its output is in $copy/out.
-run() {
-	local package=$1 test=$2
-	shift 2
-	(cd "$copy" && go test -trimpath -c -o "$copy/check.test" "$package") >"$copy/out" 2>&1 || return 2
-	(cd "$copy/$package" && "$copy/check.test" -test.v -test.timeout=2m -test.run "^$test\$" "$@") >"$copy/out" 2>&1
+# try runs a check in a copy of its own, with a patch if one is given, and wants
+# its test to end in PASS or FAIL.
+try() {
+	local want=$1 patch=$2 package=$3 test=$4 copy
+	shift 4
+	copy=$(mktemp -d "$WORK/copy.XXXXXX")
+	tar -cf - go.mod go.sum app docs/spec proto tests/model | tar -xf - -C "$copy"
+	[ -z "$patch" ] || git -C "$copy" apply "$PWD/$patch"
+	(cd "$copy" && go test -trimpath -c -o check.test "$package" &&
+		cd "$package" && "$copy/check.test" -test.v -test.timeout=4m -test.run "^$test\$" "$@") >"$copy.out" 2>&1 || true
+	rm -rf "$copy"
+	if ! grep -q "^--- $want: $test " "$copy.out"; then
+		tail -n 20 "$copy.out"
+		return 1
+	fi
 }
 
-# told tells whether the output says that a test passed or failed.
-told() { grep -q "^--- $1: $2 " "$copy/out"; }
+check() {
+	# shellcheck disable=SC2086 # the words of a check
+	try PASS "" $1 || { echo "$1 does not pass without faults"; return 1; }
+}
 
-sort -u <(for patch in "${patches[@]}"; do header "$patch" Check; done) >"$copy/checks"
-while read -r package test flags; do
-	# shellcheck disable=SC2086 # flags are words
-	if ! run "$package" "$test" $flags || ! told PASS "$test"; then
-		cat "$copy/out"
-		echo "$package $test $flags does not pass without faults"
-		exit 1
-	fi
-done <"$copy/checks"
-
-caught=0
-for patch in "${patches[@]}"; do
-	name=$(basename "$patch" .patch)
-	read -r package test flags <<<"$(header "$patch" Check)"
-	git -C "$copy" apply "$PWD/$patch"
-	status=0
-	# shellcheck disable=SC2086
-	run "$package" "$test" $flags || status=$?
-	git -C "$copy" apply -R "$PWD/$patch"
-	if [ "$status" -eq 1 ] && told FAIL "$test"; then
-		caught=$((caught + 1))
-		printf 'caught  %-26s by %s\n' "$name" "$test${flags:+ $flags}"
+fault() {
+	local name
+	name=$(basename "$1" .patch)
+	# shellcheck disable=SC2046
+	if try FAIL "$1" $(header "$1" Check); then
+		printf 'caught  %-26s by %s\n' "$name" "$(header "$1" Check)"
+		echo "$name" >>"$WORK/caught"
 	else
-		printf 'MISSED  %-26s %s\n' "$name" "$(header "$patch" Fault)"
-		[ "$status" -eq 0 ] || tail -n 20 "$copy/out"
+		printf 'MISSED  %-26s %s\n' "$name" "$(header "$1" Fault)"
 	fi
-done
+}
+
+export -f header try check fault
+sort -u <(for patch in "${patches[@]}"; do header "$patch" Check; done) | tr '\n' '\0' | xargs -0 -P "$(nproc)" -I{} bash -c 'check "$1"' - {}
+touch "$WORK/caught"
+printf '%s\0' "${patches[@]}" | xargs -0 -P "$(nproc)" -I{} bash -c 'fault "$1"' - {}
+caught=$(wc -l <"$WORK/caught")
 echo "caught $caught of ${#patches[@]}"
 [ "$caught" -eq "${#patches[@]}" ]

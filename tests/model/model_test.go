@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,6 +21,9 @@ var depthFlag = flag.Int("depth", 4, "how many moves deep TestEveryInterleaving 
 // TestEveryInterleaving makes every move in every state, up to -depth moves deep.
 func TestEveryInterleaving(t *testing.T) {
 	for _, s := range settings {
+		if t.Failed() {
+			return // one wrong path is enough
+		}
 		t.Run(s.name, func(t *testing.T) {
 			w := &walk{setting: s, known: map[identity]int32{}, names: map[string]int{}}
 			var start node
@@ -86,6 +90,7 @@ type walk struct {
 	setting setting
 	records [2]record.Index
 
+	broken           atomic.Bool // somebody has found a wrong path
 	mu               sync.Mutex
 	known            map[identity]int32 // number of each state
 	edges            [][]int32          // of the states that were left, by number: where each move led
@@ -145,7 +150,7 @@ func (w *walk) level(states []reached, moves int) ([]reached, error) {
 	var wait sync.WaitGroup
 	for worker := range workers {
 		wait.Go(func() {
-			for i := worker; i < len(states) && errs[worker] == nil; i += workers {
+			for i := worker; i < len(states) && !w.broken.Load(); i += workers {
 				var found []reached
 				found, errs[worker] = w.leave(states[i])
 				if moves == 1 {
@@ -157,6 +162,9 @@ func (w *walk) level(states []reached, moves int) ([]reached, error) {
 					}
 				}
 				states[i].node = node{}
+				if errs[worker] != nil {
+					w.broken.Store(true)
+				}
 			}
 		})
 	}
