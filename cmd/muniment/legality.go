@@ -36,6 +36,9 @@ func (p *program) legalityCommand() *cobra.Command {
 			return err
 		}
 		said, err := staffCall(c.Context(), s, apiv1.RecordsStaffClient.Legality, &apiv1.LegalityRequest{Record: a.ref()})
+		if codeOf(err) == exitNotFound {
+			return failed(exitNotFound, "NOT_FOUND", "muniment why RECORD says where it stands", "record %d is under no disposition that is locked", a.index)
+		}
 		if err != nil {
 			return err
 		}

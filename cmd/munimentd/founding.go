@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 
@@ -73,6 +74,9 @@ func parseFounding(text []byte) (founding, error) {
 
 // facts gives the governed facts that the network starts with, all but the node.
 func (f founding) facts(custodian record.KeyID) ([]record.Fact, error) {
+	if _, port, err := net.SplitHostPort(f.Address); err != nil || port == "" {
+		return nil, fmt.Errorf("address %q: use host:port", f.Address)
+	}
 	facts := []record.Fact{&record.Parameters{AnchorDays: 7, OtherDays: 180, ProposalDays: 30, JumpSeconds: 600}}
 	for _, o := range f.Offices {
 		office, keys, err := o.facts()
@@ -112,6 +116,9 @@ func (o foundingOffice) facts() (*record.Office, []record.Fact, error) {
 		if err != nil {
 			return nil, nil, err
 		}
+		if slices.Contains(office.Roles, role) {
+			return nil, nil, fmt.Errorf("role %s is there twice", role)
+		}
 		office.Roles = append(office.Roles, role)
 	}
 	slices.Sort(office.Roles)
@@ -148,6 +155,11 @@ func (g foundingGovernance) fact() (*record.Governance, error) {
 	}
 	if int(fact.Threshold) > len(g.Offices) {
 		return nil, fmt.Errorf("%d of its %d offices cannot decide: name offices, and a threshold that they can reach", fact.Threshold, len(g.Offices))
+	}
+	for _, office := range g.Required {
+		if !slices.Contains(g.Offices, office) {
+			return nil, fmt.Errorf("office %s is required, and not among the offices that decide", office)
+		}
 	}
 	return fact, nil
 }
