@@ -70,14 +70,20 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return unreadable(err, stderr)
 	}
 	code := exitDone
+	ended := map[int]int{} // files by exit code
 	for _, name := range o.files {
 		outcome, err := o.verify(network, name, stdout)
+		one := exitOf(outcome)
 		if err != nil {
 			complain(stderr, err)
-			code = worse(code, exitError)
-			continue
+			one = exitError
 		}
-		code = worse(code, exitOf(outcome))
+		code = worse(code, one)
+		ended[one]++
+	}
+	if len(o.files) > 1 && o.output == "text" {
+		fmt.Fprintf(stdout, "%d files: %d PASSED, %d INDETERMINATE, %d FAILED, %d not read or written\n", len(o.files),
+			ended[exitDone], ended[exitIndeterminate], ended[exitContradicted], ended[exitError])
 	}
 	return code
 }
