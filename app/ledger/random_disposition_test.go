@@ -25,9 +25,9 @@ func (g *generator) disposition() (string, record.Message) {
 		m.Series = "DEMO-MINUTES"
 	}
 	switch g.rand.IntN(10) {
-	case 0:
-		m.Action, m.To = record.ActionTransfer, pick[record.Code](g.rand, "ARCHIVE", "ARCHIVE", "DPW", "NOBODY")
-	case 1:
+	case 0, 1:
+		m.Action, m.To = record.ActionTransfer, pick[record.Code](g.rand, "ARCHIVE", "ARCHIVE", "PRA", "IT", "DPW", "NOBODY")
+	case 2:
 		m.Action = record.ActionPermanent
 	}
 	one := anchor.Flags != 0 || anchor.Day < day("1900-01-01")

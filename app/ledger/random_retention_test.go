@@ -100,6 +100,9 @@ func (g *generator) rule(schedule record.Code, version uint32, series record.Cod
 	if series.Demonstration() {
 		f.NoticeDays, f.NoticeHeights, f.FiscalStart = 0, 1, uint32(1+g.rand.IntN(12))
 	}
+	if g.rand.IntN(8) == 0 {
+		f.Action = pick(g.rand, record.ActionTransfer, record.ActionPermanent)
+	}
 	if g.rand.IntN(6) == 0 {
 		f.Transitory, f.Approvals = true, nil
 	}
