@@ -57,7 +57,8 @@ func (p *program) run(ctx context.Context, args []string) int {
 		return exitDone
 	}
 	if !p.started {
-		err = usage("%v", err)
+		text, _, _ := strings.Cut(err.Error(), ": strconv.") // what follows is about Go
+		err = usage("%s", text)
 	}
 	if ctx.Err() != nil && reasonOf(err) != outcomeUnknown {
 		err = interrupted()
