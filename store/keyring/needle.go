@@ -80,10 +80,10 @@ type haystack struct {
 	shift   uint
 }
 
-func newHaystack(needles []needle) haystack {
-	h := haystack{needles: slices.Clone(needles)}
+func newHaystack(needles []needle) *haystack {
+	h := &haystack{needles: slices.Clone(needles)}
 	slices.SortFunc(h.needles, needle.compare)
-	logBits := min(max(bits.Len(uint(len(needles)))+6, 12), 28)
+	logBits := min(max(bits.Len(uint(len(needles)))+10, 16), 28)
 	h.shift = uint(32 - logBits)
 	h.filter = make([]uint64, 1<<(logBits-6))
 	for _, n := range needles {

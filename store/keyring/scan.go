@@ -24,7 +24,7 @@ type scanned struct {
 func scan(fs vfs.FS, dir string, needles []needle) (scanned, error) {
 	var s scanned
 	h := newHaystack(needles)
-	err := s.directory(fs, dir, "", &h, make([]byte, scanBuffer))
+	err := s.directory(fs, dir, "", h, make([]byte, scanBuffer))
 	if err != nil {
 		return scanned{}, err
 	}
