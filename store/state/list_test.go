@@ -8,6 +8,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/muniment/muniment/app/ledger"
 	"github.com/muniment/muniment/app/record"
 )
 
@@ -68,5 +69,25 @@ func TestListsOfEntriesAreWhole(t *testing.T) {
 		if got, err := old.Entries(list); !errors.Is(err, ErrDamaged) || got != nil {
 			t.Errorf("entries %v without entry 3: %d, %v, want %v", list, len(got), err, ErrDamaged)
 		}
+	}
+}
+
+// Two blocks in one commit: an old view shows what was there before both, though the second one overwrites the first.
+func TestOldViewsSkipWhatWasNeverCommitted(t *testing.T) {
+	db := openDB(t, testOptions(vfs.NewMem()))
+	defer closeDB(t, db)
+	s, c := openState(t, db), newChain(77)
+	commit(t, s, c.next())
+	for range 5 {
+		old, then := s.View(), c.snapshot()
+		var blocks []ledger.Changes
+		for range 2 {
+			k := c.randomContent(3, 1, 30)
+			blocks = append(blocks, c.block(k))
+			c.remember(k)
+		}
+		commit(t, s, blocks...)
+		then.check(t, old)
+		c.check(t, s.View())
 	}
 }
