@@ -168,10 +168,20 @@ func (a *act) judgeApprovals(d Disposition, need demand) ([]Authorization, Code,
 	for _, x := range good {
 		day, height = max(day, x.Day), max(height, x.Height)
 	}
-	if int64(a.today)-int64(day) < int64(need.days) || a.header.Height-height < int64(need.heights) {
+	if a.today < Noticed(day, need.days) || a.header.Height-height < int64(need.heights) {
 		return nil, CodeNoticePeriod, nil
 	}
 	return good, OK, nil
+}
+
+// Noticed gives the first ledger day on which a disposition can be locked, with
+// that many days of notice after the day of the last approval. A day of notice
+// is a whole one: that of the approval does not count, nor that of the lock.
+func Noticed(approved record.Day, days uint32) record.Day {
+	if days == 0 {
+		return approved
+	}
+	return approved + record.Day(days) + 1
 }
 
 // headed tells whether the proposal still is the approval of the head of a

@@ -36,10 +36,12 @@ func TestS4_9_EachStepIsRefusedBeforeItsTime(t *testing.T) {
 	a.refused(ledger.CodeMissingApproval, true, "IT", lock)
 	a.must("OPRA", &record.ApproveDisposition{Disposition: d, Hash: hash})
 	a.refused(ledger.CodeNoticePeriod, true, "IT", lock)
-	a.on("2031-01-02")
+	a.on("2031-01-02") // the day after the approval is the day of notice
+	a.refused(ledger.CodeNoticePeriod, true, "IT", lock)
+	a.on("2031-01-03")
 	locked := a.must("IT", lock)
 	e := a.entry(locked).(record.LockEntry)
-	if len(e.Authorizations) != 3 || e.Count != 1 || e.Day != day("2031-01-02") {
+	if len(e.Authorizations) != 3 || e.Count != 1 || e.Day != day("2031-01-03") {
 		t.Fatalf("lock entry %+v", e)
 	}
 	item := a.entry(locked + 1).(record.ItemEntry)
@@ -171,7 +173,7 @@ func TestStandingAuthorization(t *testing.T) {
 	d := a.must("DPW", propose("CT-MAIL", r))
 	lock := &record.LockDisposition{Disposition: d, Hash: a.disposition(d).Hash}
 	a.refused(ledger.CodeNoticePeriod, true, "OPS", lock)
-	a.on("2031-01-02")
+	a.on("2031-01-03")
 	at := a.must("OPS", lock)
 	if e := a.entry(at).(record.LockEntry); e.Standing != standing || len(e.Authorizations) != 0 {
 		t.Fatalf("lock entry %+v", e)
@@ -196,7 +198,7 @@ func TestTransferAndDesignation(t *testing.T) {
 	transfer.To = "LIBRARY"
 	d := a.must("DPW", transfer)
 	a.approveAll(d, a.disposition(d).Hash)
-	a.on("2031-01-02")
+	a.on("2031-01-03")
 	at := a.must("OPS", &record.LockDisposition{Disposition: d, Hash: a.disposition(d).Hash})
 	if e := a.entry(at + 1).(record.ItemEntry); e.Due != 0 {
 		t.Fatalf("item entry %+v", e)
@@ -210,7 +212,7 @@ func TestTransferAndDesignation(t *testing.T) {
 	young := a.anchor("CT-MAIL", "c", "2030-05-01")
 	d = a.must("DPW", &record.ProposeDisposition{Series: "CT-MAIL", Action: record.ActionPermanent, Records: []record.Index{young}})
 	a.approveAll(d, a.disposition(d).Hash)
-	a.on("2031-01-03")
+	a.on("2031-01-05")
 	a.must("OPS", &record.LockDisposition{Disposition: d, Hash: a.disposition(d).Hash})
 	if got := a.disposition(d); got.Status != ledger.DispositionComplete {
 		t.Fatalf("after the lock: %+v", got)
@@ -337,5 +339,27 @@ func TestS4_10_EligibleFromTheRelease(t *testing.T) {
 		if err != nil || it.Standing() != ledger.StandingDue || it.Eligible() != day(want) {
 			t.Errorf("record %d: %s, eligible from %s, %v; want %s", i, it.Standing(), it.Eligible(), err, want)
 		}
+	}
+}
+
+// TestI05_NoticeAcrossTheDayBoundary: an approval in the last seconds of a ledger
+// day and a lock in the first ones of the next have no day between them.
+func TestI05_NoticeAcrossTheDayBoundary(t *testing.T) {
+	a := foundArchive(t)
+	d, hash := a.propose("CT-MAIL", a.anchor("CT-MAIL", "a", "2020-05-01"))
+	for a.view.Head().Time+60e9 < at("2031-01-02")-10e9 {
+		a.apply(t, a.view.Head().Time+60e9)
+	}
+	late := a.view.Head().Time + 1e9
+	for i, name := range []string{"CLERK", "CAO", "OPRA"} {
+		_, r := a.apply(t, late+int64(i)*1e9, a.sign(t, name, day("2031-01-03"), &record.ApproveDisposition{Disposition: d, Hash: hash}))
+		if r[0].Code != ledger.OK {
+			t.Fatalf("approval by %s: %s", name, r[0].Code)
+		}
+	}
+	a.apply(t, at("2031-01-02"))
+	_, r := a.apply(t, at("2031-01-02")+1e9, a.sign(t, "OPS", day("2031-01-03"), &record.LockDisposition{Disposition: d, Hash: hash}))
+	if r[0].Code != ledger.CodeNoticePeriod {
+		t.Errorf("lock seconds after the last approval: %s, want %s", r[0].Code, ledger.CodeNoticePeriod)
 	}
 }

@@ -71,7 +71,10 @@ func (m *model) unlockable(d *modelDisposition, good []modelAuthorization, by mo
 	if !m.headed(d) || !m.fill(slices.Compact(roles), approvers) {
 		return "MISSING_APPROVAL"
 	}
-	if by.today < lastDay+record.Day(days) || by.height < lastHeight+int64(heights) {
+	if days > 0 {
+		lastDay += record.Day(days) + 1
+	}
+	if by.today < lastDay || by.height < lastHeight+int64(heights) {
 		return "NOTICE_PERIOD"
 	}
 	for _, n := range notices {

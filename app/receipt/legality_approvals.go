@@ -31,9 +31,10 @@ func (c *legalCase) judgeApprovals() error {
 		return refuse(MissingApproval, "no approval fills the role %s, or only one that fills another", role)
 	}
 	for _, rule := range c.own() {
-		if int64(c.lock.Day)-int64(day) < int64(rule.NoticeDays) || c.locked.block.Height-height < int64(rule.NoticeHeights) {
+		between := max(0, int64(c.lock.Day)-int64(day)-1) // whole days
+		if between < int64(rule.NoticeDays) || c.locked.block.Height-height < int64(rule.NoticeHeights) {
 			return refuse(NoticePeriod, "the rule of entry %d wants %d days and %d heights between the last approval and the lock; there were %d and %d",
-				rule.index, rule.NoticeDays, rule.NoticeHeights, int64(c.lock.Day)-int64(day), c.locked.block.Height-height)
+				rule.index, rule.NoticeDays, rule.NoticeHeights, between, c.locked.block.Height-height)
 		}
 	}
 	return nil

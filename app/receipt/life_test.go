@@ -53,7 +53,7 @@ type variation struct {
 	approvers []record.Code
 	approved  func(*record.AuthorizationEntry)
 	noticed   func(*record.NoticeEntry)
-	wait      int64       // days between the last approval and the lock, besides 14
+	wait      int64       // days between the last approval and the lock, besides 14: the rule wants 13 whole ones between
 	locker    record.Code // IT
 	locks     func(*record.LockDisposition, *record.LockEntry)
 	item      func(*life, *record.ItemEntry) // of the first record
@@ -104,7 +104,7 @@ func (l *life) today() record.Day { return record.LedgerDay(l.now()) }
 // lifeRule is the rule of the records that are disposed of.
 func lifeRule() *record.ScheduleRule {
 	return &record.ScheduleRule{Schedule: "CT-M1", Version: 1, Series: lifeSeries, Rule: ruleOf("later of (2 years after closed, 1 day after audited)"),
-		Action: record.ActionDestroy, Approvals: []record.Role{record.RoleClerk, record.RoleChiefAdmin, record.RoleStateRecords}, NoticeDays: 14, NoticeHeights: 2, FiscalStart: 7}
+		Action: record.ActionDestroy, Approvals: []record.Role{record.RoleClerk, record.RoleChiefAdmin, record.RoleStateRecords}, NoticeDays: 13, NoticeHeights: 2, FiscalStart: 7}
 }
 
 func (l *life) govern() {

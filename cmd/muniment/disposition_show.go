@@ -247,7 +247,7 @@ func (s *session) outlook(ctx context.Context, r *dispositionResult) error {
 		last = max(last, a.Day)
 	}
 	day, err := parseDay(last)
-	r.Earliest = dayText(day + record.Day(r.NoticeDays))
+	r.Earliest = dayText(ledger.Noticed(day, uint32(r.NoticeDays)))
 	return err
 }
 

@@ -264,7 +264,7 @@ function judgeApprovals(f, { item, lock }, { proposal, series, to }, record, rul
   if (record.alone) roles.push(STATE_RECORDS);
   need(fills([...new Set(roles)], approvals.map((a) => a.roles)), 'MISSING_APPROVAL');
   const latest = (key) => [proposal, ...approvals].map((a) => a[key]).reduce((x, y) => (x > y ? x : y));
-  need(rules.own.every((r) => lock.day - latest('day') >= r.days && lock.height - latest('height') >= r.heights), 'NOTICE_PERIOD');
+  need(rules.own.every((r) => (r.days === 0n || lock.day - latest('day') > r.days) && lock.height - latest('height') >= r.heights), 'NOTICE_PERIOD');
 }
 
 function stands(f, { lock }, proposal, series) {

@@ -113,9 +113,9 @@ func (p *page) enough(good []approval, at record.Index, d *dossier) {
 	slices.Sort(roles)
 	p.unless(p.fill(slices.Compact(roles), good), "disposition %d lacks approvals", at)
 	for _, a := range good {
-		p.unless(p.today-a.day >= days && p.height-a.height >= heights, "the notice period since entry %d is not over", a.entry)
+		p.unless((days == 0 || p.today-a.day > days) && p.height-a.height >= heights, "the notice period since entry %d is not over", a.entry)
 	}
-	p.unless(p.today-d.day >= days && p.height-d.height >= heights, "the notice period since the proposal is not over")
+	p.unless((days == 0 || p.today-d.day > days) && p.height-d.height >= heights, "the notice period since the proposal is not over")
 }
 
 // fill tries every way of giving each role to an approval of its own.
