@@ -218,7 +218,10 @@ func (k *Keyring) finish(id RingID, j journal) (Report, error) {
 	if r.Hits > 0 {
 		return r, fmt.Errorf("%w: %s", ErrRemains, strings.Join(r.Remains, ", "))
 	}
-	return r, k.removeJournal(id)
+	if err := k.removeJournal(id); err != nil {
+		return Report{}, err
+	}
+	return r, nil
 }
 
 func (k *Keyring) removeDirectory(path string) error {

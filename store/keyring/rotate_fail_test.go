@@ -1,0 +1,300 @@
+package keyring
+
+import (
+	"bufio"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+)
+
+// TestRotationThatFails lets one operation fail at each stage that is not
+// Pebble's. Before the switch the old epoch stays; after it the next call goes on.
+func TestRotationThatFails(t *testing.T) {
+	full := errors.New("no space left on device")
+	for name, c := range map[string]struct {
+		kind  errorfs.OpKind
+		path  string
+		epoch uint64
+	}{
+		"plan":                {errorfs.OpCreate, minutes.journal() + newSuffix, 1},
+		"plan, renamed":       {errorfs.OpRename, minutes.journal() + newSuffix, 1},
+		"directory":           {errorfs.OpMkdirAll, minutes.directory(2), 1},
+		"copy, begun":         {errorfs.OpCreate, "part-0-0", 1},
+		"copy, written":       {errorfs.OpFileWrite, "part-0-0", 1},
+		"copy, synced":        {errorfs.OpFileSync, "part-0-0", 1},
+		"old one removed":     {errorfs.OpRemoveAll, minutes.directory(1), 2},
+		"report":              {errorfs.OpCreate, minutes.report() + newSuffix, 2},
+		"report, renamed":     {errorfs.OpRename, minutes.report() + newSuffix, 2},
+		"journal, taken away": {errorfs.OpRemove, minutes.journal(), 2},
+	} {
+		mem, root := vfs.NewMem(), testRoot(t)
+		s := newScene(t, mem, root)
+		var mu sync.Mutex
+		broken, failures := false, 0
+		fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if broken && op.Kind == c.kind && strings.HasSuffix(op.Path, c.path) {
+				failures++
+				return full
+			}
+			return nil
+		}))
+		breakIt := func(on bool) {
+			mu.Lock()
+			defer mu.Unlock()
+			broken = on
+		}
+		k, err := Open("rings", root, Options{FS: fs, Fatal: func(err error) { t.Errorf("%s: fatal: %v", name, err) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		breakIt(true)
+		if r, err := k.Rotate(minutes, Erasures{}); !errors.Is(err, full) || r.To != 0 {
+			t.Errorf("%s: %+v, %v; want the error of the disk", name, r, err)
+		}
+		breakIt(false)
+		if epoch, _ := k.Epoch(minutes); epoch != c.epoch || failures == 0 {
+			t.Errorf("%s: epoch %d, want %d; %d failures", name, epoch, c.epoch, failures)
+		}
+		mustPut(t, k, minutes, RID{7, 7}, "seven")
+		s.wants[RID{7, 7}] = want{state: "seven"}
+		for r, w := range s.wants {
+			if got, err := k.answer(minutes, r); got != w || err != nil {
+				t.Errorf("%s: record %x answers %+v, %v; want %+v", name, r[:4], got, err, w)
+			}
+		}
+		r := mustRotate(t, k, minutes, Erasures{})
+		if err := k.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if r.From != c.epoch || r.Hits != 0 {
+			t.Errorf("%s: then %+v", name, r)
+		}
+		s.wantOnly(t, name, mem, r.To)
+		if seen, err := scan(mem, "rings", s.gone); err != nil || seen.hits != 0 {
+			t.Errorf("%s: %d hits in %v, %v", name, seen.hits, seen.remains, err)
+		}
+	}
+}
+
+// TestMarkerThatFailsIsFatal: whether the marker moved cannot be told, so nothing
+// goes on.
+func TestMarkerThatFailsIsFatal(t *testing.T) {
+	mem, root := vfs.NewMem(), testRoot(t)
+	newScene(t, mem, root)
+	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpRename && strings.HasSuffix(op.Path, minutes.marker()+newSuffix) {
+			return errors.New("input/output error")
+		}
+		return nil
+	}))
+	told := make(chan error, 1)
+	k, err := Open("rings", root, Options{FS: fs, Fatal: func(err error) {
+		told <- err
+		select {} // a process that ends does not go on
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	returned := make(chan error, 1)
+	go func() {
+		_, err := k.Rotate(minutes, Erasures{})
+		returned <- err
+	}()
+	select {
+	case err := <-told:
+		if !strings.Contains(err.Error(), "input/output error") {
+			t.Errorf("fatal: %v", err)
+		}
+	case err := <-returned:
+		t.Errorf("Rotate returned %v", err)
+	}
+}
+
+// TestHalfRemovedDirectories takes away every second file of a directory that a
+// crash may have caught in its removal.
+func TestHalfRemovedDirectories(t *testing.T) {
+	mem, root := vfs.NewCrashableMem(), &device{}
+	s := newScene(t, mem, root)
+	c := newCamera(mem, 0)
+	c.beside = func() any { return root.clone() }
+	k, err := Open("rings", root, Options{FS: c.fs()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.turn(true)
+	mustRotate(t, k, minutes, Erasures{})
+	c.turn(false)
+	if err := k.Close(); err != nil {
+		t.Fatal(err)
+	}
+	halved := map[uint64]int{}
+	for _, crash := range c.crashes {
+		marker, err := readFile(crash.fs, "rings", minutes.marker(), maxFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		epoch, err := parseMarker(marker)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := readFile(crash.fs, "rings", minutes.journal(), maxJournal)
+		if err != nil {
+			continue
+		}
+		j, err := parseJournal(minutes, raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if epoch == 2 && j.phase != destroyed {
+			continue // no removal has begun
+		}
+		dir := "rings/" + minutes.directory(3-epoch)
+		names, err := crash.fs.List(dir)
+		if err != nil {
+			continue
+		}
+		for i := 0; i < len(names); i += 2 {
+			if err := crash.fs.RemoveAll(dir + "/" + names[i]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		halved[epoch]++
+		s.root = crash.beside.(*device)
+		if got := s.check(t, crash.name+", half removed", crash.fs, nil, nil); got != epoch {
+			t.Errorf("%s: epoch %d, want %d", crash.name, got, epoch)
+		}
+	}
+	if halved[1] == 0 || halved[2] == 0 {
+		t.Errorf("half removed directories by epoch: %v", halved)
+	}
+}
+
+const processVariable = "MUNIMENT_TEST_RINGS" // directory and key file of TestRotationProcess
+
+// TestRotationProcess is the process that TestKilledProcess kills. It says what
+// was acknowledged, and never ends.
+func TestRotationProcess(t *testing.T) {
+	dir := os.Getenv(processVariable)
+	if dir == "" {
+		return
+	}
+	k := openProcess(t, dir)
+	go func() {
+		for {
+			switch _, err := k.Rotate(minutes, Erasures{}); {
+			case err == nil:
+				fmt.Println("rotated")
+			case !errors.Is(err, ErrAbsent):
+				fmt.Printf("error %v\n", err)
+			}
+		}
+	}()
+	for i := range 1 << 16 {
+		r := RID{byte(i * 7), byte(os.Getpid()), byte(os.Getpid() >> 8), byte(os.Getpid() >> 16), byte(i), byte(i >> 8)}
+		if err := k.Put(minutes, r, fmt.Appendf(nil, "state %x", r)); err != nil {
+			fmt.Printf("error %v\n", err)
+		}
+		fmt.Printf("put %x\n", r)
+		if i%2 == 0 {
+			fmt.Printf("destroying %x\n", r)
+			if err := k.Destroy(minutes, r); err != nil {
+				fmt.Printf("error %v\n", err)
+			}
+			fmt.Printf("destroyed %x\n", r)
+		}
+	}
+}
+
+func openProcess(t *testing.T, dir string) *Keyring {
+	t.Helper()
+	text, err := os.ReadFile(dir + "/root.key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := OpenRootFile([]byte("root passphrase"), text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := Open(dir+"/rings", root, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// TestKilledProcess kills a process that puts, destroys and rotates, again and
+// again on one disk: what it had acknowledged holds.
+func TestKilledProcess(t *testing.T) {
+	dir := t.TempDir()
+	text, err := NewRootFile(strings.NewReader(strings.Repeat("test randomness ", 8)), []byte("root passphrase"), 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir+"/root.key", text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	said := map[string]string{} // record: the last that was said of it
+	rotations := 0
+	for round := range 12 {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestRotationProcess$")
+		cmd.Env = append(os.Environ(), processVariable+"="+dir)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines, heard := bufio.NewScanner(out), 0
+		for lines.Scan() {
+			if heard++; heard == 3+17*round {
+				if err := cmd.Process.Kill(); err != nil {
+					t.Error(err)
+				}
+			}
+			word, record, _ := strings.Cut(lines.Text(), " ")
+			switch word {
+			case "put", "destroying", "destroyed":
+				said[record] = word
+			case "rotated":
+				rotations++
+			default:
+				t.Errorf("round %d: %s", round, lines.Text())
+			}
+		}
+		if err := cmd.Wait(); err == nil {
+			t.Errorf("round %d: the process ended by itself", round)
+		}
+		k := openProcess(t, dir)
+		for record, word := range said {
+			raw, err := hex.DecodeString(record)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := k.answer(minutes, RID(raw))
+			isLive, isDestroyed := got.state == "state "+record, got.destroyed
+			if err != nil || word == "put" && !isLive || word == "destroyed" && !isDestroyed || !isLive && !isDestroyed {
+				t.Errorf("round %d: %s %s answers %+v, %v", round, word, record, got, err)
+			}
+		}
+		if report, ok, err := k.LastReport(minutes); err != nil || ok && report.Hits != 0 {
+			t.Errorf("round %d: report %+v, %v", round, report, err)
+		}
+		if err := k.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if rotations == 0 || len(said) == 0 {
+		t.Errorf("%d rotations, %d records", rotations, len(said))
+	}
+}
