@@ -56,7 +56,7 @@ func TestLateHoldsSaySo(t *testing.T) {
 	first := n.approved(t, series[0], records[0], "CLERK", "CAO")
 	n.pass(t, day)
 	second := n.approved(t, series[1], records[1], "CLERK")
-	n.pass(t, day)
+	n.pass(t, 2*day) // of notice is the day between
 	locks := []record.Index{first.Disposition, second.Disposition}
 	n.must(t, act{"IT", first})
 	n.must(t, act{"IT", second})
