@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,6 +37,7 @@ type mirroring struct {
 	dir  string
 	was  receipt.Checkpoint // in the folder; Size 0: none
 	tops []record.Hash      // of the full tiles of hashes
+	seam []record.Hash      // of the tile in which the tree in the folder ends
 	left bool               // tiles of an earlier run are among them
 }
 
@@ -166,15 +168,18 @@ type partial struct {
 // the tree of the folder.
 func (m *mirroring) fetch(ctx context.Context, c receipt.Checkpoint, anew bool) (*partial, error) {
 	full := c.Size / torchwood.TileWidth
-	m.tops, m.left = make([]record.Hash, full), false
+	m.tops, m.seam, m.left = make([]record.Hash, full), nil, false
 	steps, done := m.progress(full)
 	defer done()
-	err := each(ctx, full, func(ctx context.Context, n int64) error {
+	err := each(ctx, full, func(n int64) error {
 		hashes, err := m.full(ctx, n, anew)
 		if err != nil {
 			return err
 		}
 		m.tops[n] = top(hashes)
+		if n == m.was.Size/torchwood.TileWidth {
+			m.seam = hashes
+		}
 		steps()
 		return nil
 	})
@@ -187,12 +192,20 @@ func (m *mirroring) fetch(ctx context.Context, c receipt.Checkpoint, anew bool) 
 			return nil, err
 		}
 	}
-	// The roots of the full tiles, then the entries behind them, are the log.
-	frontier := append(ledger.AppendLeaves(nil, 0, m.tops), ledger.AppendLeaves(nil, 0, last.hashes)...)
-	if ledger.LogRoot(frontier) != c.Root {
+	if full == m.was.Size/torchwood.TileWidth {
+		m.seam = last.hashes
+	}
+	was, rest := m.was.Size/torchwood.TileWidth, m.was.Size%torchwood.TileWidth
+	if m.was.Size > 0 && rootOver(m.tops[:was], m.seam[:rest]) != m.was.Root || rootOver(m.tops, last.hashes) != c.Root {
 		return nil, nil
 	}
 	return &last, nil
+}
+
+// rootOver gives the root of a log from the roots of its full tiles and the
+// hashes of the entries behind them.
+func rootOver(tops, rest []record.Hash) record.Hash {
+	return ledger.LogRoot(append(ledger.AppendLeaves(nil, 0, tops), ledger.AppendLeaves(nil, 0, rest)...))
 }
 
 // full gives the hashes of a full tile, from the folder where it is there.
@@ -312,28 +325,32 @@ func (m *mirroring) progress(tiles int64) (step, done func()) {
 	}
 }
 
-// each does work for 0 to n-1, some at once, until the first error.
-func each(ctx context.Context, n int64, work func(context.Context, int64) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	next := make(chan int64)
+// each does work for 0 to n-1, some at once, until the first error. What is
+// under way then is done to its end.
+func each(ctx context.Context, n int64, work func(int64) error) error {
+	next, failures := make(chan int64), make(chan error, fetchers)
 	var running sync.WaitGroup
 	for range fetchers {
 		running.Go(func() {
 			for i := range next {
-				if err := work(ctx, i); err != nil {
-					cancel(err)
+				if err := work(i); err != nil {
+					failures <- err
+					return
 				}
 			}
 		})
 	}
-	for i := int64(0); i < n && ctx.Err() == nil; i++ {
+	var err error
+	for i := int64(0); i < n && err == nil; i++ {
 		select {
 		case next <- i:
+		case err = <-failures:
 		case <-ctx.Done():
+			err = ctx.Err()
 		}
 	}
 	close(next)
 	running.Wait()
-	return context.Cause(ctx)
+	close(failures)
+	return cmp.Or(err, <-failures)
 }
