@@ -17,7 +17,8 @@ type device struct {
 	mu   sync.Mutex
 	last uint32
 	keys map[uint32]fileRoot
-	away bool
+	away bool // answers nothing
+	mute bool // destroys nothing
 }
 
 var errAway = errors.New("device is away")
@@ -55,7 +56,7 @@ func (d *device) Unwrap(wrapped []byte) ([]byte, error) {
 func (d *device) Destroy(wrapped []byte) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.away {
+	if d.away || d.mute {
 		return errAway
 	}
 	delete(d.keys, binary.BigEndian.Uint32(wrapped[deviceHead-4:]))
@@ -68,10 +69,10 @@ func (d *device) clone() *device {
 	return &device{last: d.last, keys: maps.Clone(d.keys)}
 }
 
-func (d *device) goAway(away bool) {
+func (d *device) set(away, mute bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.away = away
+	d.away, d.mute = away, mute
 }
 
 // TestDeviceDestroysTheKey keeps the whole disk from before a rotation: it opens
@@ -104,11 +105,11 @@ func TestDeviceThatIsAway(t *testing.T) {
 	fs, root := vfs.NewMem(), &device{}
 	k := openTest(t, fs, root)
 	mustPut(t, k, minutes, rid(1), "one")
-	root.goAway(true)
+	root.set(true, false)
 	if _, err := k.Rotate(minutes, Erasures{}); !errors.Is(err, errAway) {
 		t.Errorf("rotation without the device: %v", err)
 	}
-	root.goAway(false)
+	root.set(false, false)
 	mustPut(t, k, minutes, rid(2), "two")
 	if epoch, _ := k.Epoch(minutes); epoch != 1 {
 		t.Errorf("epoch %d, want 1", epoch)
@@ -116,6 +117,28 @@ func TestDeviceThatIsAway(t *testing.T) {
 	if r := mustRotate(t, k, minutes, Erasures{}); r.From != 1 || r.Live != 2 || len(root.keys) != 1 {
 		t.Errorf("report %+v, %d keys", r, len(root.keys))
 	}
+	root.set(false, true)
+	for range 2 { // the second call comes to the same point
+		if r, err := k.Rotate(minutes, Erasures{}); !errors.Is(err, errAway) || r.To != 0 {
+			t.Errorf("rotation of a key that is not destroyed: %+v, %v", r, err)
+		}
+		wantState(t, k, minutes, rid(2), "two")
+	}
+	if names, err := fs.List("rings/" + minutes.directory(2)); err != nil || len(names) == 0 {
+		t.Errorf("the old epoch went before its key: %v", err)
+	}
+	if err := k.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open("rings", root, Options{FS: fs}); !errors.Is(err, errAway) {
+		t.Errorf("open with a key that is not destroyed: %v", err)
+	}
+	root.set(false, false)
+	k = openTest(t, fs, root)
+	if r, ok, err := k.LastReport(minutes); r.From != 2 || !ok || err != nil || len(root.keys) != 1 {
+		t.Errorf("report %+v, %v, %v, %d keys", r, ok, err, len(root.keys))
+	}
+	wantState(t, k, minutes, rid(1), "one")
 }
 
 // TestEveryCrashWithADevice crashes a rotation everywhere, the device with it: one

@@ -97,10 +97,7 @@ func (k *Keyring) prepare(old *ring, j *journal) (next *ring, err error) {
 		return nil, err
 	}
 	j.phase, j.live, j.dead = copied, counts.live, counts.dead
-	if err = syncDir(k.fs, k.dir); err == nil {
-		err = k.writeJournal(old.id, *j)
-	}
-	return next, err
+	return next, k.writeJournal(old.id, *j) // which syncs the directory's name too
 }
 
 // lookFor notes what the end of the epoch must leave in no file.

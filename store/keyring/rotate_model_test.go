@@ -139,16 +139,16 @@ func TestManyWritersOneRotator(t *testing.T) {
 	k := openTest(t, fs, root)
 	mustPut(t, k, minutes, rid(1), "one")
 	var wg sync.WaitGroup
-	var busy atomic.Int32
-	const writers, records = 4, 150
+	var busy, rotations atomic.Int32
+	const writers, atLeast = 4, 8
 	wants := make([]map[RID]want, writers)
 	for w := range writers {
 		busy.Add(1)
 		wants[w] = map[RID]want{}
 		wg.Go(func() {
 			defer busy.Add(-1)
-			for i := range records {
-				r := RID{byte(i * 7), byte(w), byte(i)}
+			for i := 0; i < 150 || rotations.Load() < atLeast; i++ {
+				r := RID{byte(i * 7), byte(w), byte(i), byte(i >> 8), byte(i >> 16)}
 				state := fmt.Sprintf("%d of %d", i, w)
 				err := k.Put(minutes, r, []byte(state))
 				wants[w][r] = want{state: state}
@@ -167,8 +167,7 @@ func TestManyWritersOneRotator(t *testing.T) {
 			}
 		})
 	}
-	rotations := uint64(0)
-	for ; busy.Load() > 0; rotations++ {
+	for ; busy.Load() > 0; rotations.Add(1) {
 		mustRotate(t, k, minutes, Erasures{})
 	}
 	wg.Wait()
@@ -181,8 +180,8 @@ func TestManyWritersOneRotator(t *testing.T) {
 				}
 			}
 		}
-		if epoch, _ := k.Epoch(minutes); epoch != 1+rotations || rotations == 0 {
-			t.Errorf("epoch %d after %d rotations", epoch, rotations)
+		if epoch, _ := k.Epoch(minutes); epoch != 1+uint64(rotations.Load()) || rotations.Load() < atLeast {
+			t.Errorf("epoch %d after %d rotations", epoch, rotations.Load())
 		}
 	}
 	check()
