@@ -15,6 +15,10 @@ const (
 	noReceipt   receipt.Reason = "NO_RECEIPT"         // nothing ties the content to the ledger
 	otherRecord receipt.Reason = "RECEIPT_OF_ANOTHER" // a receipt is about a different record
 	stoodHeld   receipt.Reason = "HELD"               // a hold stood on a record that was locked
+
+	// Of a replay.
+	logContradicted receipt.Reason = "LOG_CONTRADICTED" // an entry is not what the rules make of those before it
+	logEndsEarly    receipt.Reason = "LOG_ENDS_EARLY"   // entries are missing at the end
 )
 
 // report is what was found out about one file. Its JSON names are stable.

@@ -16,12 +16,6 @@ import (
 	"github.com/muniment/muniment/app/record"
 )
 
-// Reasons of a replay, beside those of package receipt.
-const (
-	logContradicted receipt.Reason = "LOG_CONTRADICTED" // an entry is not what the rules make of those before it
-	logEndsEarly    receipt.Reason = "LOG_ENDS_EARLY"   // entries are missing at the end
-)
-
 // replayed is what was found out about a log. Its JSON names are stable. Below
 // PASSED only the first fields are there, and the tree where it is cosigned.
 type replayed struct {
