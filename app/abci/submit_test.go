@@ -416,13 +416,15 @@ func TestSubmitWithABrokenState(t *testing.T) {
 func TestSubmitAnswersARecordedRefusal(t *testing.T) {
 	for _, restart := range []bool{false, true} {
 		inBubble(t, func(t *testing.T, p *pool) {
-			p.c.block()
+			ch := p.submit(t.Context(), anchor(t, "DPW", today+1, "a"))
+			p.block()
+			kept := now(t, ch).result.TxIndex + 1
 			p.c.time = p.c.time.Add(11 * time.Minute) // a jump: dispositions freeze
 			p.c.block()
 			tx := sign(t, "DPW", "early", today+1, &record.ProposeDisposition{
-				Series: "DEMO-MINUTES", Action: record.ActionDestroy, Records: []record.Index{1},
+				Series: "DEMO-MINUTES", Action: record.ActionDestroy, Records: []record.Index{kept},
 			})
-			ch := p.submit(t.Context(), tx)
+			ch = p.submit(t.Context(), tx)
 			p.block()
 			first := now(t, ch)
 			if first.err != nil || first.result.Code != ledger.CodeFrozen || first.result.Count != 1 || first.height != 4 {

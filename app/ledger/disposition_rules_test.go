@@ -125,7 +125,7 @@ func TestT06_WhoHoldsHasNoOtherPart(t *testing.T) {
 	a := foundArchive(t)
 	r := a.anchor("DEMO-MINUTES", "a", "2020-05-01")
 	before := a.hold("COUNSEL", r)
-	a.must("CLERK", &record.ResolveIssue{Hold: before})
+	a.must("COUNSEL", &record.ResolveIssue{Hold: before})
 	a.must("CLERK", &record.ReleaseHold{Hold: before}) // came and went before: no part of it
 	d, hash := a.propose("DEMO-MINUTES", r)
 	a.must("CLERK", &record.ApproveDisposition{Disposition: d, Hash: hash})

@@ -12,9 +12,10 @@ type Hold struct {
 	Kind       record.HoldKind
 	Matter     [32]byte // salted commitment of the matter
 	Day        record.Day
-	Issues     uint32     // numbered from 1
-	Resolved   []uint32   // ascending; 0 among them: the action itself is closed
-	Parts      []HoldPart // the placement and each extension, in their order
+	Issues     uint32        // numbered from 1
+	Resolved   []uint32      // ascending; 0 among them: the action itself is closed
+	Closers    []record.Code // offices that closed one of these, ascending
+	Parts      []HoldPart    // the placement and each extension, in their order
 	Released   record.Index
 	By         record.Code // office that released it
 	ReleasedOn record.Day
@@ -46,7 +47,7 @@ func HoldOf(v View, i record.Index) (Hold, bool, error) {
 
 // parseHold reads what value writes.
 func parseHold(v Value) (Hold, error) {
-	r := open(v.Value, 10)
+	r := open(v.Value, 11)
 	h := Hold{Office: r.code(), Kind: record.HoldKind(r.small())}
 	r.fixed(h.Matter[:])
 	h.Day, h.Issues = r.day(), r.uint32()
@@ -57,6 +58,7 @@ func parseHold(v Value) (Hold, error) {
 		h.Resolved[i] = r.uint32()
 		r.wrong = r.wrong || h.Resolved[i] > h.Issues || i > 0 && h.Resolved[i-1] >= h.Resolved[i]
 	}
+	h.Closers = r.codes()
 	h.Parts = make([]HoldPart, r.list(12))
 	for i := range h.Parts {
 		h.Parts[i] = r.holdPart()
@@ -81,17 +83,18 @@ func (r *valueReader) holdPart() HoldPart {
 	}
 }
 
-// value is [1, office, kind, matter, ledger day, issues, [resolved issue, ...],
+// value is [1, office, kind, matter, ledger day, issues, [resolved issue, ...], [office that closed one, ...],
 // [part, ...], index of the release entry or 0, office that released, ledger
 // day of the release]. A part is [index of its entry, office, ledger day,
 // issues, number of records listed, department, series, city, dated, from, to].
 func (h *Hold) value() []byte {
-	b := appendHead(appendCode(newValue(10), h.Office), majorUint, uint64(h.Kind))
+	b := appendHead(appendCode(newValue(11), h.Office), majorUint, uint64(h.Kind))
 	b = appendNumber(appendDay(appendBytes(b, h.Matter[:]), h.Day), int64(h.Issues))
 	b = appendHead(b, majorArray, uint64(len(h.Resolved)))
 	for _, issue := range h.Resolved {
 		b = appendNumber(b, int64(issue))
 	}
+	b = appendCodes(b, h.Closers)
 	b = appendHead(b, majorArray, uint64(len(h.Parts)))
 	for i := range h.Parts {
 		b = h.Parts[i].appendTo(b)

@@ -29,12 +29,13 @@ func (a *act) resolveIssue(m *record.ResolveIssue) (Code, error) {
 	}
 	a.add(record.ResolutionEntry{Office: a.office.Code, Hold: m.Hold, Issue: m.Issue})
 	h.Resolved = slices.Insert(h.Resolved, at, m.Issue)
+	h.Closers = withCode(h.Closers, a.office.Code)
 	a.set(StateKeyHold(m.Hold), h.value())
 	return OK, nil
 }
 
 // releaseHold judges the end of a hold: all must be closed, and another office
-// than those that placed and extended it says so.
+// than those that placed, extended and closed it says so.
 func (a *act) releaseHold(m *record.ReleaseHold) (Code, error) {
 	h, code, err := a.standingHold(m.Hold)
 	switch {
@@ -42,7 +43,8 @@ func (a *act) releaseHold(m *record.ReleaseHold) (Code, error) {
 		return code, err
 	case !a.hasRole(releasers...):
 		return CodeWrongRole, nil
-	case slices.ContainsFunc(h.Parts, func(p HoldPart) bool { return p.Office == a.office.Code }):
+	case slices.ContainsFunc(h.Parts, func(p HoldPart) bool { return p.Office == a.office.Code }),
+		slices.Contains(h.Closers, a.office.Code):
 		return CodeSameOffice, nil
 	case !h.Closed():
 		return CodeOpenIssues, nil

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/muniment/muniment/app/record"
 )
@@ -13,19 +12,35 @@ var holders = []record.Role{
 	record.RoleStateArchivist, record.RoleLibraryCEO, record.RoleAuditor, record.RoleGovernor,
 }
 
-// mayHold tells whether the signer's office may place or extend holds of a
-// kind. A department may ask for advice, and nothing is destroyed meanwhile.
-func (a *act) mayHold(kind record.HoldKind) bool {
-	return slices.ContainsFunc(a.office.Roles, func(role record.Role) bool {
-		return slices.Contains(holders, role) || role == record.RoleDepartment && kind == record.HoldAdviceRequested
-	})
+// mayHold tells whether the signer's office may place or extend holds of a kind
+// over a scope. A department may ask for advice about its own records, and
+// nothing of them is destroyed meanwhile.
+func (a *act) mayHold(kind record.HoldKind, s *record.Scope) (Code, error) {
+	switch {
+	case a.hasRole(holders...):
+		return OK, nil
+	case !a.hasRole(record.RoleDepartment) || kind != record.HoldAdviceRequested:
+		return CodeWrongRole, nil
+	case s.City || s.Department != "" && s.Department != a.office.Code:
+		return CodeWrongOffice, nil
+	}
+	for _, i := range s.Records {
+		anchor, ok, err := AnchorOf(a.view, i)
+		if err != nil {
+			return 0, err
+		}
+		if ok && anchor.Office != a.office.Code {
+			return CodeWrongOffice, nil
+		}
+	}
+	return OK, nil
 }
 
 // placeHold judges a hold. Who signs and whether what it names is there: no
 // more is asked. No state of a record, a disposition or the clock refuses it.
 func (a *act) placeHold(m *record.PlaceHold) (Code, error) {
-	if !a.mayHold(m.Kind) {
-		return CodeWrongRole, nil
+	if code, err := a.mayHold(m.Kind, &m.Scope); err != nil || code != OK {
+		return code, err
 	}
 	at := a.first + 1
 	late, code, err := a.cover(at, at, &m.Scope)
@@ -42,11 +57,12 @@ func (a *act) placeHold(m *record.PlaceHold) (Code, error) {
 // extendHold judges further scope and further issues of a hold.
 func (a *act) extendHold(m *record.ExtendHold) (Code, error) {
 	h, code, err := a.standingHold(m.Hold)
+	if err == nil && code == OK {
+		code, err = a.mayHold(h.Kind, &m.Scope)
+	}
 	switch {
 	case err != nil || code != OK:
 		return code, err
-	case !a.mayHold(h.Kind):
-		return CodeWrongRole, nil
 	case int64(h.Issues)+int64(m.Issues) > record.MaxIssues:
 		return CodeTooLarge, nil // further issues are another hold's
 	}

@@ -97,18 +97,18 @@ func TestHoldValueBytes(t *testing.T) {
 		want []byte
 	}{
 		{"a hold", ledger.StateKeyHold(h.suit), "hold/\x00\x00\x00\x00\x00\x00\x00", slices.Concat(
-			unhex(t, "8b 01"), text("COUNSEL"), unhex(t, "02"), bytesOf(matter[:]), unhex(t, today+ // array of 11, version, office, anticipated, matter, day
-				"01 80"+ // an issue, none resolved
+			unhex(t, "8c 01"), text("COUNSEL"), unhex(t, "02"), bytesOf(matter[:]), unhex(t, today+ // array of 12, version, office, anticipated, matter, day
+				"01 80 80"+ // an issue, none resolved, by nobody
 				"81 8b"), index(h.suit), text("COUNSEL"), unhex(t, today+"01 01"+ // one part: its entry, office, day, issues, one record listed
 				"60 60 00 00 00 00"+ // no department, no series, not the city, any day
 				"00 60 00"))}, // not released
 		{"a released hold", ledger.StateKeyHold(h.closed), "hold/", slices.Concat(
-			unhex(t, "8b 01"), text("COUNSEL"), unhex(t, "0b"), bytesOf(matter[:]), unhex(t, today+
+			unhex(t, "8c 01"), text("COUNSEL"), unhex(t, "0b"), bytesOf(matter[:]), unhex(t, today+
 				"01 82 00 01"+ // an issue; it and the action are closed
-				"81 8b"), index(h.closed), text("COUNSEL"), unhex(t, today+"01 00"), text("LIBRARY"), text("DEMO-PLANS"), unhex(t, "00 00 00 00"),
+				"81"), text("COUNSEL"), unhex(t, "81 8b"), index(h.closed), text("COUNSEL"), unhex(t, today+"01 00"), text("LIBRARY"), text("DEMO-PLANS"), unhex(t, "00 00 00 00"),
 			release, text("AUDIT"), unhex(t, today))},
 		{"an extended hold", ledger.StateKeyHold(h.scope), "hold/", slices.Concat(
-			unhex(t, "8b 01"), text("CLERK"), unhex(t, "04"), bytesOf(matter[:]), unhex(t, today+"02 80 82"+
+			unhex(t, "8c 01"), text("CLERK"), unhex(t, "04"), bytesOf(matter[:]), unhex(t, today+"02 80 80 82"+
 				"8b"), index(h.scope), text("CLERK"), unhex(t, today+"00 00"), text("DPW"), unhex(t, "60 00 01 01 19 ae0e"+ // dated, day -1 to 22279
 				"8b"), index(h.wider), text("AUDIT"), unhex(t, today+"02 00 60 60 01 00 00 00"+ // the city, any day
 				"00 60 00"))},

@@ -55,7 +55,7 @@ func TestS0_19_WhoMayHold(t *testing.T) {
 				want = ledger.OK
 			}
 			h := ledger.Header{Height: c.view.Head().Height + 1, Time: c.view.Head().Time}
-			raw := c.sign(t, "OFFICE", record.LedgerDay(h.Time), placed(kind, 1, record.Scope{City: true}))
+			raw := c.sign(t, "OFFICE", record.LedgerDay(h.Time), placed(kind, 1, record.Scope{Department: "OFFICE"}))
 			if got := c.machine.Check(c.view, h, raw); got != want {
 				t.Errorf("%s by an office with role %s: %s, want %s", kind, role, got, want)
 			}
@@ -85,6 +85,33 @@ func TestS0_19_WhoMayRelease(t *testing.T) {
 	}
 }
 
+// TestS1_13_AdviceIsAskedAboutOnesOwn lets a department hold its own records, and
+// nobody else's.
+func TestS1_13_AdviceIsAskedAboutOnesOwn(t *testing.T) {
+	a := foundArchive(t)
+	r := a.anchor("DEMO-MINUTES", "a", "2020-05-01")
+	other := a.must("LIBRARY", &record.AnchorRecords{Series: "DEMO-PLANS", Items: []record.AnchorItem{{Commitment: commitment("b"), Day: day("2029-12-31")}}})
+	for _, s := range []record.Scope{{City: true}, {Department: "LIBRARY"}, listing(r, other)} {
+		a.refused(ledger.CodeWrongOffice, false, "DPW", placed(record.HoldAdviceRequested, 0, s))
+	}
+	h := a.must("DPW", placed(record.HoldAdviceRequested, 0, record.Scope{Department: "DPW"}))
+	a.refused(ledger.CodeWrongOffice, false, "DPW", &record.ExtendHold{Hold: h, Scope: listing(other)})
+	a.must("DPW", &record.ExtendHold{Hold: h, Issues: 1})
+}
+
+// TestS4_10_NobodyEndsAHoldAlone wants another office for the release than those
+// that closed the action and the issues.
+func TestS4_10_NobodyEndsAHoldAlone(t *testing.T) {
+	a := foundArchive(t)
+	h := a.must("AUDIT", placed(record.HoldAudit, 1, listing(a.anchor("DEMO-MINUTES", "a", "2020-05-01"))))
+	a.must("COUNSEL", &record.ResolveIssue{Hold: h})
+	a.must("CLERK", &record.ResolveIssue{Hold: h, Issue: 1})
+	for _, name := range []string{"AUDIT", "COUNSEL", "CLERK"} {
+		a.refused(ledger.CodeSameOffice, false, name, &record.ReleaseHold{Hold: h})
+	}
+	a.must("CAO", &record.ReleaseHold{Hold: h})
+}
+
 // TestS1_13_AdviceRequestedSuspendsUntilCounselAnswers has a department in doubt.
 func TestS1_13_AdviceRequestedSuspendsUntilCounselAnswers(t *testing.T) {
 	a := foundArchive(t)
@@ -94,7 +121,7 @@ func TestS1_13_AdviceRequestedSuspendsUntilCounselAnswers(t *testing.T) {
 	a.refused(ledger.CodeHeld, true, "DPW", destroys(r))
 	a.refused(ledger.CodeWrongRole, false, "DPW", &record.ReleaseHold{Hold: h})
 	a.refused(ledger.CodeOpenIssues, false, "COUNSEL", &record.ReleaseHold{Hold: h})
-	a.must("COUNSEL", &record.ResolveIssue{Hold: h}) // the answer
+	a.must("DPW", &record.ResolveIssue{Hold: h}) // the answer has come
 	a.refused(ledger.CodeHeld, true, "DPW", destroys(r))
 	a.must("COUNSEL", &record.ReleaseHold{Hold: h})
 	a.must("DPW", destroys(r))

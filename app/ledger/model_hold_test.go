@@ -17,6 +17,7 @@ type modelHold struct {
 	day      record.Day
 	issues   uint32
 	resolved map[uint32]bool
+	closers  map[record.Code]bool
 	parts    []modelPart
 	released int64
 	by       record.Code
@@ -32,10 +33,23 @@ type modelPart struct {
 	scope  record.Scope
 }
 
-func modelMayHold(by *modelSigner, kind record.HoldKind) bool {
-	return by.has(record.RoleClerk, record.RoleCounsel, record.RoleChiefAdmin, record.RoleStateRecords,
-		record.RoleStateArchivist, record.RoleLibraryCEO, record.RoleAuditor, record.RoleGovernor) ||
-		kind == record.HoldAdviceRequested && by.has(record.RoleDepartment)
+func (m *model) mayHold(by *modelSigner, kind record.HoldKind, s record.Scope) string {
+	if by.has(record.RoleClerk, record.RoleCounsel, record.RoleChiefAdmin, record.RoleStateRecords,
+		record.RoleStateArchivist, record.RoleLibraryCEO, record.RoleAuditor, record.RoleGovernor) {
+		return ""
+	}
+	if kind != record.HoldAdviceRequested || !by.has(record.RoleDepartment) {
+		return "WRONG_ROLE"
+	}
+	others := s.City || s.Department != "" && s.Department != by.office.Code
+	for _, i := range s.Records {
+		anchor, ok := m.anchorAt(i)
+		others = others || ok && anchor.Office != by.office.Code
+	}
+	if others {
+		return "WRONG_OFFICE"
+	}
+	return ""
 }
 
 // unknownScope says what a scope names that is not there.
@@ -75,8 +89,8 @@ func (m *model) late(s record.Scope) (late int64) {
 }
 
 func (m *model) placeHold(msg *record.PlaceHold, by modelSigner) (modelNo, func()) {
-	if !modelMayHold(&by, msg.Kind) {
-		return modelNot("WRONG_ROLE"), nil
+	if code := m.mayHold(&by, msg.Kind, msg.Scope); code != "" {
+		return modelNot(code), nil
 	}
 	if code := m.unknownScope(msg.Scope); code != "" {
 		return modelNot(code), nil
@@ -84,7 +98,7 @@ func (m *model) placeHold(msg *record.PlaceHold, by modelSigner) (modelNo, func(
 	return modelNo{}, func() {
 		at := m.write(record.HoldEntry{Office: by.office.Code, HoldKind: msg.Kind, Issues: msg.Issues, Late: m.late(msg.Scope)})
 		m.holds[at] = &modelHold{
-			at: at, office: by.office.Code, kind: msg.Kind, matter: msg.Matter, day: by.today, issues: msg.Issues, resolved: map[uint32]bool{},
+			at: at, office: by.office.Code, kind: msg.Kind, matter: msg.Matter, day: by.today, issues: msg.Issues, resolved: map[uint32]bool{}, closers: map[record.Code]bool{},
 		}
 		m.addPart(m.holds[at], at, msg.Issues, msg.Scope, by)
 	}
@@ -114,8 +128,8 @@ func (m *model) extendHold(msg *record.ExtendHold, by modelSigner) (modelNo, fun
 	switch {
 	case code != "":
 		return modelNot(code), nil
-	case !modelMayHold(&by, h.kind):
-		return modelNot("WRONG_ROLE"), nil
+	case m.mayHold(&by, h.kind, msg.Scope) != "":
+		return modelNot(m.mayHold(&by, h.kind, msg.Scope)), nil
 	case h.issues+msg.Issues > record.MaxIssues:
 		return modelNot("TOO_LARGE"), nil
 	}
@@ -143,7 +157,7 @@ func (m *model) resolveIssue(msg *record.ResolveIssue, by modelSigner) (modelNo,
 	}
 	return modelNo{}, func() {
 		m.write(record.ResolutionEntry{Office: by.office.Code, Hold: msg.Hold, Issue: msg.Issue})
-		h.resolved[msg.Issue] = true
+		h.resolved[msg.Issue], h.closers[by.office.Code] = true, true
 	}
 }
 
@@ -154,7 +168,7 @@ func (m *model) releaseHold(msg *record.ReleaseHold, by modelSigner) (modelNo, f
 		return modelNot(code), nil
 	case !by.has(record.RoleCounsel, record.RoleAuditor, record.RoleClerk, record.RoleChiefAdmin, record.RoleStateRecords):
 		return modelNot("WRONG_ROLE"), nil
-	case slices.ContainsFunc(h.parts, func(p modelPart) bool { return p.office == by.office.Code }):
+	case h.closers[by.office.Code], slices.ContainsFunc(h.parts, func(p modelPart) bool { return p.office == by.office.Code }):
 		return modelNot("SAME_OFFICE"), nil
 	}
 	for issue := range h.issues + 1 {

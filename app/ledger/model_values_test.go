@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"encoding/binary"
+	"maps"
 	"slices"
 
 	"github.com/muniment/muniment/app/record"
@@ -113,7 +114,10 @@ func (m *model) holdValues(all map[string][]byte) {
 			issues = append(issues, issue)
 		}
 		slices.Sort(issues)
-		resolved, parts := []any{}, []any{}
+		resolved, closers, parts := []any{}, []any{}, []any{}
+		for _, office := range slices.Sorted(maps.Keys(h.closers)) {
+			closers = append(closers, string(office))
+		}
 		for _, issue := range issues {
 			resolved = append(resolved, int64(issue))
 		}
@@ -129,7 +133,7 @@ func (m *model) holdValues(all map[string][]byte) {
 			}
 		}
 		all["hold/"+modelIndex(at)] = modelCBOR([]any{
-			int64(1), string(h.office), int64(h.kind), h.matter[:], zigzag(h.day), int64(h.issues), resolved, parts,
+			int64(1), string(h.office), int64(h.kind), h.matter[:], zigzag(h.day), int64(h.issues), resolved, closers, parts,
 			h.released, string(h.by), zigzag(h.on),
 		})
 	}

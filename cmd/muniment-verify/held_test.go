@@ -61,8 +61,8 @@ func newHeldWorld() heldWorld {
 	}
 	values := map[string][]byte{
 		string(rules.StateKeyHeld("CLERK", "DEMO-MINUTES")):    value([]any{[]any{30, 30, 0, 0, 0, 40}}),
-		string(rules.StateKeyHold(30)):                         value("COUNSEL", 1, matter[:], 20_000, 0, []any{0}, []any{part(30, 0)}, 40, "CHIEF", 20_001),
-		string(rules.StateKeyHold(50)):                         value("AUDIT", 4, matter[:], 20_002, 0, []any{}, []any{part(50, 1)}, 0, "", 0),
+		string(rules.StateKeyHold(30)):                         value("COUNSEL", 1, matter[:], 20_000, 0, []any{0}, []any{"CLERK"}, []any{part(30, 0)}, 40, "CHIEF", 20_001),
+		string(rules.StateKeyHold(50)):                         value("AUDIT", 4, matter[:], 20_002, 0, []any{}, []any{}, []any{part(50, 1)}, 0, "", 0),
 		string(rules.StateKeyLifecycle(record.Index(at))):      lifecycleWith(50),
 		string(rules.StateKeyHeld("CLERK", "DEMO-ELSEWHERE")):  value([]any{[]any{60, 60, 0, 0, 0, 0}}),
 		string(rules.StateKeyLifecycle(record.Index(at + 99))): lifecycleWith(60),
