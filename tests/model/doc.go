@@ -4,9 +4,9 @@
 // Contract:
 //
 //   - The moves are: place a hold, close and release it, propose, approve,
-//     withdraw, lock, report, a day passes, a role is taken away, a key is
-//     suspended; and some of them together in one block. Two records, and every
-//     office that has a part. Who may not do it tries, too.
+//     withdraw, lock, report, a day passes, the clock leaps, a role is taken
+//     away, a key is suspended; and some of them together in one block. Two
+//     records, and every office that has a part. Who may not do it tries, too.
 //
 //   - The machine is [github.com/muniment/muniment/app/ledger.Machine] with a
 //     Verify that takes every signature.
