@@ -45,6 +45,7 @@ type hold struct {
 	records    []record.Index // that it lists
 	department record.Code    // that it covers whole
 	closed     bool
+	closer     record.Code  // that closed the action
 	released   record.Index // entry; 0: it stands
 	by         record.Code
 	placed     record.Index
@@ -169,11 +170,11 @@ func (p *page) read(e record.Entry) (err error) {
 		p.readHold(e)
 	case record.ResolutionEntry:
 		h := p.holds[e.Hold]
-		h.closed = true // these holds have no issues but the action
+		h.closed, h.closer = true, p.office // these holds have no issues but the action
 		p.holds[e.Hold] = h
 	case record.ReleaseEntry:
 		h, known := p.holds[e.Hold]
-		p.unless(known && h.closed && h.released == 0 && h.office != p.office, "hold %d must not be released by %s", e.Hold, p.office)
+		p.unless(known && h.closed && h.released == 0 && h.office != p.office && h.closer != p.office, "hold %d must not be released by %s", e.Hold, p.office)
 		h.released, h.by = p.at, p.office
 		p.holds[e.Hold] = h
 	default:
