@@ -100,45 +100,6 @@ func TestApplyChangesNothing(t *testing.T) {
 	}
 }
 
-// TestLogAloneReplays rebuilds every transaction from the entries of a random
-// chain, plays them to a fresh city, and wants the same log.
-func TestLogAloneReplays(t *testing.T) {
-	c, _ := randomChain(t, 44, 60)
-	fresh := found(t, randomCity(44))
-	const longest = 60e9 // of a step that leaves nothing
-	var txs [][]byte
-	var jump *record.JumpEntry
-	for i := fresh.view.Head().Size; i < c.view.Head().Size; i++ {
-		switch e := entry(t, c.view, i).(type) {
-		case record.JumpEntry:
-			jump = &e
-		case record.TxEntry:
-			txs = append(txs, rebuild(t, c.view, i, e))
-			i += e.Count
-		case record.BlockEntry:
-			// Empty blocks left nothing, but some had to bring time to where it was.
-			until := e.Time
-			if jump != nil {
-				until = jump.Before
-			}
-			for fresh.view.Head().Height < e.Height-1 {
-				fresh.apply(t, min(until, fresh.view.Head().Time+longest))
-			}
-			_, results := fresh.apply(t, e.Time, txs...)
-			for j, r := range results {
-				if !r.Entered() {
-					t.Fatalf("replay of transaction %d of block %d: %s", j, e.Height, r.Code)
-				}
-			}
-			txs, jump = nil, nil
-		}
-	}
-	got, want := fresh.view.Head(), c.view.Head()
-	if got.Size != want.Size || got.AppHash != want.AppHash {
-		t.Errorf("after the replay size = %d, AppHash = %x, want %d, %x", got.Size, got.AppHash, want.Size, want.AppHash)
-	}
-}
-
 func entry(t *testing.T, v ledger.View, i int64) record.Entry {
 	t.Helper()
 	raw, err := v.Entry(record.Index(i))
@@ -150,28 +111,4 @@ func entry(t *testing.T, v ledger.View, i int64) record.Entry {
 		t.Fatal(err)
 	}
 	return e
-}
-
-// rebuild gives the transaction that left entry i.
-func rebuild(t *testing.T, v ledger.View, i int64, e record.TxEntry) []byte {
-	t.Helper()
-	body := e.Body
-	if len(body) == 0 {
-		var items []record.AnchorEntry
-		for j := range e.Count {
-			items = append(items, entry(t, v, i+1+j).(record.AnchorEntry))
-		}
-		var err error
-		if body, err = record.RebuildAnchorBody(network, e, items); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if sha256.Sum256(body) != e.BodyHash {
-		t.Fatalf("the rebuilt body of entry %d has another hash", i)
-	}
-	raw, err := record.AssembleTx(body, e.KeyID, e.Signature[:])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return raw
 }

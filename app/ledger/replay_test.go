@@ -25,7 +25,7 @@ func logOf(entries [][]byte) iter.Seq2[[]byte, error] {
 }
 
 // log gives the entries of a city's log.
-func (c *city) log(t *testing.T) [][]byte {
+func (c *city) log(t testing.TB) [][]byte {
 	t.Helper()
 	entries := make([][]byte, c.view.Head().Size)
 	for i := range entries {
@@ -142,11 +142,10 @@ func (a *archive) wronged(says string, l lied, name string, m record.Message) {
 	l.View = a.view
 	a.view = l
 	a.must(name, m)
-	t := a.t.(*testing.T)
-	_, err := a.machine.Replay(logOf(a.log(t)), nil)
+	_, err := a.machine.Replay(logOf(a.log(a.t)), nil)
 	difference, differs := errors.AsType[*ledger.Difference](err)
 	if !differs || int64(difference.Entry) != at || !strings.Contains(difference.Why, says) {
-		t.Errorf("the replay finds %v, want entry %d and %q", err, at, says)
+		a.t.Errorf("the replay finds %v, want entry %d and %q", err, at, says)
 	}
 }
 
@@ -327,4 +326,36 @@ func TestReplayOverEmptyBlocks(t *testing.T) {
 	if difference, ok := errors.AsType[*ledger.Difference](err); !ok || int(difference.Entry) != hidden {
 		t.Errorf("a hidden jump: %v", err)
 	}
+}
+
+// FuzzReplay writes anything over a part of an entry: the replay does not crash,
+// and finds it.
+func FuzzReplay(f *testing.F) {
+	a := foundArchive(f)
+	_, lock := a.dueMinutes()
+	a.refused(ledger.CodeMissingApproval, true, "OPS", a.unapproved())
+	a.must("OPS", lock)
+	log := a.log(f)
+	for i, raw := range log {
+		f.Add(uint16(i), uint16(i%len(raw)), raw[:1])
+		f.Add(uint16(i), uint16(0), log[len(log)-1-i])
+	}
+	f.Fuzz(func(t *testing.T, index, at uint16, over []byte) {
+		i := int(index) % len(log)
+		if len(over) > record.MaxEntryBytes {
+			return
+		}
+		changed := slices.Clone(log)
+		place := int(at) % len(log[i])
+		changed[i] = slices.Concat(log[i][:place], over, log[i][min(len(log[i]), place+len(over)):])
+		_, err := a.machine.Replay(logOf(changed), nil)
+		_, differs := errors.AsType[*ledger.Difference](err)
+		if differs || errors.Is(err, ledger.ErrUnfinished) || bytes.Equal(changed[i], log[i]) || i == 0 {
+			return
+		}
+		e, _ := record.ParseEntry(log[i])
+		if block, ok := e.(record.BlockEntry); err != nil || !ok || !sameButTime(changed[i], block) {
+			t.Errorf("entry %d changed to %x: %v", i, changed[i], err)
+		}
+	})
 }
