@@ -259,7 +259,7 @@ func (r *replayed) text() string {
 		line("signatures", "%d checked", l.Signatures)
 		line("refusals", "%d that are entries", l.Refusals)
 		line("jumps", "%d of block time", l.Jumps)
-		line("locked", "%d dispositions, of %d records", len(l.Locks), l.Locked)
+		line("locks", "%d of dispositions, with %d records", len(l.Locks), l.Locked)
 		line("state root", "%s", l.StateRoot)
 	}
 	for _, s := range r.Proven {
