@@ -134,6 +134,8 @@ func replay(n receipt.Network, dir string) (*replayed, error) {
 		r.end(receipt.Failed, receipt.WrongNetwork, "entry 0: "+err.Error())
 	case err != nil:
 		return nil, err
+	case got.Root != s.Checkpoint.Root:
+		r.end(receipt.Failed, receipt.EntryNotInTree, "the mirror was changed while it was read")
 	default:
 		r.pass(got, s)
 	}
