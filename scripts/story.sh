@@ -126,6 +126,7 @@ refused DISPOSITION_CLOSED CIO disposition lock "$disposition"
 as AUDITOR legality "$last" -o "$work/last.legality"
 as CLERK hold prove "$first" -o "$work/not-held.proof"
 as AUDITOR disposition report --format csv
+as AUDITOR log mirror "$work/mirror" --tiles "$(awk '{ print $NF }' "$work/serving")"
 
 say "the node stops; an auditor verifies without it"
 stop
@@ -134,6 +135,9 @@ grep -q 'no hold stood on the record at the lock' "$work/lawful"
 expect 0 muniment-verify --network "$home/network.mun" "$work/refusal.receipt" "$work/held.proof" "$work/not-held.proof"
 sed 's/^\(.\{40\}\)./\1!/' "$work/last.legality" >"$work/changed.legality"
 expect 3 muniment-verify --network "$home/network.mun" "$work/changed.legality"
+
+say "and replays the whole log: every signature, every rule, every refusal"
+expect 0 muniment-verify replay --network "$home/network.mun" "$work/mirror"
 
 say "no word of any record is on the ledger or in a log"
 for place in ledger wal genesis.json network.mun; do

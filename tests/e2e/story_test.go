@@ -21,7 +21,7 @@ func TestAcceptanceStory(t *testing.T) {
 	for _, want := range []string{
 		"== 2.", "== 3.", "== 5.", "== 7.", "== 8.", "== 9.", "== 10.", "== 11.", "== 19.",
 		"(SERIES_INACTIVE)", "(HELD)", "(MISSING_APPROVAL)", "(SAME_OFFICE)", "(OPEN_ISSUES)", "(DISPOSITION_CLOSED)",
-		"verdict        not held", "verdict        held", "changed.legality: FAILED", "== done",
+		"verdict        not held", "verdict        held", "changed.legality: FAILED", "and replays the whole log", "== done",
 	} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("the story lacks %q:\n%s", want, out)
