@@ -3,32 +3,45 @@
 //
 // A ring holds the states of one department and one retention class. Its states
 // are sealed under a ring key, drawn for one epoch of the ring and wrapped by
-// the root key. To forget for good, a ring is rotated: the states that live are
-// sealed again under a new ring key in a new directory, and the old key and
-// directory are destroyed. This version lays out everything that a rotation
-// needs and does not rotate yet.
+// the root key. To forget for good, a ring is rotated ([Keyring.Rotate]): the
+// states that live are sealed again under a new ring key in a new directory, the
+// old key is destroyed, its directory removed, and every file searched for what
+// must be gone. A class of which nothing lives any more dies with one key.
 //
 //	DIR/ring-CLERK_MINUTES.epoch      marker: the current epoch; replaced by rename
 //	DIR/ring-CLERK_MINUTES-1/         the epoch's own Pebble store
-//	DIR/ring-CLERK_MINUTES.journal    place of a rotation's journal
+//	DIR/ring-CLERK_MINUTES.journal    while a rotation goes on
+//	DIR/ring-CLERK_MINUTES.report     what the last rotation did
 //	DIR/office-CLERK.key              fingerprint key of an office, wrapped by the root
 //
 // Keys in a ring's store:
 //
 //	m         META: version, epoch, applied height, states carried over, digest
-//	          of the erasure log, wrapped ring key
+//	          of the erasure log, wrapped ring key; the key is bound to the rest
+//	n | name  needles of a sealed state that was destroyed, forgotten or replaced
 //	s | rid   nonce || AES-256-GCM(ring key, kind || state), with the additional
 //	          data "MUN1 ring" || ring id || epoch || rid
 //
 // Invariants:
-//   - Put returns once the state is on disk. If a sync fails the process ends.
+//   - Put, Replace, Destroy and Forget return once the change is on disk. If a
+//     sync fails the process ends.
 //   - A record that was destroyed answers ErrDestroyed for ever, also to Put; one
-//     that was never there is absent.
+//     that was never there is absent. Rotations keep tombstones.
+//   - After a crash at any step of a rotation, Open leaves the old epoch whole and
+//     current, or the new one and nothing of the old. Nothing of the old goes
+//     before the new one has been read back, is named by the marker, and opens.
+//   - A rotation is done when its scan finds nothing. Its report is kept until the
+//     next one's.
 //   - Bytes that were deleted leave the files of a ring at the next compaction:
 //     no compression, no separated values, no recycled logs (COMMITMENTS-AND-ERASURE
 //     1.2 to 1.4). That is hygiene; what destroys is the end of an epoch.
 //   - No file holds a state, a ring key or the root key in the clear. Names of
 //     offices and classes are registered codes and public.
 //
-// A Keyring is safe for concurrent use.
+// What may be claimed of an ended epoch depends on the root ([Claim]). A key file
+// unwraps the ring key of every disk image there ever was; a device that destroys
+// the key which it wrapped with does not.
+//
+// The exact bytes are in docs/spec/keyring.md. A Keyring is safe for concurrent
+// use: reading and writing go on during a rotation, and rotations take turns.
 package keyring

@@ -20,7 +20,13 @@ var (
 )
 
 // Root wraps the keys of rings. A back end is a key file or a device. Both
-// methods are safe for concurrent use; wrapping twice gives different bytes.
+// methods are safe for concurrent use; wrapping twice gives different bytes, of
+// which the last 24 are random.
+//
+// A device that draws a key for each wrapping and never gives it away may have a
+// third method, Destroy(wrapped []byte) error. It ends that key before it returns,
+// and is no error for one that is gone already, since a crash repeats the call.
+// Rotations then end epochs at level C3 ([ClaimKey]).
 type Root interface {
 	Wrap(key []byte) (wrapped []byte, err error)
 	Unwrap(wrapped []byte) (key []byte, err error)

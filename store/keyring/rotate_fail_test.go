@@ -298,3 +298,35 @@ func TestKilledProcess(t *testing.T) {
 		t.Errorf("%d rotations, %d records", rotations, len(said))
 	}
 }
+
+// TestReadBackSeesADifference: a new epoch that opens well but holds other states
+// than the old one is refused.
+func TestReadBackSeesADifference(t *testing.T) {
+	k := openTest(t, vfs.NewMem(), testRoot(t))
+	for i := range byte(20) {
+		mustPut(t, k, minutes, rid(i*12), "state")
+	}
+	r := k.ring(minutes)
+	written := parts()
+	err := together(written, func(p *part) error {
+		return p.each(r.db, r.aead, r.place, func(RID, []byte) error { return nil })
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(name string, want error, change error) {
+		t.Helper()
+		if change != nil {
+			t.Fatal(change)
+		}
+		if err := readBack(r.db, r.aead, r.place, written); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", name, err, want)
+		}
+	}
+	check("the same", nil, nil)
+	check("another state", ErrDamaged, k.Replace(minutes, rid(24), []byte("stale")))
+	check("the same again", nil, k.Replace(minutes, rid(24), []byte("state")))
+	check("a state too many", ErrDamaged, k.Put(minutes, rid(7), []byte("state")))
+	check("the same once more", nil, k.Forget(minutes, rid(7)))
+	check("a tombstone for a state", ErrDamaged, k.Destroy(minutes, rid(36)))
+}

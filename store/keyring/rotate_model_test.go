@@ -243,3 +243,47 @@ func TestWhatEndsDuringTheCopyIsPending(t *testing.T) {
 		t.Errorf("left: %v", found)
 	}
 }
+
+// TestLateComers found the old epoch before the switch and come to it afterwards,
+// or while the marker moves: they end up in the new one.
+func TestLateComers(t *testing.T) {
+	mem, root := vfs.NewMem(), testRoot(t)
+	var k *Keyring
+	var wg sync.WaitGroup
+	var rotating atomic.Bool
+	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpRename && strings.HasSuffix(op.Path, minutes.marker()+newSuffix) && rotating.Load() {
+			wg.Go(func() {
+				if err := k.Put(minutes, rid(2), []byte("two")); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		return nil
+	}))
+	k = openTest(t, fs, root)
+	mustPut(t, k, minutes, rid(1), "one")
+	old := k.ring(minutes)
+	rotating.Store(true)
+	mustRotate(t, k, minutes, Erasures{})
+	wg.Wait()
+	wantState(t, k, minutes, rid(2), "two")
+	found := []*ring{old, k.ring(minutes)}
+	err := k.with(func() (*ring, error) {
+		next := found[0]
+		found = found[1:]
+		return next, nil
+	}, func(r *ring) error {
+		state, ok, err := r.get(rid(1))
+		if string(state) != "one" || !ok || r == old {
+			t.Errorf("state %q, %v, of epoch %d", state, ok, r.meta.epoch)
+		}
+		return err
+	})
+	if err != nil || len(found) != 0 {
+		t.Errorf("%v; %d epochs were not asked for", err, len(found))
+	}
+	if err := old.put(rid(3), []byte("three")); !errors.Is(err, errMoved) {
+		t.Errorf("put into an epoch that has ended: %v, want errMoved", err)
+	}
+}
