@@ -17,7 +17,7 @@ type demand struct {
 	days    uint32        // between the last approval and the lock
 	heights uint32        // likewise
 	notices []Notice      // to the persons concerned
-	offices []record.Code // that placed or released a hold on a record since the proposal
+	offices []record.Code // that placed, extended or released a hold on a record since the proposal
 	express bool          // the administrator's own approval, for the age of a record
 }
 
@@ -85,7 +85,7 @@ func (a *act) judgeItems(at record.Index, d Disposition) ([]Item, demand, Code, 
 }
 
 // add joins what one record asks for.
-func (n *demand) add(it Item, touched []record.Code) {
+func (n *demand) add(it Item, touched []Touch) {
 	for _, role := range it.Approvals() {
 		if i, known := slices.BinarySearch(n.roles, role); !known {
 			n.roles = slices.Insert(n.roles, i, role)
@@ -100,30 +100,36 @@ func (n *demand) add(it Item, touched []record.Code) {
 		}
 	}
 	n.express = n.express || it.OneByOne
-	for _, office := range touched {
-		if !slices.Contains(n.offices, office) {
-			n.offices = append(n.offices, office)
+	for _, t := range touched {
+		if !slices.Contains(n.offices, t.Office) {
+			n.offices = append(n.offices, t.Office)
 		}
 	}
 }
 
-// touchedSince lists the offices that placed, extended or released a hold on a
-// record after an entry: they have no other part in the disposition that it opened.
-func (r *itemReader) touchedSince(it Item, at record.Index) ([]record.Code, error) {
+// Touch is an office that placed, extended or released a hold.
+type Touch struct {
+	Office record.Code
+	Hold   record.Index
+}
+
+// touchedSince lists who placed, extended or released a hold on a record after
+// an entry: they have no other part in the disposition that it opened.
+func (r *itemReader) touchedSince(it Item, at record.Index) ([]Touch, error) {
 	holds, err := r.holds.on(it.Index, it.Anchor, it.Lifecycle)
 	if err != nil {
 		return nil, err
 	}
-	var offices []record.Code
+	var touched []Touch
 	for _, h := range holds {
 		if h.Since > at {
-			offices = append(offices, h.Brought)
+			touched = append(touched, Touch{h.Brought, h.Hold})
 		}
 		if h.Released > at {
-			offices = append(offices, h.By)
+			touched = append(touched, Touch{h.By, h.Hold})
 		}
 	}
-	return offices, nil
+	return touched, nil
 }
 
 // judgeApprovals finds the approvals that count, and tells whether they suffice

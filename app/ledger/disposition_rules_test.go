@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/muniment/muniment/app/ledger"
@@ -134,6 +135,10 @@ func TestT06_WhoHoldsHasNoOtherPart(t *testing.T) {
 	a.must("COUNSEL", &record.ResolveIssue{Hold: h})
 	a.must("CLERK", &record.ReleaseHold{Hold: h})
 	a.refused(ledger.CodeSameOffice, false, "OPS", lock)
+	touched, err := ledger.NewInquiry(a.view).Touched(d, []record.Index{r, r})
+	if want := []ledger.Touch{{Office: "COUNSEL", Hold: h}, {Office: "CLERK", Hold: h}}; err != nil || !slices.Equal(touched, want) {
+		t.Errorf("touched: %v, %v; want %v", touched, err, want)
+	}
 }
 
 // TestPRA_OneByOne wants old and undated records alone, with the administrator.

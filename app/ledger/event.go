@@ -121,12 +121,13 @@ func (a *act) eachOwn(records []record.Index, change func(record.AnchorEntry, *L
 	if err := a.readAhead(records); err != nil {
 		return 0, err
 	}
-	for _, i := range records {
+	for n, i := range records {
 		anchor, l, code, err := a.ownRecord(i)
 		if err == nil && code == OK {
 			code, err = change(anchor, &l)
 		}
 		if err != nil || code != OK {
+			a.bad = n
 			return code, err
 		}
 		a.set(StateKeyLifecycle(i), lifecycleValue(l))

@@ -24,12 +24,13 @@ func (a *act) mayHold(kind record.HoldKind, s *record.Scope) (Code, error) {
 	case s.City || s.Department != "" && s.Department != a.office.Code:
 		return CodeWrongOffice, nil
 	}
-	for _, i := range s.Records {
+	for n, i := range s.Records {
 		anchor, ok, err := AnchorOf(a.view, i)
 		if err != nil {
 			return 0, err
 		}
 		if ok && anchor.Office != a.office.Code {
+			a.bad = n
 			return CodeWrongOffice, nil
 		}
 	}
@@ -121,12 +122,13 @@ func (a *act) coverRecords(h Listing, records []record.Index) (Code, error) {
 	if err := a.readAhead(records); err != nil {
 		return 0, err
 	}
-	for _, i := range records {
+	for n, i := range records {
 		_, ok, err := AnchorOf(a.view, i)
 		if err != nil {
 			return 0, err
 		}
 		if !ok {
+			a.bad = n
 			return CodeUnknownRecord, nil
 		}
 		l, _, err := LifecycleOf(a.view, i)

@@ -3,6 +3,7 @@ package ledger
 import (
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/muniment/muniment/app/record"
 )
@@ -49,6 +50,29 @@ func (q *Inquiry) Roles(d Disposition, records []record.Index) ([]record.Role, e
 		need.add(it, nil)
 	}
 	return (&act{view: q.view, today: q.day}).rolesFor(d, need)
+}
+
+// Touched lists who placed, extended or released a hold on one of the records of
+// a disposition since entry at proposed it, each hold of an office once. A lock
+// is refused while one of them proposed, takes over, approved or locks.
+func (q *Inquiry) Touched(at record.Index, records []record.Index) ([]Touch, error) {
+	var all []Touch
+	for _, i := range records {
+		it, _, err := q.items.item(i)
+		if err != nil {
+			return nil, err
+		}
+		touched, err := q.items.touchedSince(it, at)
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range touched {
+			if !slices.Contains(all, t) {
+				all = append(all, t)
+			}
+		}
+	}
+	return all, nil
 }
 
 // EntryLine is an entry of the log.

@@ -76,9 +76,9 @@ func (m *model) recordEvents(msg *record.RecordEvents, by modelSigner) (modelNo,
 	if !by.has(record.RoleDepartment, record.RoleLibraryCEO) {
 		return modelNot("WRONG_ROLE"), nil
 	}
-	for _, i := range msg.Records {
+	for n, i := range msg.Records {
 		if code := m.ownRecord(i, &by); code != "" {
-			return modelNot(code), nil
+			return modelNo{code: code, bad: int64(n)}, nil
 		}
 		a, _ := m.anchorAt(i)
 		g := m.granularity(a.Series, by.office.Code)
@@ -88,7 +88,7 @@ func (m *model) recordEvents(msg *record.RecordEvents, by modelSigner) (modelNo,
 		}
 		before, known := m.life(i).events[msg.Event]
 		if !modelDay(msg.Day, g) || msg.Day > limit || known && msg.Day <= before.day {
-			return modelNot("BAD_DAY"), nil
+			return modelNo{code: "BAD_DAY", bad: int64(n)}, nil
 		}
 	}
 	return modelNo{}, func() {
@@ -113,9 +113,9 @@ func (m *model) fileRecords(msg *record.FileRecords, by modelSigner) (modelNo, f
 	} else if !slices.ContainsFunc(m.adoptions, func(a modelAdoption) bool { return slices.Contains(a.covers, msg.Series) }) {
 		return modelNot("UNKNOWN_SERIES"), nil
 	}
-	for _, i := range msg.Records {
+	for n, i := range msg.Records {
 		if code := m.ownRecord(i, &by); code != "" {
-			return modelNot(code), nil
+			return modelNo{code: code, bad: int64(n)}, nil
 		}
 	}
 	return modelNo{}, func() {

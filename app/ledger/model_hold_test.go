@@ -33,44 +33,45 @@ type modelPart struct {
 	scope  record.Scope
 }
 
-func (m *model) mayHold(by *modelSigner, kind record.HoldKind, s record.Scope) string {
+// mayHold refuses those who may not hold records of a scope.
+func (m *model) mayHold(by *modelSigner, kind record.HoldKind, s record.Scope) modelNo {
 	if by.has(record.RoleClerk, record.RoleCounsel, record.RoleChiefAdmin, record.RoleStateRecords,
 		record.RoleStateArchivist, record.RoleLibraryCEO, record.RoleAuditor, record.RoleGovernor) {
-		return ""
+		return modelNo{}
 	}
 	if kind != record.HoldAdviceRequested || !by.has(record.RoleDepartment) {
-		return "WRONG_ROLE"
+		return modelNot("WRONG_ROLE")
 	}
-	others := s.City || s.Department != "" && s.Department != by.office.Code
-	for _, i := range s.Records {
-		anchor, ok := m.anchorAt(i)
-		others = others || ok && anchor.Office != by.office.Code
+	if s.City || s.Department != "" && s.Department != by.office.Code {
+		return modelNot("WRONG_OFFICE")
 	}
-	if others {
-		return "WRONG_OFFICE"
+	for n, i := range s.Records {
+		if anchor, ok := m.anchorAt(i); ok && anchor.Office != by.office.Code {
+			return modelNo{code: "WRONG_OFFICE", bad: int64(n)}
+		}
 	}
-	return ""
+	return modelNo{}
 }
 
-// unknownScope says what a scope names that is not there.
-func (m *model) unknownScope(s record.Scope) string {
-	for _, i := range s.Records {
+// unknownScope refuses a scope that names what is not there.
+func (m *model) unknownScope(s record.Scope) modelNo {
+	for n, i := range s.Records {
 		if _, ok := m.anchorAt(i); !ok {
-			return "UNKNOWN_RECORD"
+			return modelNo{code: "UNKNOWN_RECORD", bad: int64(n)}
 		}
 	}
 	if modelPersonal(s.Series) {
-		return "BAD_FACT"
+		return modelNot("BAD_FACT")
 	}
 	if _, ok := m.office(s.Department); s.Department != "" && !ok {
-		return "UNKNOWN_OFFICE"
+		return modelNot("UNKNOWN_OFFICE")
 	}
 	_, stated := m.facts["series/"+string(s.Series)]
 	ruled := slices.ContainsFunc(m.adoptions, func(a modelAdoption) bool { return slices.Contains(a.covers, s.Series) })
 	if s.Series != "" && !stated && !ruled {
-		return "UNKNOWN_SERIES"
+		return modelNot("UNKNOWN_SERIES")
 	}
-	return ""
+	return modelNo{}
 }
 
 // late counts the locked dispositions without an end that a scope reaches. Days
@@ -89,11 +90,11 @@ func (m *model) late(s record.Scope) (late int64) {
 }
 
 func (m *model) placeHold(msg *record.PlaceHold, by modelSigner) (modelNo, func()) {
-	if code := m.mayHold(&by, msg.Kind, msg.Scope); code != "" {
-		return modelNot(code), nil
+	if no := m.mayHold(&by, msg.Kind, msg.Scope); no.code != "" {
+		return no, nil
 	}
-	if code := m.unknownScope(msg.Scope); code != "" {
-		return modelNot(code), nil
+	if no := m.unknownScope(msg.Scope); no.code != "" {
+		return no, nil
 	}
 	return modelNo{}, func() {
 		at := m.write(record.HoldEntry{Office: by.office.Code, HoldKind: msg.Kind, Issues: msg.Issues, Late: m.late(msg.Scope)})
@@ -125,16 +126,17 @@ func (m *model) standing(i record.Index) (*modelHold, string) {
 
 func (m *model) extendHold(msg *record.ExtendHold, by modelSigner) (modelNo, func()) {
 	h, code := m.standing(msg.Hold)
-	switch {
-	case code != "":
+	if code != "" {
 		return modelNot(code), nil
-	case m.mayHold(&by, h.kind, msg.Scope) != "":
-		return modelNot(m.mayHold(&by, h.kind, msg.Scope)), nil
-	case h.issues+msg.Issues > record.MaxIssues:
+	}
+	if no := m.mayHold(&by, h.kind, msg.Scope); no.code != "" {
+		return no, nil
+	}
+	if h.issues+msg.Issues > record.MaxIssues {
 		return modelNot("TOO_LARGE"), nil
 	}
-	if code := m.unknownScope(msg.Scope); code != "" {
-		return modelNot(code), nil
+	if no := m.unknownScope(msg.Scope); no.code != "" {
+		return no, nil
 	}
 	return modelNo{}, func() {
 		at := m.write(record.ExtensionEntry{Office: by.office.Code, Hold: msg.Hold, Issues: msg.Issues, Late: m.late(msg.Scope)})
