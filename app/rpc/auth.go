@@ -139,7 +139,7 @@ func (a *authority) allow(ctx context.Context, method string) (caller, error) {
 		return caller{}, err
 	}
 	if !may(c.roles, method) {
-		return c, refuse(reasonDenied, "no role of office %s may call %s", c.Office, method)
+		return c, denied(c.Office, method)
 	}
 	return c, nil
 }

@@ -169,6 +169,9 @@ func TestS0_3_EveryMethodAndRole(t *testing.T) {
 				continue
 			}
 			wantReason(t, m.name+" as "+r.String(), err, "DENIED")
+			if text := err.Error(); strings.Contains(text, "Departments/") || !strings.Contains(text, " may not ") || !strings.Contains(text, table[m.name][0].String()) {
+				t.Errorf("%s as %s: %v", m.name, r, err)
+			}
 		}
 		if err := invoke(ctx, second[r], method{"muniment.api.v1.Auditors/Entry", false}); grpcstatus.Code(err) != codes.Internal {
 			t.Fatalf("second office of %s: %v", r, err)

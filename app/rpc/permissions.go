@@ -1,6 +1,8 @@
 package rpc
 
 import (
+	"strings"
+
 	"github.com/muniment/muniment/app/record"
 	apiv1 "github.com/muniment/muniment/proto/muniment/api/v1"
 )
@@ -14,6 +16,25 @@ var (
 	// package custody: a department its own, the others by purpose.
 	readers = []record.Role{record.RoleDepartment, record.RoleClerk, record.RoleCounsel, record.RoleLibraryCEO}
 )
+
+// wants says in words what the methods do that not every office may call.
+var wants = map[string]string{
+	apiv1.Departments_Deposit_FullMethodName:  "deposit content",
+	apiv1.Departments_Search_FullMethodName:   "search the content of records",
+	apiv1.Departments_Segments_FullMethodName: "list the parts of a record",
+	apiv1.Departments_Read_FullMethodName:     "read the content of records",
+	apiv1.Departments_Copy_FullMethodName:     "make copies of records",
+	apiv1.Departments_Evidence_FullMethodName: "make evidence bundles",
+}
+
+// denied says what an office may not do, and which roles may.
+func denied(office record.Code, method string) error {
+	what, named := wants[method]
+	if !named {
+		return refuse(reasonDenied, "no role of office %s may call %s", office, method)
+	}
+	return refuse(reasonDenied, "office %s may not %s: the roles that may are %s", office, what, strings.Join(roleNames(permissions[method]), ", "))
+}
 
 // permissions is who may call what over the network. A method that is missing
 // may be called by nobody. The Operators service is not here: it listens on a

@@ -66,11 +66,19 @@ func (s *staff) disposition(named uint64) (*apiv1.DispositionsResponse, error) {
 	}
 	info.Records = numbers(records)
 	if d.Status == ledger.DispositionOpen {
-		roles, err := ledger.NewInquiry(view).Roles(d, records)
+		inquiry := ledger.NewInquiry(view)
+		roles, err := inquiry.Roles(d, records)
 		if err != nil {
 			return nil, err
 		}
 		info.Roles = roleNames(roles)
+		touched, err := inquiry.Touched(index, records)
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range touched {
+			info.Touched = append(info.Touched, &apiv1.TouchInfo{Office: string(t.Office), Hold: uint64(t.Hold)})
+		}
 	}
 	return &apiv1.DispositionsResponse{Dispositions: []*apiv1.DispositionInfo{info}}, nil
 }

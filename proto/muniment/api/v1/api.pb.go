@@ -569,7 +569,7 @@ type SubmitResponse struct {
 	FirstIndex       uint64                 `protobuf:"varint,3,opt,name=first_index,json=firstIndex,proto3" json:"first_index,omitempty"`                   // entry index of its first item
 	Count            uint64                 `protobuf:"varint,4,opt,name=count,proto3" json:"count,omitempty"`                                               // number of items
 	Height           uint64                 `protobuf:"varint,5,opt,name=height,proto3" json:"height,omitempty"`
-	BadItem          int64                  `protobuf:"varint,6,opt,name=bad_item,json=badItem,proto3" json:"bad_item,omitempty"` // position of the first bad item of a refused batch, -1 where no item is to blame
+	BadItem          int64                  `protobuf:"varint,6,opt,name=bad_item,json=badItem,proto3" json:"bad_item,omitempty"` // position of the first bad item of a refused batch or list of records, -1 where no item is to blame
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -3102,6 +3102,7 @@ type DispositionInfo struct {
 	Reports               []*ReportInfo          `protobuf:"bytes,15,rep,name=reports,proto3" json:"reports,omitempty"`
 	Records               []uint64               `protobuf:"varint,16,rep,packed,name=records,proto3" json:"records,omitempty"` // of a disposition asked for alone
 	Roles                 []string               `protobuf:"bytes,17,rep,name=roles,proto3" json:"roles,omitempty"`             // whose approval it needs, of a disposition asked for alone
+	Touched               []*TouchInfo           `protobuf:"bytes,18,rep,name=touched,proto3" json:"touched,omitempty"`         // since the proposal, of an open disposition asked for alone
 	unknownFields         protoimpl.UnknownFields
 	sizeCache             protoimpl.SizeCache
 }
@@ -3255,6 +3256,67 @@ func (x *DispositionInfo) GetRoles() []string {
 	return nil
 }
 
+func (x *DispositionInfo) GetTouched() []*TouchInfo {
+	if x != nil {
+		return x.Touched
+	}
+	return nil
+}
+
+// TouchInfo is an office that placed, extended or released a hold on a record of
+// a disposition: it has no other part in that disposition, or the lock is refused.
+type TouchInfo struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Office        string                 `protobuf:"bytes,1,opt,name=office,proto3" json:"office,omitempty"`
+	Hold          uint64                 `protobuf:"varint,2,opt,name=hold,proto3" json:"hold,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TouchInfo) Reset() {
+	*x = TouchInfo{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TouchInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TouchInfo) ProtoMessage() {}
+
+func (x *TouchInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TouchInfo.ProtoReflect.Descriptor instead.
+func (*TouchInfo) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *TouchInfo) GetOffice() string {
+	if x != nil {
+		return x.Office
+	}
+	return ""
+}
+
+func (x *TouchInfo) GetHold() uint64 {
+	if x != nil {
+		return x.Hold
+	}
+	return 0
+}
+
 type ApprovalInfo struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Office        string                 `protobuf:"bytes,1,opt,name=office,proto3" json:"office,omitempty"`
@@ -3266,7 +3328,7 @@ type ApprovalInfo struct {
 
 func (x *ApprovalInfo) Reset() {
 	*x = ApprovalInfo{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[49]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3278,7 +3340,7 @@ func (x *ApprovalInfo) String() string {
 func (*ApprovalInfo) ProtoMessage() {}
 
 func (x *ApprovalInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[49]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3291,7 +3353,7 @@ func (x *ApprovalInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApprovalInfo.ProtoReflect.Descriptor instead.
 func (*ApprovalInfo) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{49}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ApprovalInfo) GetOffice() string {
@@ -3326,7 +3388,7 @@ type ReportInfo struct {
 
 func (x *ReportInfo) Reset() {
 	*x = ReportInfo{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[50]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3338,7 +3400,7 @@ func (x *ReportInfo) String() string {
 func (*ReportInfo) ProtoMessage() {}
 
 func (x *ReportInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[50]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3351,7 +3413,7 @@ func (x *ReportInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportInfo.ProtoReflect.Descriptor instead.
 func (*ReportInfo) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{50}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ReportInfo) GetOffice() string {
@@ -3387,7 +3449,7 @@ type HoldsRequest struct {
 
 func (x *HoldsRequest) Reset() {
 	*x = HoldsRequest{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[51]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3399,7 +3461,7 @@ func (x *HoldsRequest) String() string {
 func (*HoldsRequest) ProtoMessage() {}
 
 func (x *HoldsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[51]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3412,7 +3474,7 @@ func (x *HoldsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldsRequest.ProtoReflect.Descriptor instead.
 func (*HoldsRequest) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{51}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *HoldsRequest) GetHold() uint64 {
@@ -3453,7 +3515,7 @@ type HoldsResponse struct {
 
 func (x *HoldsResponse) Reset() {
 	*x = HoldsResponse{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[52]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3465,7 +3527,7 @@ func (x *HoldsResponse) String() string {
 func (*HoldsResponse) ProtoMessage() {}
 
 func (x *HoldsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[52]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3478,7 +3540,7 @@ func (x *HoldsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldsResponse.ProtoReflect.Descriptor instead.
 func (*HoldsResponse) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{52}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *HoldsResponse) GetHolds() []*HoldInfo {
@@ -3512,7 +3574,7 @@ type HoldInfo struct {
 
 func (x *HoldInfo) Reset() {
 	*x = HoldInfo{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[53]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3524,7 +3586,7 @@ func (x *HoldInfo) String() string {
 func (*HoldInfo) ProtoMessage() {}
 
 func (x *HoldInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[53]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3537,7 +3599,7 @@ func (x *HoldInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldInfo.ProtoReflect.Descriptor instead.
 func (*HoldInfo) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{53}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *HoldInfo) GetIndex() uint64 {
@@ -3611,7 +3673,7 @@ type ClockRequest struct {
 
 func (x *ClockRequest) Reset() {
 	*x = ClockRequest{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[54]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3623,7 +3685,7 @@ func (x *ClockRequest) String() string {
 func (*ClockRequest) ProtoMessage() {}
 
 func (x *ClockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[54]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3636,7 +3698,7 @@ func (x *ClockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClockRequest.ProtoReflect.Descriptor instead.
 func (*ClockRequest) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{54}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{55}
 }
 
 type ClockResponse struct {
@@ -3653,7 +3715,7 @@ type ClockResponse struct {
 
 func (x *ClockResponse) Reset() {
 	*x = ClockResponse{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[55]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3665,7 +3727,7 @@ func (x *ClockResponse) String() string {
 func (*ClockResponse) ProtoMessage() {}
 
 func (x *ClockResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[55]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3678,7 +3740,7 @@ func (x *ClockResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClockResponse.ProtoReflect.Descriptor instead.
 func (*ClockResponse) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{55}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *ClockResponse) GetLedgerDay() int32 {
@@ -3733,7 +3795,7 @@ type LegalityRequest struct {
 
 func (x *LegalityRequest) Reset() {
 	*x = LegalityRequest{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[56]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3745,7 +3807,7 @@ func (x *LegalityRequest) String() string {
 func (*LegalityRequest) ProtoMessage() {}
 
 func (x *LegalityRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[56]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3758,7 +3820,7 @@ func (x *LegalityRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LegalityRequest.ProtoReflect.Descriptor instead.
 func (*LegalityRequest) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{56}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *LegalityRequest) GetRecord() *RecordRef {
@@ -3784,7 +3846,7 @@ type LegalityResponse struct {
 
 func (x *LegalityResponse) Reset() {
 	*x = LegalityResponse{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[57]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3796,7 +3858,7 @@ func (x *LegalityResponse) String() string {
 func (*LegalityResponse) ProtoMessage() {}
 
 func (x *LegalityResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[57]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3809,7 +3871,7 @@ func (x *LegalityResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LegalityResponse.ProtoReflect.Descriptor instead.
 func (*LegalityResponse) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{57}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *LegalityResponse) GetFile() []byte {
@@ -3827,7 +3889,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[58]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3839,7 +3901,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[58]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3852,7 +3914,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{58}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{59}
 }
 
 type StatusResponse struct {
@@ -3877,7 +3939,7 @@ type StatusResponse struct {
 
 func (x *StatusResponse) Reset() {
 	*x = StatusResponse{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[59]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3889,7 +3951,7 @@ func (x *StatusResponse) String() string {
 func (*StatusResponse) ProtoMessage() {}
 
 func (x *StatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[59]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3902,7 +3964,7 @@ func (x *StatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusResponse.ProtoReflect.Descriptor instead.
 func (*StatusResponse) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{59}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *StatusResponse) GetChainId() string {
@@ -4232,7 +4294,7 @@ const file_muniment_api_v1_api_proto_rawDesc = "" +
 	"\x05after\x18\x04 \x01(\x04R\x05after\"p\n" +
 	"\x14DispositionsResponse\x12D\n" +
 	"\fdispositions\x18\x01 \x03(\v2 .muniment.api.v1.DispositionInfoR\fdispositions\x12\x12\n" +
-	"\x04more\x18\x02 \x01(\bR\x04more\"\x81\x04\n" +
+	"\x04more\x18\x02 \x01(\bR\x04more\"\xb7\x04\n" +
 	"\x0fDispositionInfo\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x1e\n" +
 	"\n" +
@@ -4254,7 +4316,11 @@ const file_muniment_api_v1_api_proto_rawDesc = "" +
 	"\x04lock\x18\x0e \x01(\x04R\x04lock\x125\n" +
 	"\areports\x18\x0f \x03(\v2\x1b.muniment.api.v1.ReportInfoR\areports\x12\x18\n" +
 	"\arecords\x18\x10 \x03(\x04R\arecords\x12\x14\n" +
-	"\x05roles\x18\x11 \x03(\tR\x05roles\"N\n" +
+	"\x05roles\x18\x11 \x03(\tR\x05roles\x124\n" +
+	"\atouched\x18\x12 \x03(\v2\x1a.muniment.api.v1.TouchInfoR\atouched\"7\n" +
+	"\tTouchInfo\x12\x16\n" +
+	"\x06office\x18\x01 \x01(\tR\x06office\x12\x12\n" +
+	"\x04hold\x18\x02 \x01(\x04R\x04hold\"N\n" +
 	"\fApprovalInfo\x12\x16\n" +
 	"\x06office\x18\x01 \x01(\tR\x06office\x12\x10\n" +
 	"\x03day\x18\x02 \x01(\x11R\x03day\x12\x14\n" +
@@ -4382,7 +4448,7 @@ func file_muniment_api_v1_api_proto_rawDescGZIP() []byte {
 }
 
 var file_muniment_api_v1_api_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_muniment_api_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 60)
+var file_muniment_api_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 61)
 var file_muniment_api_v1_api_proto_goTypes = []any{
 	(Purpose)(0),                     // 0: muniment.api.v1.Purpose
 	(Standing)(0),                    // 1: muniment.api.v1.Standing
@@ -4435,17 +4501,18 @@ var file_muniment_api_v1_api_proto_goTypes = []any{
 	(*DispositionsRequest)(nil),      // 48: muniment.api.v1.DispositionsRequest
 	(*DispositionsResponse)(nil),     // 49: muniment.api.v1.DispositionsResponse
 	(*DispositionInfo)(nil),          // 50: muniment.api.v1.DispositionInfo
-	(*ApprovalInfo)(nil),             // 51: muniment.api.v1.ApprovalInfo
-	(*ReportInfo)(nil),               // 52: muniment.api.v1.ReportInfo
-	(*HoldsRequest)(nil),             // 53: muniment.api.v1.HoldsRequest
-	(*HoldsResponse)(nil),            // 54: muniment.api.v1.HoldsResponse
-	(*HoldInfo)(nil),                 // 55: muniment.api.v1.HoldInfo
-	(*ClockRequest)(nil),             // 56: muniment.api.v1.ClockRequest
-	(*ClockResponse)(nil),            // 57: muniment.api.v1.ClockResponse
-	(*LegalityRequest)(nil),          // 58: muniment.api.v1.LegalityRequest
-	(*LegalityResponse)(nil),         // 59: muniment.api.v1.LegalityResponse
-	(*StatusRequest)(nil),            // 60: muniment.api.v1.StatusRequest
-	(*StatusResponse)(nil),           // 61: muniment.api.v1.StatusResponse
+	(*TouchInfo)(nil),                // 51: muniment.api.v1.TouchInfo
+	(*ApprovalInfo)(nil),             // 52: muniment.api.v1.ApprovalInfo
+	(*ReportInfo)(nil),               // 53: muniment.api.v1.ReportInfo
+	(*HoldsRequest)(nil),             // 54: muniment.api.v1.HoldsRequest
+	(*HoldsResponse)(nil),            // 55: muniment.api.v1.HoldsResponse
+	(*HoldInfo)(nil),                 // 56: muniment.api.v1.HoldInfo
+	(*ClockRequest)(nil),             // 57: muniment.api.v1.ClockRequest
+	(*ClockResponse)(nil),            // 58: muniment.api.v1.ClockResponse
+	(*LegalityRequest)(nil),          // 59: muniment.api.v1.LegalityRequest
+	(*LegalityResponse)(nil),         // 60: muniment.api.v1.LegalityResponse
+	(*StatusRequest)(nil),            // 61: muniment.api.v1.StatusRequest
+	(*StatusResponse)(nil),           // 62: muniment.api.v1.StatusResponse
 }
 var file_muniment_api_v1_api_proto_depIdxs = []int32{
 	4,  // 0: muniment.api.v1.DepositRequest.header:type_name -> muniment.api.v1.DepositHeader
@@ -4472,65 +4539,66 @@ var file_muniment_api_v1_api_proto_depIdxs = []int32{
 	1,  // 21: muniment.api.v1.StandingTotal.standing:type_name -> muniment.api.v1.Standing
 	2,  // 22: muniment.api.v1.WhyRequest.record:type_name -> muniment.api.v1.RecordRef
 	42, // 23: muniment.api.v1.WhyResponse.item:type_name -> muniment.api.v1.DueItem
-	55, // 24: muniment.api.v1.WhyResponse.holds:type_name -> muniment.api.v1.HoldInfo
+	56, // 24: muniment.api.v1.WhyResponse.holds:type_name -> muniment.api.v1.HoldInfo
 	47, // 25: muniment.api.v1.WhyResponse.rules:type_name -> muniment.api.v1.RuleInfo
 	50, // 26: muniment.api.v1.DispositionsResponse.dispositions:type_name -> muniment.api.v1.DispositionInfo
-	51, // 27: muniment.api.v1.DispositionInfo.approvals:type_name -> muniment.api.v1.ApprovalInfo
-	52, // 28: muniment.api.v1.DispositionInfo.reports:type_name -> muniment.api.v1.ReportInfo
-	2,  // 29: muniment.api.v1.HoldsRequest.record:type_name -> muniment.api.v1.RecordRef
-	55, // 30: muniment.api.v1.HoldsResponse.holds:type_name -> muniment.api.v1.HoldInfo
-	2,  // 31: muniment.api.v1.LegalityRequest.record:type_name -> muniment.api.v1.RecordRef
-	3,  // 32: muniment.api.v1.Departments.Deposit:input_type -> muniment.api.v1.DepositRequest
-	7,  // 33: muniment.api.v1.Departments.Submit:input_type -> muniment.api.v1.SubmitRequest
-	9,  // 34: muniment.api.v1.Departments.SubmitStream:input_type -> muniment.api.v1.SubmitStreamRequest
-	11, // 35: muniment.api.v1.Departments.Receipt:input_type -> muniment.api.v1.ReceiptRequest
-	13, // 36: muniment.api.v1.Departments.Record:input_type -> muniment.api.v1.RecordRequest
-	15, // 37: muniment.api.v1.Departments.Search:input_type -> muniment.api.v1.SearchRequest
-	18, // 38: muniment.api.v1.Departments.Segments:input_type -> muniment.api.v1.SegmentsRequest
-	21, // 39: muniment.api.v1.Departments.Read:input_type -> muniment.api.v1.ReadRequest
-	23, // 40: muniment.api.v1.Departments.Copy:input_type -> muniment.api.v1.CopyRequest
-	25, // 41: muniment.api.v1.Departments.Evidence:input_type -> muniment.api.v1.EvidenceRequest
-	27, // 42: muniment.api.v1.Auditors.Checkpoint:input_type -> muniment.api.v1.CheckpointRequest
-	29, // 43: muniment.api.v1.Auditors.Entry:input_type -> muniment.api.v1.EntryRequest
-	31, // 44: muniment.api.v1.Auditors.InclusionProof:input_type -> muniment.api.v1.InclusionProofRequest
-	33, // 45: muniment.api.v1.Auditors.ConsistencyProof:input_type -> muniment.api.v1.ConsistencyProofRequest
-	35, // 46: muniment.api.v1.Auditors.StateProof:input_type -> muniment.api.v1.StateProofRequest
-	37, // 47: muniment.api.v1.Auditors.Registry:input_type -> muniment.api.v1.RegistryRequest
-	40, // 48: muniment.api.v1.RecordsStaff.Due:input_type -> muniment.api.v1.DueRequest
-	45, // 49: muniment.api.v1.RecordsStaff.Why:input_type -> muniment.api.v1.WhyRequest
-	48, // 50: muniment.api.v1.RecordsStaff.Dispositions:input_type -> muniment.api.v1.DispositionsRequest
-	53, // 51: muniment.api.v1.RecordsStaff.Holds:input_type -> muniment.api.v1.HoldsRequest
-	56, // 52: muniment.api.v1.RecordsStaff.Clock:input_type -> muniment.api.v1.ClockRequest
-	58, // 53: muniment.api.v1.RecordsStaff.Legality:input_type -> muniment.api.v1.LegalityRequest
-	60, // 54: muniment.api.v1.Operators.Status:input_type -> muniment.api.v1.StatusRequest
-	6,  // 55: muniment.api.v1.Departments.Deposit:output_type -> muniment.api.v1.DepositResponse
-	8,  // 56: muniment.api.v1.Departments.Submit:output_type -> muniment.api.v1.SubmitResponse
-	10, // 57: muniment.api.v1.Departments.SubmitStream:output_type -> muniment.api.v1.SubmitStreamResponse
-	12, // 58: muniment.api.v1.Departments.Receipt:output_type -> muniment.api.v1.ReceiptResponse
-	14, // 59: muniment.api.v1.Departments.Record:output_type -> muniment.api.v1.RecordResponse
-	16, // 60: muniment.api.v1.Departments.Search:output_type -> muniment.api.v1.SearchResponse
-	19, // 61: muniment.api.v1.Departments.Segments:output_type -> muniment.api.v1.SegmentsResponse
-	22, // 62: muniment.api.v1.Departments.Read:output_type -> muniment.api.v1.ReadResponse
-	24, // 63: muniment.api.v1.Departments.Copy:output_type -> muniment.api.v1.CopyResponse
-	26, // 64: muniment.api.v1.Departments.Evidence:output_type -> muniment.api.v1.EvidenceResponse
-	28, // 65: muniment.api.v1.Auditors.Checkpoint:output_type -> muniment.api.v1.CheckpointResponse
-	30, // 66: muniment.api.v1.Auditors.Entry:output_type -> muniment.api.v1.EntryResponse
-	32, // 67: muniment.api.v1.Auditors.InclusionProof:output_type -> muniment.api.v1.InclusionProofResponse
-	34, // 68: muniment.api.v1.Auditors.ConsistencyProof:output_type -> muniment.api.v1.ConsistencyProofResponse
-	36, // 69: muniment.api.v1.Auditors.StateProof:output_type -> muniment.api.v1.StateProofResponse
-	38, // 70: muniment.api.v1.Auditors.Registry:output_type -> muniment.api.v1.RegistryResponse
-	41, // 71: muniment.api.v1.RecordsStaff.Due:output_type -> muniment.api.v1.DueResponse
-	46, // 72: muniment.api.v1.RecordsStaff.Why:output_type -> muniment.api.v1.WhyResponse
-	49, // 73: muniment.api.v1.RecordsStaff.Dispositions:output_type -> muniment.api.v1.DispositionsResponse
-	54, // 74: muniment.api.v1.RecordsStaff.Holds:output_type -> muniment.api.v1.HoldsResponse
-	57, // 75: muniment.api.v1.RecordsStaff.Clock:output_type -> muniment.api.v1.ClockResponse
-	59, // 76: muniment.api.v1.RecordsStaff.Legality:output_type -> muniment.api.v1.LegalityResponse
-	61, // 77: muniment.api.v1.Operators.Status:output_type -> muniment.api.v1.StatusResponse
-	55, // [55:78] is the sub-list for method output_type
-	32, // [32:55] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	52, // 27: muniment.api.v1.DispositionInfo.approvals:type_name -> muniment.api.v1.ApprovalInfo
+	53, // 28: muniment.api.v1.DispositionInfo.reports:type_name -> muniment.api.v1.ReportInfo
+	51, // 29: muniment.api.v1.DispositionInfo.touched:type_name -> muniment.api.v1.TouchInfo
+	2,  // 30: muniment.api.v1.HoldsRequest.record:type_name -> muniment.api.v1.RecordRef
+	56, // 31: muniment.api.v1.HoldsResponse.holds:type_name -> muniment.api.v1.HoldInfo
+	2,  // 32: muniment.api.v1.LegalityRequest.record:type_name -> muniment.api.v1.RecordRef
+	3,  // 33: muniment.api.v1.Departments.Deposit:input_type -> muniment.api.v1.DepositRequest
+	7,  // 34: muniment.api.v1.Departments.Submit:input_type -> muniment.api.v1.SubmitRequest
+	9,  // 35: muniment.api.v1.Departments.SubmitStream:input_type -> muniment.api.v1.SubmitStreamRequest
+	11, // 36: muniment.api.v1.Departments.Receipt:input_type -> muniment.api.v1.ReceiptRequest
+	13, // 37: muniment.api.v1.Departments.Record:input_type -> muniment.api.v1.RecordRequest
+	15, // 38: muniment.api.v1.Departments.Search:input_type -> muniment.api.v1.SearchRequest
+	18, // 39: muniment.api.v1.Departments.Segments:input_type -> muniment.api.v1.SegmentsRequest
+	21, // 40: muniment.api.v1.Departments.Read:input_type -> muniment.api.v1.ReadRequest
+	23, // 41: muniment.api.v1.Departments.Copy:input_type -> muniment.api.v1.CopyRequest
+	25, // 42: muniment.api.v1.Departments.Evidence:input_type -> muniment.api.v1.EvidenceRequest
+	27, // 43: muniment.api.v1.Auditors.Checkpoint:input_type -> muniment.api.v1.CheckpointRequest
+	29, // 44: muniment.api.v1.Auditors.Entry:input_type -> muniment.api.v1.EntryRequest
+	31, // 45: muniment.api.v1.Auditors.InclusionProof:input_type -> muniment.api.v1.InclusionProofRequest
+	33, // 46: muniment.api.v1.Auditors.ConsistencyProof:input_type -> muniment.api.v1.ConsistencyProofRequest
+	35, // 47: muniment.api.v1.Auditors.StateProof:input_type -> muniment.api.v1.StateProofRequest
+	37, // 48: muniment.api.v1.Auditors.Registry:input_type -> muniment.api.v1.RegistryRequest
+	40, // 49: muniment.api.v1.RecordsStaff.Due:input_type -> muniment.api.v1.DueRequest
+	45, // 50: muniment.api.v1.RecordsStaff.Why:input_type -> muniment.api.v1.WhyRequest
+	48, // 51: muniment.api.v1.RecordsStaff.Dispositions:input_type -> muniment.api.v1.DispositionsRequest
+	54, // 52: muniment.api.v1.RecordsStaff.Holds:input_type -> muniment.api.v1.HoldsRequest
+	57, // 53: muniment.api.v1.RecordsStaff.Clock:input_type -> muniment.api.v1.ClockRequest
+	59, // 54: muniment.api.v1.RecordsStaff.Legality:input_type -> muniment.api.v1.LegalityRequest
+	61, // 55: muniment.api.v1.Operators.Status:input_type -> muniment.api.v1.StatusRequest
+	6,  // 56: muniment.api.v1.Departments.Deposit:output_type -> muniment.api.v1.DepositResponse
+	8,  // 57: muniment.api.v1.Departments.Submit:output_type -> muniment.api.v1.SubmitResponse
+	10, // 58: muniment.api.v1.Departments.SubmitStream:output_type -> muniment.api.v1.SubmitStreamResponse
+	12, // 59: muniment.api.v1.Departments.Receipt:output_type -> muniment.api.v1.ReceiptResponse
+	14, // 60: muniment.api.v1.Departments.Record:output_type -> muniment.api.v1.RecordResponse
+	16, // 61: muniment.api.v1.Departments.Search:output_type -> muniment.api.v1.SearchResponse
+	19, // 62: muniment.api.v1.Departments.Segments:output_type -> muniment.api.v1.SegmentsResponse
+	22, // 63: muniment.api.v1.Departments.Read:output_type -> muniment.api.v1.ReadResponse
+	24, // 64: muniment.api.v1.Departments.Copy:output_type -> muniment.api.v1.CopyResponse
+	26, // 65: muniment.api.v1.Departments.Evidence:output_type -> muniment.api.v1.EvidenceResponse
+	28, // 66: muniment.api.v1.Auditors.Checkpoint:output_type -> muniment.api.v1.CheckpointResponse
+	30, // 67: muniment.api.v1.Auditors.Entry:output_type -> muniment.api.v1.EntryResponse
+	32, // 68: muniment.api.v1.Auditors.InclusionProof:output_type -> muniment.api.v1.InclusionProofResponse
+	34, // 69: muniment.api.v1.Auditors.ConsistencyProof:output_type -> muniment.api.v1.ConsistencyProofResponse
+	36, // 70: muniment.api.v1.Auditors.StateProof:output_type -> muniment.api.v1.StateProofResponse
+	38, // 71: muniment.api.v1.Auditors.Registry:output_type -> muniment.api.v1.RegistryResponse
+	41, // 72: muniment.api.v1.RecordsStaff.Due:output_type -> muniment.api.v1.DueResponse
+	46, // 73: muniment.api.v1.RecordsStaff.Why:output_type -> muniment.api.v1.WhyResponse
+	49, // 74: muniment.api.v1.RecordsStaff.Dispositions:output_type -> muniment.api.v1.DispositionsResponse
+	55, // 75: muniment.api.v1.RecordsStaff.Holds:output_type -> muniment.api.v1.HoldsResponse
+	58, // 76: muniment.api.v1.RecordsStaff.Clock:output_type -> muniment.api.v1.ClockResponse
+	60, // 77: muniment.api.v1.RecordsStaff.Legality:output_type -> muniment.api.v1.LegalityResponse
+	62, // 78: muniment.api.v1.Operators.Status:output_type -> muniment.api.v1.StatusResponse
+	56, // [56:79] is the sub-list for method output_type
+	33, // [33:56] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_muniment_api_v1_api_proto_init() }
@@ -4552,7 +4620,7 @@ func file_muniment_api_v1_api_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_muniment_api_v1_api_proto_rawDesc), len(file_muniment_api_v1_api_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   60,
+			NumMessages:   61,
 			NumExtensions: 0,
 			NumServices:   4,
 		},
