@@ -44,7 +44,7 @@ func (d proposed) text() string {
 	if len(m.Records) == 1 {
 		text += fmt.Sprintf(": record %d", m.Records[0])
 	} else {
-		text += fmt.Sprintf(": records %d to %d", m.Records[0], m.Records[len(m.Records)-1])
+		text += ": records " + fewText(m.Records)
 	}
 	if m.To != "" {
 		text += fmt.Sprintf("; %s takes custody over", m.To)

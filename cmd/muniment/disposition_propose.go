@@ -34,7 +34,8 @@ type proposeResult struct {
 	Already      []alreadyProposed `json:"already"` // due, and left out: under an open disposition
 	Blocked      []dueItem         `json:"blocked"` // of records named for a dry run: what stands against each
 	Totals       proposeTotals     `json:"totals"`
-	Refused      any               `json:"refused,omitempty"` // what ended a proposal of several dispositions
+	Standings    *dueTotals        `json:"standings,omitempty"` // with --due: where the records stand, due or not
+	Refused      any               `json:"refused,omitempty"`   // what ended a proposal of several dispositions
 }
 
 // planned is a disposition that was proposed, or would be.
@@ -44,6 +45,11 @@ type planned struct {
 	Records     int          `json:"records"`
 	First       record.Index `json:"first"`
 	Last        record.Index `json:"last"`
+	records     []record.Index
+}
+
+func plannedOf(records []record.Index) planned {
+	return planned{Records: len(records), First: records[0], Last: records[len(records)-1], records: records}
 }
 
 type alreadyProposed struct {
@@ -170,7 +176,7 @@ func (s *session) planDisposition(ctx context.Context, o proposeOptions, m recor
 	}
 	for part := range slices.Chunk(records, record.MaxRecords) {
 		if o.dry {
-			plan.Dispositions = append(plan.Dispositions, planned{Records: len(part), First: part[0], Last: part[len(part)-1]})
+			plan.Dispositions = append(plan.Dispositions, plannedOf(part))
 			plan.Totals.Proposed += len(part)
 		}
 	}
@@ -190,7 +196,7 @@ func (s *session) dueRecords(ctx context.Context, o proposeOptions, series recor
 		return nil, err
 	}
 	var records []record.Index
-	_, err = s.due(ctx, request, func(items []*apiv1.DueItem) error {
+	totals, err := s.due(ctx, request, func(items []*apiv1.DueItem) error {
 		for _, item := range items {
 			index := record.Index(item.Index)
 			plan.Totals.Records++
@@ -208,6 +214,7 @@ func (s *session) dueRecords(ctx context.Context, o proposeOptions, series recor
 	if err != nil {
 		return nil, err
 	}
+	plan.Standings = &totals
 	slices.Sort(records)
 	return slices.Compact(records), nil
 }
@@ -264,11 +271,16 @@ func (s *session) proposeDispositions(ctx context.Context, m record.ProposeDispo
 		if err != nil {
 			return err
 		}
-		plan.Dispositions = append(plan.Dispositions, planned{done.Index, done.Transaction, len(part), part[0], part[len(part)-1]})
+		one := plannedOf(part)
+		one.Index, one.Transaction = done.Index, done.Transaction
+		plan.Dispositions = append(plan.Dispositions, one)
 		plan.Totals.Proposed += len(part)
 	}
 	return nil
 }
+
+// nothingDue tells whether what is due was asked for, and nothing is.
+func (r *proposeResult) nothingDue() bool { return r.Standings != nil && r.Totals.Records == 0 }
 
 func (p *program) showPlan(r proposeResult) error {
 	err := p.show(r, func(w io.Writer) {
@@ -277,7 +289,7 @@ func (p *program) showPlan(r proposeResult) error {
 			if d.Index != 0 {
 				name = fmt.Sprintf("disposition %d", d.Index)
 			}
-			fmt.Fprintf(w, "%s\t%s %s, %d to %d\n", name, r.Action, countText(d.Records), d.First, d.Last)
+			fmt.Fprintf(w, "%s\t%s %s, %s\n", name, r.Action, countText(d.Records), fewText(d.records))
 		}
 		if len(r.Alone) > 0 {
 			fmt.Fprintf(w, "left out\t%s dated before 1900 or undated, each to be proposed alone: %s\n", countText(len(r.Alone)), listText(r.Alone))
@@ -293,11 +305,20 @@ func (p *program) showPlan(r proposeResult) error {
 			fmt.Fprintf(w, "blocked\trecord %d is %s: %s\n", i.Index, i.Standing, i.because())
 		}
 		t := r.Totals
+		if r.nothingDue() {
+			fmt.Fprintf(w, "not due\t%s\n", r.Standings)
+		}
 		fmt.Fprintf(w, "totals\t%s: %d proposed, %d alone, %d already, %d blocked\n", countText(t.Records), t.Proposed, t.Alone, t.Already, t.Blocked)
 	})
 	switch {
 	case err != nil:
 		return err
+	case r.nothingDue() && r.Standings.Records == 0:
+		p.say("nothing is due, and nothing was signed: the office has no records of series %s", r.Series)
+	case r.nothingDue():
+		p.say("nothing is due, and nothing was signed: muniment due --series %s --standing all says what stands in the way of each record", r.Series)
+	case r.Standings != nil && r.Totals.Proposed == 0:
+		p.say("nothing was signed: what is due is proposed already, or to be proposed alone")
 	case r.DryRun:
 		p.say("nothing was signed: this is a dry run")
 	case len(r.Dispositions) > 0:

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -32,8 +33,11 @@ func (s *session) explained(ctx context.Context, m record.Message, raw []byte, r
 	err = inContext(m, err)
 	records := recordsIn(m)
 	if bad := response.BadItem; bad >= 0 && bad < int64(len(records)) {
-		reason := reasonOf(err)
-		return failed(codeOf(err), reason, nextOf(err), "record %d: %s", records[bad], sentence(reason))
+		text := sentence(reasonOf(err))
+		if f, ok := errors.AsType[*failure](err); ok {
+			text = f.err.Error()
+		}
+		return failed(codeOf(err), reasonOf(err), nextOf(err), "record %d: %s", records[bad], text)
 	}
 	return err
 }

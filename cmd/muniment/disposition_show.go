@@ -182,12 +182,41 @@ func (s *session) allDispositions(ctx context.Context, request *apiv1.Dispositio
 // dispositionResult is what disposition show prints.
 type dispositionResult struct {
 	dispositionInfo
-	Records       []uint64 `json:"records"`
-	Roles         []string `json:"roles"`   // whose approval it needs
-	Missing       []string `json:"missing"` // roles that no approval fills
-	NoticeDays    uint32   `json:"notice_days"`
-	NoticeHeights uint32   `json:"notice_heights"`
-	Earliest      string   `json:"earliest_lock,omitempty"` // first day on which it may be locked, once no approval is missing
+	Records       []uint64    `json:"records"`
+	Roles         []string    `json:"roles"`   // whose approval it needs
+	Missing       []string    `json:"missing"` // roles that no approval fills
+	NoticeDays    uint32      `json:"notice_days"`
+	NoticeHeights uint32      `json:"notice_heights"`
+	Earliest      string      `json:"earliest_lock,omitempty"` // first day on which it may be locked, once no approval is missing
+	Touched       []touchInfo `json:"touched"`                 // since the proposal, of an open one
+}
+
+// touchInfo is an office that placed, extended or released a hold on one of the
+// records since the proposal. It has no other part in the disposition: where it
+// had one, the lock is refused.
+type touchInfo struct {
+	Office string `json:"office"`
+	Hold   uint64 `json:"hold"`
+	Part   string `json:"part,omitempty"` // proposed, approved or takes custody over
+}
+
+// partOf says in words which part an office has in a disposition, as far as it
+// counts on a day.
+func (d *dispositionInfo) partOf(office, today string) string {
+	switch {
+	case office == d.Department:
+		return "proposed"
+	case office == d.To:
+		return "takes custody over"
+	case slices.ContainsFunc(d.Approvals, func(a approvalInfo) bool { return a.Office == office && a.GoodUntil >= today }):
+		return "approved"
+	}
+	return ""
+}
+
+// barred tells whether every lock is refused because of who touched a hold.
+func (r *dispositionResult) barred() bool {
+	return slices.ContainsFunc(r.Touched, func(t touchInfo) bool { return t.Part != "" })
 }
 
 func (p *program) dispositionShowCommand() *cobra.Command {
@@ -209,8 +238,11 @@ func (p *program) dispositionShowCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		r := dispositionResult{dispositionInfo: dispositionInfoOf(said), Records: append([]uint64{}, said.Records...), Roles: printables(said.Roles), Missing: []string{}}
+		r := dispositionResult{dispositionInfo: dispositionInfoOf(said), Records: append([]uint64{}, said.Records...), Roles: printables(said.Roles), Missing: []string{}, Touched: []touchInfo{}}
 		if said.Status == "OPEN" {
+			for _, t := range said.Touched {
+				r.Touched = append(r.Touched, touchInfo{printable(t.Office), t.Hold, r.partOf(t.Office, dayText(s.ledgerDay()))})
+			}
 			if err := s.outlook(c.Context(), &r); err != nil {
 				return err
 			}
@@ -239,7 +271,7 @@ func (s *session) outlook(ctx context.Context, r *dispositionResult) error {
 			r.NoticeDays, r.NoticeHeights = max(r.NoticeDays, rule.NoticeDays), max(r.NoticeHeights, rule.NoticeHeights)
 		}
 	}
-	if len(r.Missing) > 0 {
+	if len(r.Missing) > 0 || r.barred() {
 		return nil
 	}
 	last := r.Day
@@ -339,6 +371,13 @@ func (p *program) showDisposition(r dispositionResult) error {
 		for _, role := range r.Missing {
 			fmt.Fprintf(w, "missing\tapproval by an office with the role %s\n", role)
 		}
+		for _, t := range r.Touched {
+			part := "it may neither approve nor lock"
+			if t.Part != "" {
+				part = "it also " + t.Part + ", so that every lock is refused"
+			}
+			fmt.Fprintf(w, "barred\t%s placed, extended or released hold %d on these records since the proposal: %s\n", t.Office, t.Hold, part)
+		}
 		if r.NoticeDay != "" {
 			fmt.Fprintf(w, "notice\tthe persons concerned were told on %s\n", r.NoticeDay)
 		}
@@ -356,7 +395,9 @@ func (p *program) showDisposition(r dispositionResult) error {
 			fmt.Fprintf(w, "report\tof %s %s\n", report.Reporter, state)
 		}
 	})
-	if err == nil && r.Status == "OPEN" {
+	if err == nil && r.Status == "OPEN" && r.barred() {
+		p.say("next: muniment disposition withdraw %d, then propose it anew", r.Index)
+	} else if err == nil && r.Status == "OPEN" {
 		next := "approve"
 		if len(r.Missing) == 0 {
 			next = "lock"
@@ -368,6 +409,9 @@ func (p *program) showDisposition(r dispositionResult) error {
 
 // when says from when on a disposition can be locked.
 func (r *dispositionResult) when() string {
+	if r.barred() {
+		return "no more: it has to be proposed anew"
+	}
 	heights := counted(int(r.NoticeHeights), "block")
 	if r.Earliest == "" {
 		return fmt.Sprintf("%s and %s after the last approval", counted(int(r.NoticeDays), "day"), heights)

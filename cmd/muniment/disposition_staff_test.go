@@ -44,6 +44,59 @@ func TestProposeDue(t *testing.T) {
 	}
 }
 
+// TestProposeNothingDue says so, and where the records stand.
+func TestProposeNothingDue(t *testing.T) {
+	d := newHall(t)
+	args := []string{"disposition", "propose", "--series", "DEMO-PERMITS", "--action", "destroy", "--due"}
+	if r := d.as("PERMITS", args...); !strings.Contains(r.stderr, "nothing is due, and nothing was signed: the office has no records of series DEMO-PERMITS") {
+		t.Errorf("without records: %q", r.stderr)
+	}
+	d.keep("DEMO-PERMITS", "2030-12-01", "2030-12-02")
+	r := d.as("PERMITS", args...)
+	if !strings.Contains(r.stdout, "not due  2 records: 2 not-yet; by ledger day 2031-01-01") ||
+		!strings.Contains(r.stderr, "nothing is due, and nothing was signed: muniment due --series DEMO-PERMITS --standing all") || strings.Contains(r.stderr, "next:") {
+		t.Errorf("before the day: %q, %q", r.stdout, r.stderr)
+	}
+	due := d.keep("DEMO-PERMITS", "2019-01-01")
+	d.propose(due...)
+	if r = d.as("PERMITS", args...); strings.Contains(r.stdout, "not due") || !strings.Contains(r.stderr, "what is due is proposed already") {
+		t.Errorf("all proposed: %q, %q", r.stdout, r.stderr)
+	}
+}
+
+// TestDispositionShowWhoTouchedHolds: no lock is promised that is always refused.
+func TestDispositionShowWhoTouchedHolds(t *testing.T) {
+	d := newHall(t)
+	r := d.keep("DEMO-PERMITS", "2019-01-01", "2019-01-02")
+	disposition := d.propose(r...)
+	d.approve(disposition)
+	hold := d.acted("COUNSEL", "hold", "place", "--kind", "litigation", "--matter", "x", numeral(r[1]))
+	show := func() (shown dispositionResult, text string) {
+		t.Helper()
+		d.json("IT", &shown, "disposition", "show", disposition)
+		said := d.as("IT", "disposition", "show", disposition)
+		return shown, said.stdout + said.stderr
+	}
+	shown, text := show()
+	if len(shown.Touched) != 1 || shown.Touched[0].Part != "" || shown.Earliest == "" || !strings.Contains(text, "COUNSEL placed, extended or released hold "+hold) ||
+		!strings.Contains(text, "it may neither approve nor lock") || !strings.Contains(text, "next: muniment disposition lock") {
+		t.Errorf("held by an office without a part: %+v\n%s", shown, text)
+	}
+	d.as("COUNSEL", "hold", "resolve", hold, "--action-closed")
+	d.as("CLERK", "hold", "release", hold)
+	shown, text = show()
+	if len(shown.Touched) != 2 || shown.Touched[1].Office != "CLERK" || shown.Touched[1].Part != "approved" || shown.Earliest != "" {
+		t.Errorf("released by an office that approved: %+v", shown)
+	}
+	for _, want := range []string{"CLERK placed, extended or released hold " + hold + " on these records since the proposal: it also approved, so that every lock is refused",
+		"it has to be proposed anew", "next: muniment disposition withdraw " + disposition} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	d.refused("IT", "(SAME_OFFICE)", "disposition", "lock", disposition)
+}
+
 // TestProposeMany: more than one transaction takes becomes several dispositions.
 func TestProposeMany(t *testing.T) {
 	d := newHall(t)

@@ -54,7 +54,7 @@ func TestDispositionToItsLock(t *testing.T) {
 	d.refused("PERMITS", "(SAME_OFFICE)", "disposition", "approve", disposition)
 	d.refused("COUNSEL", "(WRONG_ROLE)", "disposition", "approve", disposition)
 	shown := d.as("CLERK", "disposition", "approve", disposition)
-	if want := fmt.Sprintf("approving: DESTROY 3 records of PERMITS, series DEMO-PERMITS: records %d to %d", r[0], r[2]); !strings.Contains(shown.stderr, want) {
+	if want := fmt.Sprintf("approving: DESTROY 3 records of PERMITS, series DEMO-PERMITS: records %s", fewText(r)); !strings.Contains(shown.stderr, want) {
 		t.Errorf("approve says %q, want %q", shown.stderr, want)
 	}
 	d.refused("CLERK", "(ALREADY_APPROVED)", "disposition", "approve", disposition)
@@ -212,6 +212,17 @@ func TestMissingRoles(t *testing.T) {
 	} {
 		if got := strings.Join(missingRoles(test.roles, test.offices), ","); got != test.want {
 			t.Errorf("%s: %q, want %q", test.what, got, test.want)
+		}
+	}
+}
+
+func TestFewText(t *testing.T) {
+	for want, list := range map[string][]uint64{
+		"": nil, "338-345, 350-357": {338, 339, 340, 341, 342, 343, 344, 345, 350, 351, 352, 353, 354, 355, 356, 357},
+		"1, 3, 5, 7-8": {1, 3, 5, 7, 8}, "1, 3, 5, 7-8 and 3 more": {1, 3, 5, 7, 8, 10, 11, 13},
+	} {
+		if got := fewText(list); got != want {
+			t.Errorf("%v: %q, want %q", list, got, want)
 		}
 	}
 }

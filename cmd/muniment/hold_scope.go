@@ -159,10 +159,21 @@ func parseRange(text string) (first, last record.Index, err error) {
 	return first, last, nil
 }
 
+// maxRuns is how many runs of numbers are written where a line has to stay short.
+const maxRuns = 4
+
 // listText writes numbers as people read them: 3, 5-9, 12.
-func listText[T ~int64 | ~uint64 | ~uint32](list []T) string {
+func listText[T ~int64 | ~uint64 | ~uint32](list []T) string { return runsText(list, len(list)) }
+
+// fewText writes no more than the first runs of numbers: 3, 5-9 and 40 more.
+func fewText[T ~int64 | ~uint64 | ~uint32](list []T) string { return runsText(list, maxRuns) }
+
+func runsText[T ~int64 | ~uint64 | ~uint32](list []T, most int) string {
 	var b strings.Builder
-	for i := 0; i < len(list); {
+	for i := 0; i < len(list); most-- {
+		if most == 0 {
+			return b.String() + " and " + strconv.Itoa(len(list)-i) + " more"
+		}
 		j := i
 		for j+1 < len(list) && list[j+1] == list[j]+1 {
 			j++

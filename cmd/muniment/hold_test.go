@@ -159,7 +159,9 @@ func TestMatterStaysWithTheOffice(t *testing.T) {
 	if exists(d.path("third.opening")) {
 		t.Error("the opening of a hold that was refused is still there")
 	}
-	d.refused("COUNSEL", "there is no such record (UNKNOWN_RECORD)", "hold", "place", "--kind", "litigation", "--matter", "x", "1")
+	d.refused("COUNSEL", "place: record 1: there is no such record (UNKNOWN_RECORD)", "hold", "place", "--kind", "litigation", "--matter", "x", r, "1")
+	d.refused("COUNSEL", "extend: record 99999: there is no such record (UNKNOWN_RECORD)", "hold", "extend", numeral(uint64(first.Index)), r, "99999")
+	d.refused("PERMITS", "record 1: there is no such record (UNKNOWN_RECORD)", "event", "follow", "--series", "DEMO-PERMITS", "1", r)
 }
 
 func TestOpeningOfAMatterIsStrict(t *testing.T) {

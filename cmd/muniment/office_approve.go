@@ -1,8 +1,11 @@
 package main
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 
+	"github.com/muniment/muniment/app/commitment"
 	"github.com/muniment/muniment/app/record"
 )
 
@@ -38,6 +41,9 @@ func (p *program) approveCommand() *cobra.Command {
 			return failed(exitRefused, "OTHER_FACT", "", "the proposal is: %s", text)
 		}
 		p.say("approving: %s", text)
+		if err := s.sayRecords(c.Context(), proposed.fact); err != nil {
+			return err
+		}
 		done, err := s.act(c.Context(), &record.ApproveChange{Proposal: index, FactHash: proposed.hash})
 		if err != nil {
 			return err
@@ -45,6 +51,31 @@ func (p *program) approveCommand() *cobra.Command {
 		return p.showAct(done, "muniment office show")
 	}
 	return c
+}
+
+// sayRecords names the records whose commitments an activation states, verified,
+// where they are records of the office that proposed it.
+func (s *session) sayRecords(ctx context.Context, f record.Fact) error {
+	a, ok := f.(*record.Activation)
+	if !ok {
+		return nil
+	}
+	for _, stated := range []struct {
+		name       string
+		commitment record.Commitment
+	}{{"impact assessment", a.Assessment}, {"data map", a.DataMap}} {
+		of := commitment.Commitment(stated.commitment)
+		found, err := s.resolve(ctx, reference{commitment: &of}, string(a.Office))
+		switch {
+		case codeOf(err) == exitNotFound:
+			s.program.say("%s: no record of %s", stated.name, printable(string(a.Office)))
+		case err != nil:
+			return err
+		default:
+			s.program.say("%s: record %d; muniment record show %d", stated.name, found.index, found.index)
+		}
+	}
+	return nil
 }
 
 func (r registry) proposal(index record.Index) (proposal, error) {

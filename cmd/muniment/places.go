@@ -53,6 +53,9 @@ func writeOutput(path string, data []byte) error {
 		return failed(exitUsage, "NOT_A_FILE", "use - for standard output", "%s is there and is not a file", path)
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // of mode 0600
+	if errors.Is(err, fs.ErrNotExist) {
+		return failed(exitNotFound, "NO_SUCH_FOLDER", "make it first, or name another file", "there is no folder %s", printable(filepath.Dir(path)))
+	}
 	if err != nil {
 		return fmt.Errorf("write file: %w", err)
 	}

@@ -73,7 +73,22 @@ func unreachable(err error) error {
 	case strings.Contains(text, "remote error: tls:"):
 		return failed(exitDenied, "UNAUTHENTICATED", adviceOn["UNAUTHENTICATED"], "the node does not accept a certificate of this office's access key")
 	}
-	return failed(exitUnavailable, "UNAVAILABLE", adviceOn["UNAVAILABLE"], "%s", shortened(err.Error()))
+	return failed(exitUnavailable, "UNAVAILABLE", adviceOn["UNAVAILABLE"], "%s", shortened(noAnswer(err.Error())))
+}
+
+// noAnswer says in one sentence that a connection could not be made, from what
+// gRPC or the dialer says of it: the address follows "dial tcp", its cause last.
+func noAnswer(text string) string {
+	_, dialed, ok := strings.Cut(strings.TrimRight(text, `"`), "dial tcp")
+	address, cause, named := strings.Cut(strings.TrimSpace(dialed), ": ")
+	cause = strings.TrimPrefix(cause, "connect: ")
+	switch {
+	case ok && named && address != "":
+		return "no node answers at " + address + " (" + cause + "): is munimentd running there?"
+	case ok && named:
+		return "the address of the node is not known (" + cause + ")"
+	}
+	return "the connection to the node broke: " + text
 }
 
 // stable tells whether a reason has the form that is promised.

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"errors"
 	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -18,10 +21,13 @@ func (p *program) scheduleImportCommand() *cobra.Command {
 		Args:              exactly(1, "one table"),
 		ValidArgsFunction: completeFiles("csv"),
 	}
-	c.Flags().StringVarP(&output, "out", "o", "", "file to write (default: standard output)")
+	c.Flags().StringVarP(&output, "out", "o", "", "new file to write (default: standard output)")
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		if !strings.EqualFold(filepath.Ext(args[0]), ".csv") {
 			return usage("%s is no table: its name ends in .csv", printable(args[0]))
+		}
+		if _, err := os.Lstat(output); output != "" && output != fromStdin && !errors.Is(err, fs.ErrNotExist) {
+			return failed(exitRefused, "FILE_EXISTS", "name another file with -o FILE: one that was edited is not replaced", "%s is there already", printable(output))
 		}
 		a, err := p.readAuthority(args[0])
 		if err != nil {

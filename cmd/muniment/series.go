@@ -215,6 +215,9 @@ func (p *program) seriesApproveCommand() *cobra.Command {
 			return failed(exitRefused, "OTHER_FACT", "muniment office approve approves everything else", "proposal %d is about no series: %s", index, factText(f))
 		}
 		p.say("approving: %s", factText(proposed.fact))
+		if err := s.sayRecords(c.Context(), proposed.fact); err != nil {
+			return err
+		}
 		done, err := s.act(c.Context(), &record.ApproveChange{Proposal: index, FactHash: proposed.hash})
 		if err != nil {
 			return err

@@ -60,6 +60,7 @@ func TestLyingNode(t *testing.T) {
 	}
 	c.set(hooks{})
 	d.must("receipt", index, "-o", out)
+	d.fails(exitNotFound, "there is no folder "+d.path("none")+" (NO_SUCH_FOLDER)", "receipt", index, "-o", d.path("none/out"))
 }
 
 // A validator that the network file does not know signs nothing that counts.
@@ -103,6 +104,22 @@ func TestNobodyAnswers(t *testing.T) {
 	c.file = c.network.Marshal()
 	d.pin(c)
 	d.fails(exitUnavailable, "see whether the node runs", "office", "show")
+	d.fails(exitUnavailable, "show: no node answers at "+listener.Addr().String()+" (connection refused): is munimentd running there? (UNAVAILABLE)", "office", "show")
+}
+
+// TestNoAnswer: whatever gRPC wraps around it, one sentence.
+func TestNoAnswer(t *testing.T) {
+	for text, want := range map[string]string{
+		`connection error: desc = "transport: Error while dialing: dial tcp 127.0.0.1:17450: connect: connection refused"`: "no node answers at 127.0.0.1:17450 (connection refused): is munimentd running there?",
+		"dial tcp [::1]:80: i/o timeout":                     "no node answers at [::1]:80 (i/o timeout): is munimentd running there?",
+		"dial tcp: lookup nowhere.example.org: no such host": "the address of the node is not known (lookup nowhere.example.org: no such host)",
+		"error reading from server: EOF":                     "the connection to the node broke: error reading from server: EOF",
+		"dial tcp":                                           "the connection to the node broke: dial tcp",
+	} {
+		if got := noAnswer(text); got != want {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
 }
 
 func TestWordsOfTheNodeAreMadeHarmless(t *testing.T) {
