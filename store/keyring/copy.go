@@ -21,7 +21,8 @@ import (
 
 const (
 	copyTable  = 32 << 20 // bytes after which a copy begins another table
-	bottom     = 6        // Pebble's lowest level
+	copySync   = 512 << 10
+	bottom     = 6 // Pebble's lowest level
 	maxWorkers = 8
 )
 
@@ -223,6 +224,8 @@ func (c *copier) begin() error {
 	if err != nil {
 		return err
 	}
+	// Write as it goes: one large sync would hold up those of everybody else.
+	f = vfs.NewSyncingFile(f, vfs.SyncingFileOptions{BytesPerSync: copySync})
 	format := c.options.FormatMajorVersion.MaxTableFormat()
 	c.table = sstable.NewWriter(objstorageprovider.NewFileWritable(f), c.options.MakeWriterOptions(bottom, format))
 	c.part.tables = append(c.part.tables, path)

@@ -29,7 +29,7 @@ func TestRotationThatFails(t *testing.T) {
 		"directory":           {errorfs.OpMkdirAll, minutes.directory(2), 1},
 		"copy, begun":         {errorfs.OpCreate, "part-0-0", 1},
 		"copy, written":       {errorfs.OpFileWrite, "part-0-0", 1},
-		"copy, synced":        {errorfs.OpFileSync, "part-0-0", 1},
+		"copy, synced":        {errorfs.OpFileSyncData, "part-0-0", 1},
 		"old one removed":     {errorfs.OpRemoveAll, minutes.directory(1), 2},
 		"report":              {errorfs.OpCreate, minutes.report() + newSuffix, 2},
 		"report, renamed":     {errorfs.OpRename, minutes.report() + newSuffix, 2},
