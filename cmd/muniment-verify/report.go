@@ -32,8 +32,12 @@ func (r report) text() string {
 	if r.Held != nil {
 		r.heldText(line)
 	} else if r.Outcome == receipt.Passed {
-		for _, v := range r.Receipts {
-			b.WriteString(indented(v.Text()))
+		for i, v := range r.Receipts {
+			if r.Content != nil {
+				line("receipt", "%d of %d", i+1, len(r.Receipts))
+			}
+			_, text, _ := strings.Cut(v.Text(), "\n") // all of them passed: the first line of the report says so
+			b.WriteString(indented(text))
 		}
 	}
 	if r.Extracted != "" {
