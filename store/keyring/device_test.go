@@ -5,10 +5,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"maps"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 )
 
 // device is a root that makes a key for each wrapping, keeps it inside, and can
@@ -137,6 +139,31 @@ func TestDeviceThatIsAway(t *testing.T) {
 	k = openTest(t, fs, root)
 	if r, ok, err := k.LastReport(minutes); r.From != 2 || !ok || err != nil || len(root.keys) != 1 {
 		t.Errorf("report %+v, %v, %v, %d keys", r, ok, err, len(root.keys))
+	}
+	wantState(t, k, minutes, rid(1), "one")
+}
+
+// TestUndoneRotationLeavesNoKey fails once the next epoch is whole: the key that
+// was made for it goes with it.
+func TestUndoneRotationLeavesNoKey(t *testing.T) {
+	mem, root := vfs.NewMem(), &device{}
+	full := errors.New("no space left on device")
+	journals := 0
+	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpCreate && strings.HasSuffix(op.Path, minutes.journal()+newSuffix) {
+			if journals++; journals == 2 { // phase 2
+				return full
+			}
+		}
+		return nil
+	}))
+	k := openTest(t, fs, root)
+	mustPut(t, k, minutes, rid(1), "one")
+	if _, err := k.Rotate(minutes, Erasures{}); !errors.Is(err, full) {
+		t.Errorf("rotation: %v, want the error of the disk", err)
+	}
+	if root.last != 2 || len(root.keys) != 1 {
+		t.Errorf("%d keys were made and %d are left; want 2 and 1", root.last, len(root.keys))
 	}
 	wantState(t, k, minutes, rid(1), "one")
 }
