@@ -76,8 +76,8 @@ type archive struct {
 	records map[string]record.Index
 	order   []string // names, in the order of the log
 
-	scope, listed, ended, alone record.Index // holds: on a series, on two records, released, on one record
-	open, locked, withdrawn     record.Index // dispositions
+	scope, listed, ended    record.Index // holds: on a series, on two records, released
+	open, locked, withdrawn record.Index // dispositions
 }
 
 // kept founds it. Its ledger day is 2031-01-01.
