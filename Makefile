@@ -19,8 +19,8 @@ test: ## every test; prints how many were skipped
 check: ## format, vet, staticcheck, generated code, rules of the tree, race detector
 	bash scripts/check.sh
 
-model: ## every interleaving of holds, dispositions and misfortunes, DEPTH (default 6) moves deep
-	go test -count=1 -timeout 0 -v -run 'TestEveryInterleaving|TestNoStateIsMissed' ./tests/model -depth $(DEPTH)
+model: ## every interleaving of holds, dispositions and misfortunes, DEPTH (default 6) moves deep; PLAIN=1: plain moves alone
+	go test -count=1 -timeout 0 -v -run 'TestEveryInterleaving|TestNoStateIsMissed' ./tests/model -depth $(DEPTH) $(if $(PLAIN),-plain)
 
 faults: ## every seeded fault of tests/faults is caught by the check that its header names
 	bash scripts/faults.sh

@@ -17,9 +17,27 @@ type move struct {
 
 const second, day, leap = time.Second, 24 * time.Hour, 41 * 24 * time.Hour
 
-// moves lists all that can be tried in a state: by those who may, and by those
-// who may not.
+// plain are the moves of those who may, one for each kind: with these alone the
+// walk goes deeper in the same time.
+var plain = []string{
+	"a day passes", "counsel holds the first record", "a hold is closed and released",
+	"the first record is proposed", "the second record is proposed", "the clerk approves", "the administrator approves",
+	"the department withdraws", "it is locked", "the department reports", "the custodian reports", "the custodian has preserved",
+	"the administrator's role is removed", "the key of CLERK is suspended", "the key of CLERK is suspended for all time",
+}
+
+// moves lists what can be tried in a state, with -plain the plain moves alone.
 func (n node) moves(records [2]record.Index, series [2]record.Code) []move {
+	all := n.every(records, series)
+	if *plainFlag {
+		all = slices.DeleteFunc(all, func(m move) bool { return !slices.Contains(plain, m.name) })
+	}
+	return all
+}
+
+// every lists all that can be tried in a state: by those who may, and by those
+// who may not.
+func (n node) every(records [2]record.Index, series [2]record.Code) []move {
 	all := []move{{"a day passes", day, nil}}
 	if !n.oracle.frozen {
 		all = append(all, move{"the clock leaps", leap, nil})
