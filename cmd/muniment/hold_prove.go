@@ -62,31 +62,20 @@ func (p *program) holdProveCommand() *cobra.Command {
 	c.Flags().StringVarP(&file, "out", "o", "", "file to write the proofs to; - is standard output (required)")
 	departmentFlag(c, &department)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		r, err := parseReference(args[0])
-		if err != nil {
-			return err
-		}
 		if file == "" || file == fromStdin && p.output == "json" {
 			return usage("where to? give -o FILE")
 		}
-		s, err := p.open(false)
-		if err != nil {
-			return err
-		}
-		defer s.close()
-		a, err := s.resolve(c.Context(), r, department)
-		if err != nil {
-			return err
-		}
-		proof, text, err := s.proveHeld(c.Context(), a)
-		if err != nil {
-			return err
-		}
-		if err := p.deliver(file, text); err != nil || file == fromStdin {
-			return err
-		}
-		proof.File = file
-		return p.showHeld(proof)
+		return p.onRecord(c, args[0], department, func(s *session, a anchored) error {
+			proof, text, err := s.proveHeld(c.Context(), a)
+			if err != nil {
+				return err
+			}
+			if err := p.deliver(file, text); err != nil || file == fromStdin {
+				return err
+			}
+			proof.File = file
+			return p.showHeld(proof)
+		})
 	}
 	return c
 }

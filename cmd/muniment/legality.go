@@ -22,44 +22,33 @@ func (p *program) legalityCommand() *cobra.Command {
 	c.Flags().StringVarP(&file, "out", "o", "", "file to write it to (default: standard output)")
 	departmentFlag(c, &department)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		r, err := parseReference(args[0])
-		if err != nil {
-			return err
-		}
-		s, err := p.open(false)
-		if err != nil {
-			return err
-		}
-		defer s.close()
-		a, err := s.resolve(c.Context(), r, department)
-		if err != nil {
-			return err
-		}
-		said, err := staffCall(c.Context(), s, apiv1.RecordsStaffClient.Legality, &apiv1.LegalityRequest{Record: a.ref()})
-		if codeOf(err) == exitNotFound {
-			return failed(exitNotFound, "NOT_FOUND", "muniment why RECORD says where it stands", "record %d is under no disposition that is locked", a.index)
-		}
-		if err != nil {
-			return err
-		}
-		verdict, err := receipt.VerifyLegality(s.network, said.File, nil)
-		if err != nil {
-			return err
-		}
-		if err := verdictError(verdict); err != nil {
-			return err
-		}
-		if item, ok := verdict.Entry.(record.ItemEntry); !ok || uint64(item.Record) != a.index {
-			return failed(exitContradicted, "RECEIPT_OF_ANOTHER", "", "the node gave the legality of another record than %d", a.index)
-		}
-		held, proofs, err := s.proveHeld(c.Context(), a)
-		if err != nil {
-			return err
-		}
-		if held.TreeSize <= verdict.Index {
-			return failed(exitUnavailable, "BUSY", adviceOn["BUSY"], "the node proves holds in a tree that is older than the lock")
-		}
-		return p.deliverReceipt(verdict, append(said.File, proofs...), file)
+		return p.onRecord(c, args[0], department, func(s *session, a anchored) error {
+			said, err := staffCall(c.Context(), s, apiv1.RecordsStaffClient.Legality, &apiv1.LegalityRequest{Record: a.ref()})
+			if codeOf(err) == exitNotFound {
+				return failed(exitNotFound, "NOT_FOUND", "muniment why RECORD says where it stands", "record %d is under no disposition that is locked", a.index)
+			}
+			if err != nil {
+				return err
+			}
+			verdict, err := receipt.VerifyLegality(s.network, said.File, nil)
+			if err != nil {
+				return err
+			}
+			if err := verdictError(verdict); err != nil {
+				return err
+			}
+			if item, ok := verdict.Entry.(record.ItemEntry); !ok || uint64(item.Record) != a.index {
+				return failed(exitContradicted, "RECEIPT_OF_ANOTHER", "", "the node gave the legality of another record than %d", a.index)
+			}
+			held, proofs, err := s.proveHeld(c.Context(), a)
+			if err != nil {
+				return err
+			}
+			if held.TreeSize <= verdict.Index {
+				return failed(exitUnavailable, "BUSY", adviceOn["BUSY"], "the node proves holds in a tree that is older than the lock")
+			}
+			return p.deliverReceipt(verdict, append(said.File, proofs...), file)
+		})
 	}
 	return c
 }

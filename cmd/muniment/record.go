@@ -40,24 +40,13 @@ func (p *program) recordShowCommand() *cobra.Command {
 	}
 	departmentFlag(c, &department)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		r, err := parseReference(args[0])
-		if err != nil {
-			return err
-		}
-		s, err := p.open(false)
-		if err != nil {
-			return err
-		}
-		defer s.close()
-		a, err := s.resolve(c.Context(), r, department)
-		if err != nil {
-			return err
-		}
-		said, err := departmentsCall(c.Context(), s, apiv1.DepartmentsClient.Record, &apiv1.RecordRequest{Record: a.ref()})
-		if err != nil {
-			return err
-		}
-		return p.showRecord(a, said)
+		return p.onRecord(c, args[0], department, func(s *session, a anchored) error {
+			said, err := departmentsCall(c.Context(), s, apiv1.DepartmentsClient.Record, &apiv1.RecordRequest{Record: a.ref()})
+			if err != nil {
+				return err
+			}
+			return p.showRecord(a, said)
+		})
 	}
 	return c
 }

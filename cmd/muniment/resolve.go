@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strconv"
 
+	"github.com/spf13/cobra"
+
 	"github.com/muniment/muniment/app/commitment"
 	"github.com/muniment/muniment/app/receipt"
 	"github.com/muniment/muniment/app/record"
@@ -114,4 +116,22 @@ func verdictError(v receipt.Verdict) error {
 		return failed(exitIndeterminate, reason, "the network file may be out of date: ask whoever runs the node", "the receipt is %s: %w", v.Outcome, detail)
 	}
 	return failed(exitContradicted, reason, "do not rely on this node: tell whoever runs it", "the receipt is %s: %w", v.Outcome, detail)
+}
+
+// onRecord finds and verifies the record that a command is about, and has it run.
+func (p *program) onRecord(c *cobra.Command, name, department string, run func(*session, anchored) error) error {
+	r, err := parseReference(name)
+	if err != nil {
+		return err
+	}
+	s, err := p.open(false)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	a, err := s.resolve(c.Context(), r, department)
+	if err != nil {
+		return err
+	}
+	return run(s, a)
 }

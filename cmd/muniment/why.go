@@ -42,27 +42,16 @@ func (p *program) whyCommand() *cobra.Command {
 	}
 	departmentFlag(c, &department)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		r, err := parseReference(args[0])
-		if err != nil {
-			return err
-		}
-		s, err := p.open(false)
-		if err != nil {
-			return err
-		}
-		defer s.close()
-		a, err := s.resolve(c.Context(), r, department)
-		if err != nil {
-			return err
-		}
-		said, err := staffCall(c.Context(), s, apiv1.RecordsStaffClient.Why, &apiv1.WhyRequest{Record: a.ref()})
-		if err != nil {
-			return err
-		}
-		if said.Item == nil || said.Item.Index != a.index {
-			return failed(exitError, "MALFORMED", "", "the node explains another record than %d", a.index)
-		}
-		return p.showWhy(a, said)
+		return p.onRecord(c, args[0], department, func(s *session, a anchored) error {
+			said, err := staffCall(c.Context(), s, apiv1.RecordsStaffClient.Why, &apiv1.WhyRequest{Record: a.ref()})
+			if err != nil {
+				return err
+			}
+			if said.Item == nil || said.Item.Index != a.index {
+				return failed(exitError, "MALFORMED", "", "the node explains another record than %d", a.index)
+			}
+			return p.showWhy(a, said)
+		})
 	}
 	return c
 }
