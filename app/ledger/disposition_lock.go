@@ -121,7 +121,7 @@ func (r *itemReader) touchedSince(it Item, at record.Index) ([]Touch, error) {
 		return nil, err
 	}
 	var touched []Touch
-	for _, h := range holds {
+	for _, h := range holds.all {
 		if h.Since > at {
 			touched = append(touched, Touch{h.Brought, h.Hold})
 		}

@@ -109,7 +109,8 @@ func HoldsOn(v View, i record.Index) ([]HoldOn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newHoldReader(v).on(i, anchor, l)
+	c, err := newHoldReader(v).on(i, anchor, l)
+	return c.all, err
 }
 
 // heldBy decides which of the marks and listings are holds on a record.
@@ -146,43 +147,66 @@ type holdReader struct {
 	view  View
 	marks map[owner][]mark
 	holds map[record.Index]Hold
-	alike map[records][]HoldOn
+	alike map[records]coverage
 }
 
 // owner is a series of an office.
 type owner struct{ office, series record.Code }
 
 func newHoldReader(v View) *holdReader {
-	return &holdReader{view: v, marks: map[owner][]mark{}, holds: map[record.Index]Hold{}, alike: map[records][]HoldOn{}}
+	return &holdReader{view: v, marks: map[owner][]mark{}, holds: map[record.Index]Hold{}, alike: map[records]coverage{}}
 }
 
-// on gives the holds on the record that entry i anchored, ascending, released ones too.
-func (h *holdReader) on(i record.Index, anchor record.AnchorEntry, l Lifecycle) ([]HoldOn, error) {
+// coverage is the holds on a record.
+type coverage struct {
+	all      []HoldOn   // ascending, released ones too
+	standing []HoldOn   // those that stand, ascending
+	released bool       // one of them was released
+	freed    record.Day // ledger day of the last release
+}
+
+func coverageOf(all []HoldOn) coverage {
+	c := coverage{all: slices.Clip(all)}
+	for _, h := range all {
+		if h.Released == 0 {
+			c.standing = append(c.standing, h)
+		} else if !c.released || h.On > c.freed {
+			c.released, c.freed = true, h.On
+		}
+	}
+	c.standing = slices.Clip(c.standing)
+	return c
+}
+
+// on gives the holds on the record that entry i anchored.
+func (h *holdReader) on(i record.Index, anchor record.AnchorEntry, l Lifecycle) (coverage, error) {
 	of := owner{anchor.Office, anchor.Series}
 	marks, known := h.marks[of]
 	if !known {
 		for _, key := range HeldKeys(anchor) {
 			some, err := marksOf(h.view, key)
 			if err != nil {
-				return nil, err
+				return coverage{}, err
 			}
 			marks = append(marks, some...)
 		}
 		h.marks[of] = marks
 	}
 	alike, ok := sameFor(of, marks, i)
-	if !ok || len(l.Holds) > 0 {
-		return heldBy(i, &anchor, marks, l.Holds, h.hold)
-	}
-	held, known := h.alike[alike]
-	if !known {
-		var err error
-		if held, err = heldBy(i, &anchor, marks, nil, h.hold); err != nil {
-			return nil, err
+	if ok = ok && len(l.Holds) == 0; ok {
+		if c, known := h.alike[alike]; known {
+			return c, nil
 		}
-		h.alike[alike] = held
 	}
-	return slices.Clip(held), nil
+	all, err := heldBy(i, &anchor, marks, l.Holds, h.hold)
+	if err != nil {
+		return coverage{}, err
+	}
+	c := coverageOf(all)
+	if ok {
+		h.alike[alike] = c
+	}
+	return c, nil
 }
 
 // records names records that no hold lists and on which the same holds are.

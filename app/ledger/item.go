@@ -180,17 +180,11 @@ func (r *itemReader) judge(i record.Index, anchor record.AnchorEntry, l Lifecycl
 	it := Item{Index: i, Anchor: anchor, Lifecycle: l}
 	undated := anchor.Flags&record.FlagUndated != 0
 	it.OneByOne = undated || anchor.Day < first1900
-	all, err := r.holds.on(i, anchor, l)
+	holds, err := r.holds.on(i, anchor, l)
 	if err != nil {
 		return Item{}, err
 	}
-	for _, h := range all {
-		if h.Released == 0 {
-			it.Holds = append(it.Holds, h)
-		} else if !it.Released || h.On > it.Freed {
-			it.Released, it.Freed = true, h.On
-		}
-	}
+	it.Holds, it.Released, it.Freed = holds.standing, holds.released, holds.freed
 	if it.Rules, err = r.rules.binding(anchor.Series, i); err != nil || len(it.Rules) == 0 {
 		return it, err
 	}
