@@ -44,7 +44,8 @@ func TestRebuildRefusesTamperedBlocks(t *testing.T) {
 			before := sums(t, city.home.Ledger())
 			program(t, 3, c.words, "munimentd", "rebuild", "--home", string(city.home))
 			for name, sum := range sums(t, city.home.Ledger()) {
-				if filepath.Ext(name) == ".sst" && before[name] != sum {
+				// Opening the store may begin a compaction, whose output is a new file.
+				if was, there := before[name]; there && filepath.Ext(name) == ".sst" && was != sum {
 					t.Errorf("%s was changed", name)
 				}
 			}
