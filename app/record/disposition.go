@@ -1,6 +1,8 @@
 package record
 
 import (
+	"fmt"
+
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
@@ -12,14 +14,15 @@ const (
 	ActionDestroy   Action = iota + 1
 	ActionTransfer         // to an archive, which takes over custody
 	ActionPermanent        // designated permanent after review; never destroyed
+	ActionRedact           // parts of one record are erased; the rest lives on
 )
 
 // Valid tells whether a is a known action.
-func (a Action) Valid() bool { return a >= ActionDestroy && a <= ActionPermanent }
+func (a Action) Valid() bool { return a >= ActionDestroy && a <= ActionRedact }
 
 // String gives the name of the action, as "DESTROY".
 func (a Action) String() string {
-	return nameOf(uint8(a), "ACTION", "DESTROY", "TRANSFER", "PERMANENT")
+	return nameOf(uint8(a), "ACTION", "DESTROY", "TRANSFER", "PERMANENT", "REDACT")
 }
 
 // Outcome is what a reporter did under a lock.
@@ -45,6 +48,10 @@ type ProposeDisposition struct {
 	To       Code    // office that takes custody over; with ActionTransfer only
 	Standing Index   // fact entry of a standing authorization; 0: approvals are asked for
 	Records  []Index // ascending
+	// Redaction is the hash of the list of what is erased (commitment.Redaction),
+	// since positions name people too. With ActionRedact, which is about one record
+	// and has no standing authorization; zero with any other action.
+	Redaction [32]byte
 }
 
 // ApproveDisposition approves a proposed disposition, bound to its body.
@@ -73,7 +80,36 @@ type ReportErasure struct {
 	Disposition Index
 	Outcome     Outcome
 	Preserved   []Index  // of its records, ascending; with OutcomeDone only
-	Report      [32]byte // SHA-256 of the report, which stays off-chain; zero: none
+	Report      [32]byte // SHA-256 of the report (ErasureReport), which stays off-chain; zero: none
+	Claim       Claim    // what is claimed of what was erased; 0: nothing. With OutcomeDone only
+}
+
+// Claim is what may be said of content that was erased
+// (COMMITMENTS-AND-ERASURE 1.6). C2 is not claimed by this software.
+type Claim uint8
+
+const (
+	// ClaimFiles: no file of the keyring holds what opened it. Old copies of files,
+	// free blocks of the medium and snapshots hold that sealed, under a key that
+	// whoever has the root key can still unwrap there.
+	ClaimFiles Claim = 1
+	// ClaimKey: besides, the key that unwraps these left-over copies was inside a
+	// device that has destroyed it. They open for nobody.
+	ClaimKey Claim = 3
+)
+
+// Valid tells whether c is a known level.
+func (c Claim) Valid() bool { return c == ClaimFiles || c == ClaimKey }
+
+// String gives the level's name, "C1" or "C3".
+func (c Claim) String() string { return fmt.Sprintf("C%d", uint8(c)) }
+
+// Withhold states that an office decided to withhold parts of a record from
+// copies, by the hash of a list of them (commitment.Redaction). It binds nobody:
+// nothing is erased, and a later decision may be another one.
+type Withhold struct {
+	Record    Index
+	Redaction [32]byte
 }
 
 // AcknowledgeJump is a governing office's word that the clock is right again.
@@ -84,7 +120,15 @@ func (m *ProposeDisposition) messageNumber() protowire.Number { return 32 }
 func (m *ProposeDisposition) appendMessage(b []byte) []byte {
 	b = appendVarint(appendCode(b, 1, m.Series), 2, uint64(m.Action))
 	b = appendVarint(appendCode(b, 3, m.To), 4, uint64(m.Standing))
-	return appendIndexes(b, 5, m.Records)
+	return appendHash(appendIndexes(b, 5, m.Records), 6, m.Redaction)
+}
+
+// appendHash writes a hash; zero is none and takes no field.
+func appendHash(b []byte, number protowire.Number, hash [32]byte) []byte {
+	if hash == [32]byte{} {
+		return b
+	}
+	return appendBytes(b, number, hash[:])
 }
 
 func (m *ProposeDisposition) visitMessage(f field) error {
@@ -101,11 +145,14 @@ func (m *ProposeDisposition) visitMessage(f field) error {
 		return f.index(&m.Standing)
 	case 5:
 		return f.indexes(&m.Records)
+	case 6:
+		return f.fixed(m.Redaction[:])
 	}
 	return f.unknown()
 }
 
 func (m *ProposeDisposition) checkMessage() error {
+	redacts := m.Action == ActionRedact
 	switch {
 	case !m.Series.Valid() || !m.Action.Valid() || m.Standing < 0:
 		return malformed("disposition: series, action or standing authorization")
@@ -113,6 +160,8 @@ func (m *ProposeDisposition) checkMessage() error {
 		return malformed("disposition: a transfer names the office that takes over, and nothing else does")
 	case len(m.Records) == 0 || !ascendingIndexes(m.Records):
 		return malformed("disposition: records")
+	case redacts != (m.Redaction != [32]byte{}) || redacts && (len(m.Records) != 1 || m.Standing != 0):
+		return malformed("disposition: a redaction is of one record, names what it erases, and has no standing authorization; nothing else names a redaction")
 	}
 	return nil
 }
@@ -195,11 +244,8 @@ func (m *ReportErasure) messageNumber() protowire.Number { return 37 }
 
 func (m *ReportErasure) appendMessage(b []byte) []byte {
 	b = appendVarint(appendVarint(b, 1, uint64(m.Disposition)), 2, uint64(m.Outcome))
-	b = appendIndexes(b, 3, m.Preserved)
-	if m.Report == [32]byte{} {
-		return b
-	}
-	return appendBytes(b, 4, m.Report[:])
+	b = appendHash(appendIndexes(b, 3, m.Preserved), 4, m.Report)
+	return appendVarint(b, 5, uint64(m.Claim))
 }
 
 func (m *ReportErasure) visitMessage(f field) error {
@@ -214,11 +260,18 @@ func (m *ReportErasure) visitMessage(f field) error {
 		return f.indexes(&m.Preserved)
 	case 4:
 		return f.fixed(m.Report[:])
+	case 5:
+		v, err := f.enum()
+		m.Claim = Claim(v)
+		return err
 	}
 	return f.unknown()
 }
 
 func (m *ReportErasure) checkMessage() error {
+	if m.Claim != 0 && (!m.Claim.Valid() || m.Outcome != OutcomeDone) {
+		return malformed("report: claim")
+	}
 	if !m.Outcome.Valid() || !ascendingIndexes(m.Preserved) || m.Outcome == OutcomePreserved && len(m.Preserved) > 0 {
 		return malformed("report: outcome or preserved records")
 	}
@@ -237,3 +290,18 @@ func (m *AcknowledgeJump) visitMessage(f field) error {
 }
 
 func (m *AcknowledgeJump) checkMessage() error { return named(m.Jump) }
+
+func (m *Withhold) messageNumber() protowire.Number { return 40 }
+
+func (m *Withhold) appendMessage(b []byte) []byte {
+	return appendBytes(appendVarint(b, 1, uint64(m.Record)), 2, m.Redaction[:])
+}
+
+func (m *Withhold) visitMessage(f field) error { return f.bound(&m.Record, &m.Redaction) }
+
+func (m *Withhold) checkMessage() error {
+	if m.Redaction == [32]byte{} {
+		return malformed("withholding: names no redaction")
+	}
+	return named(m.Record)
+}

@@ -38,6 +38,7 @@ const (
 	KindReport         Kind = 37
 	KindItem           Kind = 38
 	KindRefusal        Kind = 39
+	KindWithholding    Kind = 40
 	KindProposal       Kind = 48
 	KindApproval       Kind = 49
 	KindSuspension     Kind = 50

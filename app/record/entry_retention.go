@@ -131,6 +131,14 @@ type RefusalEntry struct {
 	Hold        Index  // hold on that record; 0: none
 }
 
+// WithholdingEntry records the decision to withhold parts of a record from
+// copies. Redaction is the hash of what is withheld (commitment.Redaction).
+type WithholdingEntry struct {
+	Office    Code
+	Record    Index
+	Redaction [32]byte
+}
+
 // AcknowledgmentEntry is a governing office's word that the clock is right again.
 type AcknowledgmentEntry struct {
 	Office Code
@@ -153,6 +161,7 @@ func (LockEntry) Kind() Kind           { return KindLock }           // Kind is 
 func (ItemEntry) Kind() Kind           { return KindItem }           // Kind is KindItem
 func (ReportEntry) Kind() Kind         { return KindReport }         // Kind is KindReport
 func (RefusalEntry) Kind() Kind        { return KindRefusal }        // Kind is KindRefusal
+func (WithholdingEntry) Kind() Kind    { return KindWithholding }    // Kind is KindWithholding
 func (AcknowledgmentEntry) Kind() Kind { return KindAcknowledgment } // Kind is KindAcknowledgment
 
 func (e EventsEntry) fields() []any      { return []any{e.Office, e.Event, e.Day, e.Count} }
@@ -180,6 +189,7 @@ func (e ReportEntry) fields() []any {
 func (e RefusalEntry) fields() []any {
 	return []any{e.Office, e.Code, e.Disposition, e.Record, e.Hold}
 }
+func (e WithholdingEntry) fields() []any    { return []any{e.Office, e.Record, e.Redaction} }
 func (e AcknowledgmentEntry) fields() []any { return []any{e.Office, e.Jump} }
 
 // cited makes an absent list the empty one, not null.
@@ -240,6 +250,10 @@ func (r *reader) dispositionEntry(k Kind) Entry {
 		return e
 	case KindRefusal:
 		return RefusalEntry{Office: r.code(), Code: uint32(r.int32()), Disposition: r.index(), Record: r.index(), Hold: r.index()}
+	case KindWithholding:
+		e := WithholdingEntry{Office: r.code(), Record: r.index()}
+		r.fixed(e.Redaction[:])
+		return e
 	}
 	r.fail(malformed("entry of unknown kind %d", k))
 	return nil

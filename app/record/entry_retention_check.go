@@ -64,6 +64,13 @@ func (e WithdrawalEntry) check() error     { return actOn(e.Office, e.Dispositio
 func (e NoticeEntry) check() error         { return actOn(e.Office, e.Disposition) }
 func (e AcknowledgmentEntry) check() error { return actOn(e.Office, e.Jump) }
 
+func (e WithholdingEntry) check() error {
+	if e.Redaction == [32]byte{} {
+		return malformed("withholding entry: names no redaction")
+	}
+	return actOn(e.Office, e.Record)
+}
+
 func (e LockEntry) check() error {
 	if err := cites(e.Authorizations); err != nil {
 		return err

@@ -126,7 +126,7 @@ func (r *ScheduleRule) visit(f field) (err error) {
 }
 
 func (r *ScheduleRule) check() error {
-	if !r.Schedule.Valid() || r.Version == 0 || !r.Series.Valid() || !r.Action.Valid() || !ascendingRoles(r.Approvals) {
+	if !r.Schedule.Valid() || r.Version == 0 || !r.Series.Valid() || !r.Action.Valid() || r.Action == ActionRedact || !ascendingRoles(r.Approvals) {
 		return malformed("schedule rule: schedule, version, series, action or approvals")
 	}
 	if err := r.Rule.Check(); err != nil {

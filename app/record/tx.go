@@ -211,6 +211,8 @@ func newRetentionMessage(n protowire.Number) Message {
 		return new(LockDisposition)
 	case 37:
 		return new(ReportErasure)
+	case 40:
+		return new(Withhold)
 	}
 	return nil
 }

@@ -893,6 +893,8 @@ type RecordResponse struct {
 	Undated       bool                   `protobuf:"varint,7,opt,name=undated,proto3" json:"undated,omitempty"`
 	SupersededBy  uint64                 `protobuf:"varint,8,opt,name=superseded_by,json=supersededBy,proto3" json:"superseded_by,omitempty"` // entry index, 0: not superseded
 	HeldHere      bool                   `protobuf:"varint,9,opt,name=held_here,json=heldHere,proto3" json:"held_here,omitempty"`             // this node's custodian keeps the content
+	Disposition   *DispositionInfo       `protobuf:"bytes,10,opt,name=disposition,proto3" json:"disposition,omitempty"`                       // under which it is locked, or was destroyed, transferred or kept for good
+	Decisions     []*DecisionInfo        `protobuf:"bytes,11,rep,name=decisions,proto3" json:"decisions,omitempty"`                           // to withhold or erase parts of it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -990,6 +992,97 @@ func (x *RecordResponse) GetHeldHere() bool {
 	return false
 }
 
+func (x *RecordResponse) GetDisposition() *DispositionInfo {
+	if x != nil {
+		return x.Disposition
+	}
+	return nil
+}
+
+func (x *RecordResponse) GetDecisions() []*DecisionInfo {
+	if x != nil {
+		return x.Decisions
+	}
+	return nil
+}
+
+// DecisionInfo is a decision about parts of a record.
+type DecisionInfo struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Entry         uint64                 `protobuf:"varint,1,opt,name=entry,proto3" json:"entry,omitempty"` // withholding entry, or entry of the disposition that erased
+	Erased        bool                   `protobuf:"varint,2,opt,name=erased,proto3" json:"erased,omitempty"`
+	Redaction     []byte                 `protobuf:"bytes,3,opt,name=redaction,proto3" json:"redaction,omitempty"` // 32 bytes: its hash
+	Office        string                 `protobuf:"bytes,4,opt,name=office,proto3" json:"office,omitempty"`       // that withholds, or proposed the erasure
+	Day           int32                  `protobuf:"zigzag32,5,opt,name=day,proto3" json:"day,omitempty"`          // ledger day of the decision or of the lock
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DecisionInfo) Reset() {
+	*x = DecisionInfo{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DecisionInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DecisionInfo) ProtoMessage() {}
+
+func (x *DecisionInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DecisionInfo.ProtoReflect.Descriptor instead.
+func (*DecisionInfo) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *DecisionInfo) GetEntry() uint64 {
+	if x != nil {
+		return x.Entry
+	}
+	return 0
+}
+
+func (x *DecisionInfo) GetErased() bool {
+	if x != nil {
+		return x.Erased
+	}
+	return false
+}
+
+func (x *DecisionInfo) GetRedaction() []byte {
+	if x != nil {
+		return x.Redaction
+	}
+	return nil
+}
+
+func (x *DecisionInfo) GetOffice() string {
+	if x != nil {
+		return x.Office
+	}
+	return ""
+}
+
+func (x *DecisionInfo) GetDay() int32 {
+	if x != nil {
+		return x.Day
+	}
+	return 0
+}
+
 type SearchRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Text          string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`                          // at least 2 characters, matched without regard to case
@@ -1001,7 +1094,7 @@ type SearchRequest struct {
 
 func (x *SearchRequest) Reset() {
 	*x = SearchRequest{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[13]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1013,7 +1106,7 @@ func (x *SearchRequest) String() string {
 func (*SearchRequest) ProtoMessage() {}
 
 func (x *SearchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[13]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1026,7 +1119,7 @@ func (x *SearchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchRequest.ProtoReflect.Descriptor instead.
 func (*SearchRequest) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{13}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SearchRequest) GetText() string {
@@ -1060,7 +1153,7 @@ type SearchResponse struct {
 
 func (x *SearchResponse) Reset() {
 	*x = SearchResponse{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[14]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1072,7 +1165,7 @@ func (x *SearchResponse) String() string {
 func (*SearchResponse) ProtoMessage() {}
 
 func (x *SearchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[14]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1085,7 +1178,7 @@ func (x *SearchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchResponse.ProtoReflect.Descriptor instead.
 func (*SearchResponse) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{14}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SearchResponse) GetHits() []*SearchHit {
@@ -1116,7 +1209,7 @@ type SearchHit struct {
 
 func (x *SearchHit) Reset() {
 	*x = SearchHit{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[15]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1128,7 +1221,7 @@ func (x *SearchHit) String() string {
 func (*SearchHit) ProtoMessage() {}
 
 func (x *SearchHit) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[15]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1141,7 +1234,7 @@ func (x *SearchHit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchHit.ProtoReflect.Descriptor instead.
 func (*SearchHit) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{15}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *SearchHit) GetCommitment() []byte {
@@ -1196,7 +1289,7 @@ type SegmentsRequest struct {
 
 func (x *SegmentsRequest) Reset() {
 	*x = SegmentsRequest{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[16]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1208,7 +1301,7 @@ func (x *SegmentsRequest) String() string {
 func (*SegmentsRequest) ProtoMessage() {}
 
 func (x *SegmentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[16]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1221,7 +1314,7 @@ func (x *SegmentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SegmentsRequest.ProtoReflect.Descriptor instead.
 func (*SegmentsRequest) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{16}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SegmentsRequest) GetRecord() *RecordRef {
@@ -1247,7 +1340,7 @@ type SegmentsResponse struct {
 
 func (x *SegmentsResponse) Reset() {
 	*x = SegmentsResponse{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[17]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1259,7 +1352,7 @@ func (x *SegmentsResponse) String() string {
 func (*SegmentsResponse) ProtoMessage() {}
 
 func (x *SegmentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[17]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1272,7 +1365,7 @@ func (x *SegmentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SegmentsResponse.ProtoReflect.Descriptor instead.
 func (*SegmentsResponse) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{17}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *SegmentsResponse) GetSegments() []*SegmentInfo {
@@ -1289,13 +1382,14 @@ type SegmentInfo struct {
 	Label         string                 `protobuf:"bytes,3,opt,name=label,proto3" json:"label,omitempty"`    // as "row 12" or "header Subject"
 	Size          uint64                 `protobuf:"varint,4,opt,name=size,proto3" json:"size,omitempty"`     // bytes
 	Oracle        bool                   `protobuf:"varint,5,opt,name=oracle,proto3" json:"oracle,omitempty"` // hidden whenever content is hidden: it would betray it
+	Destroyed     bool                   `protobuf:"varint,6,opt,name=destroyed,proto3" json:"destroyed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SegmentInfo) Reset() {
 	*x = SegmentInfo{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[18]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1307,7 +1401,7 @@ func (x *SegmentInfo) String() string {
 func (*SegmentInfo) ProtoMessage() {}
 
 func (x *SegmentInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[18]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1320,7 +1414,7 @@ func (x *SegmentInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SegmentInfo.ProtoReflect.Descriptor instead.
 func (*SegmentInfo) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{18}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SegmentInfo) GetLeaf() uint32 {
@@ -1358,6 +1452,13 @@ func (x *SegmentInfo) GetOracle() bool {
 	return false
 }
 
+func (x *SegmentInfo) GetDestroyed() bool {
+	if x != nil {
+		return x.Destroyed
+	}
+	return false
+}
+
 type ReadRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Record        *RecordRef             `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
@@ -1368,7 +1469,7 @@ type ReadRequest struct {
 
 func (x *ReadRequest) Reset() {
 	*x = ReadRequest{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[19]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1380,7 +1481,7 @@ func (x *ReadRequest) String() string {
 func (*ReadRequest) ProtoMessage() {}
 
 func (x *ReadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[19]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1393,7 +1494,7 @@ func (x *ReadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadRequest.ProtoReflect.Descriptor instead.
 func (*ReadRequest) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{19}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ReadRequest) GetRecord() *RecordRef {
@@ -1419,7 +1520,7 @@ type ReadResponse struct {
 
 func (x *ReadResponse) Reset() {
 	*x = ReadResponse{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[20]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1431,7 +1532,7 @@ func (x *ReadResponse) String() string {
 func (*ReadResponse) ProtoMessage() {}
 
 func (x *ReadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[20]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1444,7 +1545,7 @@ func (x *ReadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadResponse.ProtoReflect.Descriptor instead.
 func (*ReadResponse) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{20}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ReadResponse) GetChunk() []byte {
@@ -1460,13 +1561,14 @@ type CopyRequest struct {
 	Purpose       Purpose                `protobuf:"varint,2,opt,name=purpose,proto3,enum=muniment.api.v1.Purpose" json:"purpose,omitempty"`
 	Hide          []string               `protobuf:"bytes,3,rep,name=hide,proto3" json:"hide,omitempty"`                          // selectors, as "rows 3-5" (docs/spec/profiles.md)
 	WithName      bool                   `protobuf:"varint,4,opt,name=with_name,json=withName,proto3" json:"with_name,omitempty"` // disclose file name and title
+	Redactions    [][]byte               `protobuf:"bytes,5,rep,name=redactions,proto3" json:"redactions,omitempty"`              // hashes of filed redactions to apply, 32 bytes each
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CopyRequest) Reset() {
 	*x = CopyRequest{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[21]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1478,7 +1580,7 @@ func (x *CopyRequest) String() string {
 func (*CopyRequest) ProtoMessage() {}
 
 func (x *CopyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[21]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1491,7 +1593,7 @@ func (x *CopyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CopyRequest.ProtoReflect.Descriptor instead.
 func (*CopyRequest) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{21}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CopyRequest) GetRecord() *RecordRef {
@@ -1522,6 +1624,13 @@ func (x *CopyRequest) GetWithName() bool {
 	return false
 }
 
+func (x *CopyRequest) GetRedactions() [][]byte {
+	if x != nil {
+		return x.Redactions
+	}
+	return nil
+}
+
 type CopyResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Chunk         []byte                 `protobuf:"bytes,1,opt,name=chunk,proto3" json:"chunk,omitempty"` // of a CAR file
@@ -1531,7 +1640,7 @@ type CopyResponse struct {
 
 func (x *CopyResponse) Reset() {
 	*x = CopyResponse{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[22]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1543,7 +1652,7 @@ func (x *CopyResponse) String() string {
 func (*CopyResponse) ProtoMessage() {}
 
 func (x *CopyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[22]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1556,7 +1665,7 @@ func (x *CopyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CopyResponse.ProtoReflect.Descriptor instead.
 func (*CopyResponse) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{22}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CopyResponse) GetChunk() []byte {
@@ -1567,17 +1676,21 @@ func (x *CopyResponse) GetChunk() []byte {
 }
 
 type EvidenceRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Record        *RecordRef             `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
-	Purpose       Purpose                `protobuf:"varint,2,opt,name=purpose,proto3,enum=muniment.api.v1.Purpose" json:"purpose,omitempty"`
-	Hide          []string               `protobuf:"bytes,3,rep,name=hide,proto3" json:"hide,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Record  *RecordRef             `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
+	Purpose Purpose                `protobuf:"varint,2,opt,name=purpose,proto3,enum=muniment.api.v1.Purpose" json:"purpose,omitempty"`
+	Hide    []string               `protobuf:"bytes,3,rep,name=hide,proto3" json:"hide,omitempty"`
+	// Hashes of filed redactions to apply, 32 bytes each. The bundle holds their
+	// text and the receipts of the decisions that name them. File name and title
+	// are disclosed unless a redaction hides them.
+	Redactions    [][]byte `protobuf:"bytes,4,rep,name=redactions,proto3" json:"redactions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *EvidenceRequest) Reset() {
 	*x = EvidenceRequest{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[23]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1589,7 +1702,7 @@ func (x *EvidenceRequest) String() string {
 func (*EvidenceRequest) ProtoMessage() {}
 
 func (x *EvidenceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[23]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1602,7 +1715,7 @@ func (x *EvidenceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvidenceRequest.ProtoReflect.Descriptor instead.
 func (*EvidenceRequest) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{23}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *EvidenceRequest) GetRecord() *RecordRef {
@@ -1626,6 +1739,13 @@ func (x *EvidenceRequest) GetHide() []string {
 	return nil
 }
 
+func (x *EvidenceRequest) GetRedactions() [][]byte {
+	if x != nil {
+		return x.Redactions
+	}
+	return nil
+}
+
 type EvidenceResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Chunk         []byte                 `protobuf:"bytes,1,opt,name=chunk,proto3" json:"chunk,omitempty"` // of a CAR file
@@ -1635,7 +1755,7 @@ type EvidenceResponse struct {
 
 func (x *EvidenceResponse) Reset() {
 	*x = EvidenceResponse{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[24]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1647,7 +1767,7 @@ func (x *EvidenceResponse) String() string {
 func (*EvidenceResponse) ProtoMessage() {}
 
 func (x *EvidenceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[24]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1660,12 +1780,428 @@ func (x *EvidenceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvidenceResponse.ProtoReflect.Descriptor instead.
 func (*EvidenceResponse) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{24}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *EvidenceResponse) GetChunk() []byte {
 	if x != nil {
 		return x.Chunk
+	}
+	return nil
+}
+
+type PlanRedactionRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Record        *RecordRef             `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
+	Purpose       Purpose                `protobuf:"varint,2,opt,name=purpose,proto3,enum=muniment.api.v1.Purpose" json:"purpose,omitempty"`
+	Asks          []*RedactionAsk        `protobuf:"bytes,3,rep,name=asks,proto3" json:"asks,omitempty"` // 1 to 1,000
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlanRedactionRequest) Reset() {
+	*x = PlanRedactionRequest{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanRedactionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanRedactionRequest) ProtoMessage() {}
+
+func (x *PlanRedactionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanRedactionRequest.ProtoReflect.Descriptor instead.
+func (*PlanRedactionRequest) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *PlanRedactionRequest) GetRecord() *RecordRef {
+	if x != nil {
+		return x.Record
+	}
+	return nil
+}
+
+func (x *PlanRedactionRequest) GetPurpose() Purpose {
+	if x != nil {
+		return x.Purpose
+	}
+	return Purpose_PURPOSE_UNSPECIFIED
+}
+
+func (x *PlanRedactionRequest) GetAsks() []*RedactionAsk {
+	if x != nil {
+		return x.Asks
+	}
+	return nil
+}
+
+type RedactionAsk struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Selector      string                 `protobuf:"bytes,1,opt,name=selector,proto3" json:"selector,omitempty"` // docs/spec/profiles.md
+	Code          string                 `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`         // exemption code
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RedactionAsk) Reset() {
+	*x = RedactionAsk{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RedactionAsk) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RedactionAsk) ProtoMessage() {}
+
+func (x *RedactionAsk) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RedactionAsk.ProtoReflect.Descriptor instead.
+func (*RedactionAsk) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *RedactionAsk) GetSelector() string {
+	if x != nil {
+		return x.Selector
+	}
+	return ""
+}
+
+func (x *RedactionAsk) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+type PlanRedactionResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Marks         []*PlannedMark         `protobuf:"bytes,1,rep,name=marks,proto3" json:"marks,omitempty"` // ascending by leaf
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlanRedactionResponse) Reset() {
+	*x = PlanRedactionResponse{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanRedactionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanRedactionResponse) ProtoMessage() {}
+
+func (x *PlanRedactionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanRedactionResponse.ProtoReflect.Descriptor instead.
+func (*PlanRedactionResponse) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *PlanRedactionResponse) GetMarks() []*PlannedMark {
+	if x != nil {
+		return x.Marks
+	}
+	return nil
+}
+
+type PlannedMark struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	First         uint32                 `protobuf:"varint,1,opt,name=first,proto3" json:"first,omitempty"` // leaf
+	Last          uint32                 `protobuf:"varint,2,opt,name=last,proto3" json:"last,omitempty"`
+	Code          string                 `protobuf:"bytes,3,opt,name=code,proto3" json:"code,omitempty"`   // "-": it would betray what is hidden
+	Why           string                 `protobuf:"bytes,4,opt,name=why,proto3" json:"why,omitempty"`     // "asked", "same text", "digest", "signature", "checksum" or "file name"
+	Label         string                 `protobuf:"bytes,5,opt,name=label,proto3" json:"label,omitempty"` // of the first leaf, as "row 12"
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlannedMark) Reset() {
+	*x = PlannedMark{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlannedMark) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlannedMark) ProtoMessage() {}
+
+func (x *PlannedMark) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlannedMark.ProtoReflect.Descriptor instead.
+func (*PlannedMark) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *PlannedMark) GetFirst() uint32 {
+	if x != nil {
+		return x.First
+	}
+	return 0
+}
+
+func (x *PlannedMark) GetLast() uint32 {
+	if x != nil {
+		return x.Last
+	}
+	return 0
+}
+
+func (x *PlannedMark) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *PlannedMark) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *PlannedMark) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+type FileRedactionRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Record        *RecordRef             `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
+	Redaction     []byte                 `protobuf:"bytes,2,opt,name=redaction,proto3" json:"redaction,omitempty"` // text of docs/spec/redaction.md
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FileRedactionRequest) Reset() {
+	*x = FileRedactionRequest{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FileRedactionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FileRedactionRequest) ProtoMessage() {}
+
+func (x *FileRedactionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FileRedactionRequest.ProtoReflect.Descriptor instead.
+func (*FileRedactionRequest) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *FileRedactionRequest) GetRecord() *RecordRef {
+	if x != nil {
+		return x.Record
+	}
+	return nil
+}
+
+func (x *FileRedactionRequest) GetRedaction() []byte {
+	if x != nil {
+		return x.Redaction
+	}
+	return nil
+}
+
+type FileRedactionResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Hash          []byte                 `protobuf:"bytes,1,opt,name=hash,proto3" json:"hash,omitempty"` // 32 bytes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FileRedactionResponse) Reset() {
+	*x = FileRedactionResponse{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FileRedactionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FileRedactionResponse) ProtoMessage() {}
+
+func (x *FileRedactionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FileRedactionResponse.ProtoReflect.Descriptor instead.
+func (*FileRedactionResponse) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *FileRedactionResponse) GetHash() []byte {
+	if x != nil {
+		return x.Hash
+	}
+	return nil
+}
+
+type RedactionsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Record        *RecordRef             `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RedactionsRequest) Reset() {
+	*x = RedactionsRequest{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RedactionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RedactionsRequest) ProtoMessage() {}
+
+func (x *RedactionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RedactionsRequest.ProtoReflect.Descriptor instead.
+func (*RedactionsRequest) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *RedactionsRequest) GetRecord() *RecordRef {
+	if x != nil {
+		return x.Record
+	}
+	return nil
+}
+
+type RedactionsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Redactions    [][]byte               `protobuf:"bytes,1,rep,name=redactions,proto3" json:"redactions,omitempty"` // texts of docs/spec/redaction.md
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RedactionsResponse) Reset() {
+	*x = RedactionsResponse{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RedactionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RedactionsResponse) ProtoMessage() {}
+
+func (x *RedactionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RedactionsResponse.ProtoReflect.Descriptor instead.
+func (*RedactionsResponse) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *RedactionsResponse) GetRedactions() [][]byte {
+	if x != nil {
+		return x.Redactions
 	}
 	return nil
 }
@@ -1679,7 +2215,7 @@ type CheckpointRequest struct {
 
 func (x *CheckpointRequest) Reset() {
 	*x = CheckpointRequest{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[25]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1691,7 +2227,7 @@ func (x *CheckpointRequest) String() string {
 func (*CheckpointRequest) ProtoMessage() {}
 
 func (x *CheckpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[25]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1704,7 +2240,7 @@ func (x *CheckpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointRequest.ProtoReflect.Descriptor instead.
 func (*CheckpointRequest) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{25}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *CheckpointRequest) GetSize() uint64 {
@@ -1724,7 +2260,7 @@ type CheckpointResponse struct {
 
 func (x *CheckpointResponse) Reset() {
 	*x = CheckpointResponse{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[26]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1736,7 +2272,7 @@ func (x *CheckpointResponse) String() string {
 func (*CheckpointResponse) ProtoMessage() {}
 
 func (x *CheckpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[26]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1749,7 +2285,7 @@ func (x *CheckpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointResponse.ProtoReflect.Descriptor instead.
 func (*CheckpointResponse) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{26}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *CheckpointResponse) GetCheckpoint() []byte {
@@ -1775,7 +2311,7 @@ type EntryRequest struct {
 
 func (x *EntryRequest) Reset() {
 	*x = EntryRequest{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[27]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1787,7 +2323,7 @@ func (x *EntryRequest) String() string {
 func (*EntryRequest) ProtoMessage() {}
 
 func (x *EntryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[27]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1800,7 +2336,7 @@ func (x *EntryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EntryRequest.ProtoReflect.Descriptor instead.
 func (*EntryRequest) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{27}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *EntryRequest) GetIndex() uint64 {
@@ -1819,7 +2355,7 @@ type EntryResponse struct {
 
 func (x *EntryResponse) Reset() {
 	*x = EntryResponse{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[28]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1831,7 +2367,7 @@ func (x *EntryResponse) String() string {
 func (*EntryResponse) ProtoMessage() {}
 
 func (x *EntryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[28]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1844,7 +2380,7 @@ func (x *EntryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EntryResponse.ProtoReflect.Descriptor instead.
 func (*EntryResponse) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{28}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *EntryResponse) GetEntry() []byte {
@@ -1864,7 +2400,7 @@ type InclusionProofRequest struct {
 
 func (x *InclusionProofRequest) Reset() {
 	*x = InclusionProofRequest{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[29]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1876,7 +2412,7 @@ func (x *InclusionProofRequest) String() string {
 func (*InclusionProofRequest) ProtoMessage() {}
 
 func (x *InclusionProofRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[29]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1889,7 +2425,7 @@ func (x *InclusionProofRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InclusionProofRequest.ProtoReflect.Descriptor instead.
 func (*InclusionProofRequest) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{29}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *InclusionProofRequest) GetIndex() uint64 {
@@ -1915,7 +2451,7 @@ type InclusionProofResponse struct {
 
 func (x *InclusionProofResponse) Reset() {
 	*x = InclusionProofResponse{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[30]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1927,7 +2463,7 @@ func (x *InclusionProofResponse) String() string {
 func (*InclusionProofResponse) ProtoMessage() {}
 
 func (x *InclusionProofResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[30]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1940,7 +2476,7 @@ func (x *InclusionProofResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InclusionProofResponse.ProtoReflect.Descriptor instead.
 func (*InclusionProofResponse) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{30}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *InclusionProofResponse) GetHashes() [][]byte {
@@ -1960,7 +2496,7 @@ type ConsistencyProofRequest struct {
 
 func (x *ConsistencyProofRequest) Reset() {
 	*x = ConsistencyProofRequest{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[31]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1972,7 +2508,7 @@ func (x *ConsistencyProofRequest) String() string {
 func (*ConsistencyProofRequest) ProtoMessage() {}
 
 func (x *ConsistencyProofRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[31]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1985,7 +2521,7 @@ func (x *ConsistencyProofRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsistencyProofRequest.ProtoReflect.Descriptor instead.
 func (*ConsistencyProofRequest) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{31}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ConsistencyProofRequest) GetFirst() uint64 {
@@ -2011,7 +2547,7 @@ type ConsistencyProofResponse struct {
 
 func (x *ConsistencyProofResponse) Reset() {
 	*x = ConsistencyProofResponse{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[32]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2023,7 +2559,7 @@ func (x *ConsistencyProofResponse) String() string {
 func (*ConsistencyProofResponse) ProtoMessage() {}
 
 func (x *ConsistencyProofResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[32]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2036,7 +2572,7 @@ func (x *ConsistencyProofResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsistencyProofResponse.ProtoReflect.Descriptor instead.
 func (*ConsistencyProofResponse) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{32}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ConsistencyProofResponse) GetHashes() [][]byte {
@@ -2055,7 +2591,7 @@ type StateProofRequest struct {
 
 func (x *StateProofRequest) Reset() {
 	*x = StateProofRequest{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[33]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2067,7 +2603,7 @@ func (x *StateProofRequest) String() string {
 func (*StateProofRequest) ProtoMessage() {}
 
 func (x *StateProofRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[33]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2080,7 +2616,7 @@ func (x *StateProofRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StateProofRequest.ProtoReflect.Descriptor instead.
 func (*StateProofRequest) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{33}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *StateProofRequest) GetKey() []byte {
@@ -2100,7 +2636,7 @@ type StateProofResponse struct {
 
 func (x *StateProofResponse) Reset() {
 	*x = StateProofResponse{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[34]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2112,7 +2648,7 @@ func (x *StateProofResponse) String() string {
 func (*StateProofResponse) ProtoMessage() {}
 
 func (x *StateProofResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[34]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2125,7 +2661,7 @@ func (x *StateProofResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StateProofResponse.ProtoReflect.Descriptor instead.
 func (*StateProofResponse) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{34}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *StateProofResponse) GetValue() []byte {
@@ -2150,7 +2686,7 @@ type RegistryRequest struct {
 
 func (x *RegistryRequest) Reset() {
 	*x = RegistryRequest{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[35]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2162,7 +2698,7 @@ func (x *RegistryRequest) String() string {
 func (*RegistryRequest) ProtoMessage() {}
 
 func (x *RegistryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[35]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2175,7 +2711,7 @@ func (x *RegistryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegistryRequest.ProtoReflect.Descriptor instead.
 func (*RegistryRequest) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{35}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{44}
 }
 
 type RegistryResponse struct {
@@ -2189,7 +2725,7 @@ type RegistryResponse struct {
 
 func (x *RegistryResponse) Reset() {
 	*x = RegistryResponse{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[36]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2201,7 +2737,7 @@ func (x *RegistryResponse) String() string {
 func (*RegistryResponse) ProtoMessage() {}
 
 func (x *RegistryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[36]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2214,7 +2750,7 @@ func (x *RegistryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegistryResponse.ProtoReflect.Descriptor instead.
 func (*RegistryResponse) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{36}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *RegistryResponse) GetFacts() [][]byte {
@@ -2252,7 +2788,7 @@ type OpenProposal struct {
 
 func (x *OpenProposal) Reset() {
 	*x = OpenProposal{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[37]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2264,7 +2800,7 @@ func (x *OpenProposal) String() string {
 func (*OpenProposal) ProtoMessage() {}
 
 func (x *OpenProposal) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[37]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2277,7 +2813,7 @@ func (x *OpenProposal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenProposal.ProtoReflect.Descriptor instead.
 func (*OpenProposal) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{37}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *OpenProposal) GetIndex() uint64 {
@@ -2338,7 +2874,7 @@ type DueRequest struct {
 
 func (x *DueRequest) Reset() {
 	*x = DueRequest{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[38]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2350,7 +2886,7 @@ func (x *DueRequest) String() string {
 func (*DueRequest) ProtoMessage() {}
 
 func (x *DueRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[38]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2363,7 +2899,7 @@ func (x *DueRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DueRequest.ProtoReflect.Descriptor instead.
 func (*DueRequest) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{38}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *DueRequest) GetDepartment() string {
@@ -2433,7 +2969,7 @@ type DueResponse struct {
 
 func (x *DueResponse) Reset() {
 	*x = DueResponse{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[39]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2445,7 +2981,7 @@ func (x *DueResponse) String() string {
 func (*DueResponse) ProtoMessage() {}
 
 func (x *DueResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[39]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2458,7 +2994,7 @@ func (x *DueResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DueResponse.ProtoReflect.Descriptor instead.
 func (*DueResponse) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{39}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *DueResponse) GetItems() []*DueItem {
@@ -2498,7 +3034,7 @@ type DueItem struct {
 
 func (x *DueItem) Reset() {
 	*x = DueItem{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[40]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2510,7 +3046,7 @@ func (x *DueItem) String() string {
 func (*DueItem) ProtoMessage() {}
 
 func (x *DueItem) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[40]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2523,7 +3059,7 @@ func (x *DueItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DueItem.ProtoReflect.Descriptor instead.
 func (*DueItem) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{40}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *DueItem) GetIndex() uint64 {
@@ -2643,7 +3179,7 @@ type DueTotals struct {
 
 func (x *DueTotals) Reset() {
 	*x = DueTotals{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[41]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2655,7 +3191,7 @@ func (x *DueTotals) String() string {
 func (*DueTotals) ProtoMessage() {}
 
 func (x *DueTotals) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[41]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2668,7 +3204,7 @@ func (x *DueTotals) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DueTotals.ProtoReflect.Descriptor instead.
 func (*DueTotals) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{41}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *DueTotals) GetRecords() uint64 {
@@ -2709,7 +3245,7 @@ type StandingTotal struct {
 
 func (x *StandingTotal) Reset() {
 	*x = StandingTotal{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[42]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2721,7 +3257,7 @@ func (x *StandingTotal) String() string {
 func (*StandingTotal) ProtoMessage() {}
 
 func (x *StandingTotal) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[42]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2734,7 +3270,7 @@ func (x *StandingTotal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StandingTotal.ProtoReflect.Descriptor instead.
 func (*StandingTotal) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{42}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *StandingTotal) GetStanding() Standing {
@@ -2761,7 +3297,7 @@ type WhyRequest struct {
 
 func (x *WhyRequest) Reset() {
 	*x = WhyRequest{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[43]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2773,7 +3309,7 @@ func (x *WhyRequest) String() string {
 func (*WhyRequest) ProtoMessage() {}
 
 func (x *WhyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[43]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2786,7 +3322,7 @@ func (x *WhyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyRequest.ProtoReflect.Descriptor instead.
 func (*WhyRequest) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{43}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *WhyRequest) GetRecord() *RecordRef {
@@ -2816,7 +3352,7 @@ type WhyResponse struct {
 
 func (x *WhyResponse) Reset() {
 	*x = WhyResponse{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[44]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2828,7 +3364,7 @@ func (x *WhyResponse) String() string {
 func (*WhyResponse) ProtoMessage() {}
 
 func (x *WhyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[44]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2841,7 +3377,7 @@ func (x *WhyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyResponse.ProtoReflect.Descriptor instead.
 func (*WhyResponse) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{44}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *WhyResponse) GetItem() *DueItem {
@@ -2893,7 +3429,7 @@ type RuleInfo struct {
 
 func (x *RuleInfo) Reset() {
 	*x = RuleInfo{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[45]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2905,7 +3441,7 @@ func (x *RuleInfo) String() string {
 func (*RuleInfo) ProtoMessage() {}
 
 func (x *RuleInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[45]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2918,7 +3454,7 @@ func (x *RuleInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RuleInfo.ProtoReflect.Descriptor instead.
 func (*RuleInfo) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{45}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *RuleInfo) GetSchedule() string {
@@ -2975,7 +3511,7 @@ type DispositionsRequest struct {
 
 func (x *DispositionsRequest) Reset() {
 	*x = DispositionsRequest{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[46]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2987,7 +3523,7 @@ func (x *DispositionsRequest) String() string {
 func (*DispositionsRequest) ProtoMessage() {}
 
 func (x *DispositionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[46]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3000,7 +3536,7 @@ func (x *DispositionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DispositionsRequest.ProtoReflect.Descriptor instead.
 func (*DispositionsRequest) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{46}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *DispositionsRequest) GetDepartment() string {
@@ -3041,7 +3577,7 @@ type DispositionsResponse struct {
 
 func (x *DispositionsResponse) Reset() {
 	*x = DispositionsResponse{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[47]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3053,7 +3589,7 @@ func (x *DispositionsResponse) String() string {
 func (*DispositionsResponse) ProtoMessage() {}
 
 func (x *DispositionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[47]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3066,7 +3602,7 @@ func (x *DispositionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DispositionsResponse.ProtoReflect.Descriptor instead.
 func (*DispositionsResponse) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{47}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *DispositionsResponse) GetDispositions() []*DispositionInfo {
@@ -3100,16 +3636,18 @@ type DispositionInfo struct {
 	NoticeDay             int32                  `protobuf:"zigzag32,13,opt,name=notice_day,json=noticeDay,proto3" json:"notice_day,omitempty"`
 	Lock                  uint64                 `protobuf:"varint,14,opt,name=lock,proto3" json:"lock,omitempty"` // lock entry
 	Reports               []*ReportInfo          `protobuf:"bytes,15,rep,name=reports,proto3" json:"reports,omitempty"`
-	Records               []uint64               `protobuf:"varint,16,rep,packed,name=records,proto3" json:"records,omitempty"` // of a disposition asked for alone
-	Roles                 []string               `protobuf:"bytes,17,rep,name=roles,proto3" json:"roles,omitempty"`             // whose approval it needs, of a disposition asked for alone
-	Touched               []*TouchInfo           `protobuf:"bytes,18,rep,name=touched,proto3" json:"touched,omitempty"`         // since the proposal, of an open disposition asked for alone
+	Records               []uint64               `protobuf:"varint,16,rep,packed,name=records,proto3" json:"records,omitempty"`           // of a disposition asked for alone
+	Roles                 []string               `protobuf:"bytes,17,rep,name=roles,proto3" json:"roles,omitempty"`                       // whose approval it needs, of a disposition asked for alone
+	Touched               []*TouchInfo           `protobuf:"bytes,18,rep,name=touched,proto3" json:"touched,omitempty"`                   // since the proposal, of an open disposition asked for alone
+	Redaction             []byte                 `protobuf:"bytes,19,opt,name=redaction,proto3" json:"redaction,omitempty"`               // 32 bytes: hash of what is erased; with REDACT
+	LockDay               int32                  `protobuf:"zigzag32,20,opt,name=lock_day,json=lockDay,proto3" json:"lock_day,omitempty"` // ledger day of the lock, if there is one
 	unknownFields         protoimpl.UnknownFields
 	sizeCache             protoimpl.SizeCache
 }
 
 func (x *DispositionInfo) Reset() {
 	*x = DispositionInfo{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[48]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3121,7 +3659,7 @@ func (x *DispositionInfo) String() string {
 func (*DispositionInfo) ProtoMessage() {}
 
 func (x *DispositionInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[48]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3134,7 +3672,7 @@ func (x *DispositionInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DispositionInfo.ProtoReflect.Descriptor instead.
 func (*DispositionInfo) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{48}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *DispositionInfo) GetIndex() uint64 {
@@ -3263,6 +3801,20 @@ func (x *DispositionInfo) GetTouched() []*TouchInfo {
 	return nil
 }
 
+func (x *DispositionInfo) GetRedaction() []byte {
+	if x != nil {
+		return x.Redaction
+	}
+	return nil
+}
+
+func (x *DispositionInfo) GetLockDay() int32 {
+	if x != nil {
+		return x.LockDay
+	}
+	return 0
+}
+
 // TouchInfo is an office that placed, extended or released a hold on a record of
 // a disposition: it has no other part in that disposition, or the lock is refused.
 type TouchInfo struct {
@@ -3275,7 +3827,7 @@ type TouchInfo struct {
 
 func (x *TouchInfo) Reset() {
 	*x = TouchInfo{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[49]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3287,7 +3839,7 @@ func (x *TouchInfo) String() string {
 func (*TouchInfo) ProtoMessage() {}
 
 func (x *TouchInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[49]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3300,7 +3852,7 @@ func (x *TouchInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TouchInfo.ProtoReflect.Descriptor instead.
 func (*TouchInfo) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{49}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *TouchInfo) GetOffice() string {
@@ -3328,7 +3880,7 @@ type ApprovalInfo struct {
 
 func (x *ApprovalInfo) Reset() {
 	*x = ApprovalInfo{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[50]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3340,7 +3892,7 @@ func (x *ApprovalInfo) String() string {
 func (*ApprovalInfo) ProtoMessage() {}
 
 func (x *ApprovalInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[50]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3353,7 +3905,7 @@ func (x *ApprovalInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApprovalInfo.ProtoReflect.Descriptor instead.
 func (*ApprovalInfo) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{50}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *ApprovalInfo) GetOffice() string {
@@ -3379,16 +3931,19 @@ func (x *ApprovalInfo) GetEntry() uint64 {
 
 type ReportInfo struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Office        string                 `protobuf:"bytes,1,opt,name=office,proto3" json:"office,omitempty"`       // empty: a custodian
-	Custodian     []byte                 `protobuf:"bytes,2,opt,name=custodian,proto3" json:"custodian,omitempty"` // 32 bytes; empty: an office
-	Entry         uint64                 `protobuf:"varint,3,opt,name=entry,proto3" json:"entry,omitempty"`        // 0: it is due
+	Office        string                 `protobuf:"bytes,1,opt,name=office,proto3" json:"office,omitempty"`        // empty: a custodian
+	Custodian     []byte                 `protobuf:"bytes,2,opt,name=custodian,proto3" json:"custodian,omitempty"`  // 32 bytes; empty: an office
+	Entry         uint64                 `protobuf:"varint,3,opt,name=entry,proto3" json:"entry,omitempty"`         // 0: it is due
+	Outcome       string                 `protobuf:"bytes,4,opt,name=outcome,proto3" json:"outcome,omitempty"`      // "DONE" or "PRESERVED"
+	Preserved     uint64                 `protobuf:"varint,5,opt,name=preserved,proto3" json:"preserved,omitempty"` // number of records
+	Claim         string                 `protobuf:"bytes,6,opt,name=claim,proto3" json:"claim,omitempty"`          // "C1", "C3" or empty: docs/forgetting.md
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReportInfo) Reset() {
 	*x = ReportInfo{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[51]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3400,7 +3955,7 @@ func (x *ReportInfo) String() string {
 func (*ReportInfo) ProtoMessage() {}
 
 func (x *ReportInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[51]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3413,7 +3968,7 @@ func (x *ReportInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportInfo.ProtoReflect.Descriptor instead.
 func (*ReportInfo) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{51}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *ReportInfo) GetOffice() string {
@@ -3437,6 +3992,27 @@ func (x *ReportInfo) GetEntry() uint64 {
 	return 0
 }
 
+func (x *ReportInfo) GetOutcome() string {
+	if x != nil {
+		return x.Outcome
+	}
+	return ""
+}
+
+func (x *ReportInfo) GetPreserved() uint64 {
+	if x != nil {
+		return x.Preserved
+	}
+	return 0
+}
+
+func (x *ReportInfo) GetClaim() string {
+	if x != nil {
+		return x.Claim
+	}
+	return ""
+}
+
 type HoldsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Hold          uint64                 `protobuf:"varint,1,opt,name=hold,proto3" json:"hold,omitempty"`    // this one alone
@@ -3449,7 +4025,7 @@ type HoldsRequest struct {
 
 func (x *HoldsRequest) Reset() {
 	*x = HoldsRequest{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[52]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3461,7 +4037,7 @@ func (x *HoldsRequest) String() string {
 func (*HoldsRequest) ProtoMessage() {}
 
 func (x *HoldsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[52]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3474,7 +4050,7 @@ func (x *HoldsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldsRequest.ProtoReflect.Descriptor instead.
 func (*HoldsRequest) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{52}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *HoldsRequest) GetHold() uint64 {
@@ -3515,7 +4091,7 @@ type HoldsResponse struct {
 
 func (x *HoldsResponse) Reset() {
 	*x = HoldsResponse{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[53]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3527,7 +4103,7 @@ func (x *HoldsResponse) String() string {
 func (*HoldsResponse) ProtoMessage() {}
 
 func (x *HoldsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[53]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3540,7 +4116,7 @@ func (x *HoldsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldsResponse.ProtoReflect.Descriptor instead.
 func (*HoldsResponse) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{53}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *HoldsResponse) GetHolds() []*HoldInfo {
@@ -3574,7 +4150,7 @@ type HoldInfo struct {
 
 func (x *HoldInfo) Reset() {
 	*x = HoldInfo{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[54]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3586,7 +4162,7 @@ func (x *HoldInfo) String() string {
 func (*HoldInfo) ProtoMessage() {}
 
 func (x *HoldInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[54]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3599,7 +4175,7 @@ func (x *HoldInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldInfo.ProtoReflect.Descriptor instead.
 func (*HoldInfo) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{54}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *HoldInfo) GetIndex() uint64 {
@@ -3673,7 +4249,7 @@ type ClockRequest struct {
 
 func (x *ClockRequest) Reset() {
 	*x = ClockRequest{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[55]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3685,7 +4261,7 @@ func (x *ClockRequest) String() string {
 func (*ClockRequest) ProtoMessage() {}
 
 func (x *ClockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[55]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3698,7 +4274,7 @@ func (x *ClockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClockRequest.ProtoReflect.Descriptor instead.
 func (*ClockRequest) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{55}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{64}
 }
 
 type ClockResponse struct {
@@ -3715,7 +4291,7 @@ type ClockResponse struct {
 
 func (x *ClockResponse) Reset() {
 	*x = ClockResponse{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[56]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3727,7 +4303,7 @@ func (x *ClockResponse) String() string {
 func (*ClockResponse) ProtoMessage() {}
 
 func (x *ClockResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[56]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3740,7 +4316,7 @@ func (x *ClockResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClockResponse.ProtoReflect.Descriptor instead.
 func (*ClockResponse) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{56}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *ClockResponse) GetLedgerDay() int32 {
@@ -3795,7 +4371,7 @@ type LegalityRequest struct {
 
 func (x *LegalityRequest) Reset() {
 	*x = LegalityRequest{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[57]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3807,7 +4383,7 @@ func (x *LegalityRequest) String() string {
 func (*LegalityRequest) ProtoMessage() {}
 
 func (x *LegalityRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[57]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3820,7 +4396,7 @@ func (x *LegalityRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LegalityRequest.ProtoReflect.Descriptor instead.
 func (*LegalityRequest) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{57}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *LegalityRequest) GetRecord() *RecordRef {
@@ -3846,7 +4422,7 @@ type LegalityResponse struct {
 
 func (x *LegalityResponse) Reset() {
 	*x = LegalityResponse{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[58]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3858,7 +4434,7 @@ func (x *LegalityResponse) String() string {
 func (*LegalityResponse) ProtoMessage() {}
 
 func (x *LegalityResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[58]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3871,7 +4447,7 @@ func (x *LegalityResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LegalityResponse.ProtoReflect.Descriptor instead.
 func (*LegalityResponse) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{58}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *LegalityResponse) GetFile() []byte {
@@ -3879,6 +4455,403 @@ func (x *LegalityResponse) GetFile() []byte {
 		return x.File
 	}
 	return nil
+}
+
+type CertificateRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Record        *RecordRef             `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
+	Department    string                 `protobuf:"bytes,2,opt,name=department,proto3" json:"department,omitempty"`    // of a record named by commitment; empty: the caller's office
+	Disposition   uint64                 `protobuf:"varint,3,opt,name=disposition,proto3" json:"disposition,omitempty"` // which of several; 0: the last
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CertificateRequest) Reset() {
+	*x = CertificateRequest{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[68]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CertificateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CertificateRequest) ProtoMessage() {}
+
+func (x *CertificateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[68]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CertificateRequest.ProtoReflect.Descriptor instead.
+func (*CertificateRequest) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{68}
+}
+
+func (x *CertificateRequest) GetRecord() *RecordRef {
+	if x != nil {
+		return x.Record
+	}
+	return nil
+}
+
+func (x *CertificateRequest) GetDepartment() string {
+	if x != nil {
+		return x.Department
+	}
+	return ""
+}
+
+func (x *CertificateRequest) GetDisposition() uint64 {
+	if x != nil {
+		return x.Disposition
+	}
+	return 0
+}
+
+type CertificateResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	File          []byte                 `protobuf:"bytes,1,opt,name=file,proto3" json:"file,omitempty"` // docs/spec/certificate.md
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CertificateResponse) Reset() {
+	*x = CertificateResponse{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[69]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CertificateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CertificateResponse) ProtoMessage() {}
+
+func (x *CertificateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[69]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CertificateResponse.ProtoReflect.Descriptor instead.
+func (*CertificateResponse) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{69}
+}
+
+func (x *CertificateResponse) GetFile() []byte {
+	if x != nil {
+		return x.File
+	}
+	return nil
+}
+
+type EraseRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EraseRequest) Reset() {
+	*x = EraseRequest{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[70]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EraseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EraseRequest) ProtoMessage() {}
+
+func (x *EraseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[70]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EraseRequest.ProtoReflect.Descriptor instead.
+func (*EraseRequest) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{70}
+}
+
+type EraseResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Dispositions  []uint64               `protobuf:"varint,1,rep,packed,name=dispositions,proto3" json:"dispositions,omitempty"` // carried out and reported
+	Destroyed     uint64                 `protobuf:"varint,2,opt,name=destroyed,proto3" json:"destroyed,omitempty"`              // records
+	Redacted      uint64                 `protobuf:"varint,3,opt,name=redacted,proto3" json:"redacted,omitempty"`
+	Preserved     uint64                 `protobuf:"varint,4,opt,name=preserved,proto3" json:"preserved,omitempty"`
+	Rings         uint32                 `protobuf:"varint,5,opt,name=rings,proto3" json:"rings,omitempty"` // rotated
+	Claim         string                 `protobuf:"bytes,6,opt,name=claim,proto3" json:"claim,omitempty"`  // "C1" or "C3"
+	Waiting       []*EraseWaiting        `protobuf:"bytes,7,rep,name=waiting,proto3" json:"waiting,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EraseResponse) Reset() {
+	*x = EraseResponse{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[71]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EraseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EraseResponse) ProtoMessage() {}
+
+func (x *EraseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[71]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EraseResponse.ProtoReflect.Descriptor instead.
+func (*EraseResponse) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{71}
+}
+
+func (x *EraseResponse) GetDispositions() []uint64 {
+	if x != nil {
+		return x.Dispositions
+	}
+	return nil
+}
+
+func (x *EraseResponse) GetDestroyed() uint64 {
+	if x != nil {
+		return x.Destroyed
+	}
+	return 0
+}
+
+func (x *EraseResponse) GetRedacted() uint64 {
+	if x != nil {
+		return x.Redacted
+	}
+	return 0
+}
+
+func (x *EraseResponse) GetPreserved() uint64 {
+	if x != nil {
+		return x.Preserved
+	}
+	return 0
+}
+
+func (x *EraseResponse) GetRings() uint32 {
+	if x != nil {
+		return x.Rings
+	}
+	return 0
+}
+
+func (x *EraseResponse) GetClaim() string {
+	if x != nil {
+		return x.Claim
+	}
+	return ""
+}
+
+func (x *EraseResponse) GetWaiting() []*EraseWaiting {
+	if x != nil {
+		return x.Waiting
+	}
+	return nil
+}
+
+// EraseWaiting is a locked disposition that cannot be carried out yet.
+type EraseWaiting struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Disposition   uint64                 `protobuf:"varint,1,opt,name=disposition,proto3" json:"disposition,omitempty"`
+	Why           string                 `protobuf:"bytes,2,opt,name=why,proto3" json:"why,omitempty"` // one sentence
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EraseWaiting) Reset() {
+	*x = EraseWaiting{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[72]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EraseWaiting) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EraseWaiting) ProtoMessage() {}
+
+func (x *EraseWaiting) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[72]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EraseWaiting.ProtoReflect.Descriptor instead.
+func (*EraseWaiting) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{72}
+}
+
+func (x *EraseWaiting) GetDisposition() uint64 {
+	if x != nil {
+		return x.Disposition
+	}
+	return 0
+}
+
+func (x *EraseWaiting) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+type BackupRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Directory     string                 `protobuf:"bytes,1,opt,name=directory,proto3" json:"directory,omitempty"` // absolute; it must not exist
+	Keyring       bool                   `protobuf:"varint,2,opt,name=keyring,proto3" json:"keyring,omitempty"`    // the keyring alone; else everything but the keyring
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackupRequest) Reset() {
+	*x = BackupRequest{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[73]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackupRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackupRequest) ProtoMessage() {}
+
+func (x *BackupRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[73]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackupRequest.ProtoReflect.Descriptor instead.
+func (*BackupRequest) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{73}
+}
+
+func (x *BackupRequest) GetDirectory() string {
+	if x != nil {
+		return x.Directory
+	}
+	return ""
+}
+
+func (x *BackupRequest) GetKeyring() bool {
+	if x != nil {
+		return x.Keyring
+	}
+	return false
+}
+
+type BackupResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	LogSize       uint64                 `protobuf:"varint,1,opt,name=log_size,json=logSize,proto3" json:"log_size,omitempty"` // entries of the ledger in it
+	Records       uint64                 `protobuf:"varint,2,opt,name=records,proto3" json:"records,omitempty"`                // records, or states of the keyring
+	Bytes         uint64                 `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackupResponse) Reset() {
+	*x = BackupResponse{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[74]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackupResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackupResponse) ProtoMessage() {}
+
+func (x *BackupResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[74]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackupResponse.ProtoReflect.Descriptor instead.
+func (*BackupResponse) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{74}
+}
+
+func (x *BackupResponse) GetLogSize() uint64 {
+	if x != nil {
+		return x.LogSize
+	}
+	return 0
+}
+
+func (x *BackupResponse) GetRecords() uint64 {
+	if x != nil {
+		return x.Records
+	}
+	return 0
+}
+
+func (x *BackupResponse) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
 }
 
 type StatusRequest struct {
@@ -3889,7 +4862,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[59]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3901,7 +4874,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[59]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3914,32 +4887,35 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{59}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{75}
 }
 
 type StatusResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	ChainId       string                 `protobuf:"bytes,1,opt,name=chain_id,json=chainId,proto3" json:"chain_id,omitempty"`
-	Origin        string                 `protobuf:"bytes,2,opt,name=origin,proto3" json:"origin,omitempty"`
-	Network       []byte                 `protobuf:"bytes,3,opt,name=network,proto3" json:"network,omitempty"`
-	Height        uint64                 `protobuf:"varint,4,opt,name=height,proto3" json:"height,omitempty"`
-	BlockTime     int64                  `protobuf:"varint,5,opt,name=block_time,json=blockTime,proto3" json:"block_time,omitempty"` // Unix nanoseconds
-	LogSize       uint64                 `protobuf:"varint,6,opt,name=log_size,json=logSize,proto3" json:"log_size,omitempty"`
-	CosignedSize  uint64                 `protobuf:"varint,7,opt,name=cosigned_size,json=cosignedSize,proto3" json:"cosigned_size,omitempty"`
-	AppHash       []byte                 `protobuf:"bytes,8,opt,name=app_hash,json=appHash,proto3" json:"app_hash,omitempty"`
-	Validators    uint32                 `protobuf:"varint,9,opt,name=validators,proto3" json:"validators,omitempty"`
-	Peers         uint32                 `protobuf:"varint,10,opt,name=peers,proto3" json:"peers,omitempty"`
-	CatchingUp    bool                   `protobuf:"varint,11,opt,name=catching_up,json=catchingUp,proto3" json:"catching_up,omitempty"`
-	RecordsHere   uint64                 `protobuf:"varint,12,opt,name=records_here,json=recordsHere,proto3" json:"records_here,omitempty"` // records whose content this node's custodian keeps
-	FreeBytes     uint64                 `protobuf:"varint,13,opt,name=free_bytes,json=freeBytes,proto3" json:"free_bytes,omitempty"`       // on the volume of the home
-	Version       string                 `protobuf:"bytes,14,opt,name=version,proto3" json:"version,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	ChainId         string                 `protobuf:"bytes,1,opt,name=chain_id,json=chainId,proto3" json:"chain_id,omitempty"`
+	Origin          string                 `protobuf:"bytes,2,opt,name=origin,proto3" json:"origin,omitempty"`
+	Network         []byte                 `protobuf:"bytes,3,opt,name=network,proto3" json:"network,omitempty"`
+	Height          uint64                 `protobuf:"varint,4,opt,name=height,proto3" json:"height,omitempty"`
+	BlockTime       int64                  `protobuf:"varint,5,opt,name=block_time,json=blockTime,proto3" json:"block_time,omitempty"` // Unix nanoseconds
+	LogSize         uint64                 `protobuf:"varint,6,opt,name=log_size,json=logSize,proto3" json:"log_size,omitempty"`
+	CosignedSize    uint64                 `protobuf:"varint,7,opt,name=cosigned_size,json=cosignedSize,proto3" json:"cosigned_size,omitempty"`
+	AppHash         []byte                 `protobuf:"bytes,8,opt,name=app_hash,json=appHash,proto3" json:"app_hash,omitempty"`
+	Validators      uint32                 `protobuf:"varint,9,opt,name=validators,proto3" json:"validators,omitempty"`
+	Peers           uint32                 `protobuf:"varint,10,opt,name=peers,proto3" json:"peers,omitempty"`
+	CatchingUp      bool                   `protobuf:"varint,11,opt,name=catching_up,json=catchingUp,proto3" json:"catching_up,omitempty"`
+	RecordsHere     uint64                 `protobuf:"varint,12,opt,name=records_here,json=recordsHere,proto3" json:"records_here,omitempty"` // records whose content this node's custodian keeps
+	FreeBytes       uint64                 `protobuf:"varint,13,opt,name=free_bytes,json=freeBytes,proto3" json:"free_bytes,omitempty"`       // on the volume of the home
+	Version         string                 `protobuf:"bytes,14,opt,name=version,proto3" json:"version,omitempty"`
+	Claim           string                 `protobuf:"bytes,15,opt,name=claim,proto3" json:"claim,omitempty"`                                             // "C1" or "C3": what erasures claim here
+	ErasuresPending uint64                 `protobuf:"varint,16,opt,name=erasures_pending,json=erasuresPending,proto3" json:"erasures_pending,omitempty"` // locked dispositions whose report this custodian owes
+	Quarantined     []string               `protobuf:"bytes,17,rep,name=quarantined,proto3" json:"quarantined,omitempty"`                                 // rings that are older than the ledger's erasures
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *StatusResponse) Reset() {
 	*x = StatusResponse{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[60]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3951,7 +4927,7 @@ func (x *StatusResponse) String() string {
 func (*StatusResponse) ProtoMessage() {}
 
 func (x *StatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[60]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3964,7 +4940,7 @@ func (x *StatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusResponse.ProtoReflect.Descriptor instead.
 func (*StatusResponse) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{60}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *StatusResponse) GetChainId() string {
@@ -4065,6 +5041,27 @@ func (x *StatusResponse) GetVersion() string {
 	return ""
 }
 
+func (x *StatusResponse) GetClaim() string {
+	if x != nil {
+		return x.Claim
+	}
+	return ""
+}
+
+func (x *StatusResponse) GetErasuresPending() uint64 {
+	if x != nil {
+		return x.ErasuresPending
+	}
+	return 0
+}
+
+func (x *StatusResponse) GetQuarantined() []string {
+	if x != nil {
+		return x.Quarantined
+	}
+	return nil
+}
+
 var File_muniment_api_v1_api_proto protoreflect.FileDescriptor
 
 const file_muniment_api_v1_api_proto_rawDesc = "" +
@@ -4121,7 +5118,7 @@ const file_muniment_api_v1_api_proto_rawDesc = "" +
 	"\x06record\x18\x01 \x01(\v2\x1a.muniment.api.v1.RecordRefR\x06record\x12\x1e\n" +
 	"\n" +
 	"department\x18\x02 \x01(\tR\n" +
-	"department\"\x86\x02\n" +
+	"department\"\x87\x03\n" +
 	"\x0eRecordResponse\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x1e\n" +
 	"\n" +
@@ -4135,7 +5132,16 @@ const file_muniment_api_v1_api_proto_rawDesc = "" +
 	"\x03day\x18\x06 \x01(\x11R\x03day\x12\x18\n" +
 	"\aundated\x18\a \x01(\bR\aundated\x12#\n" +
 	"\rsuperseded_by\x18\b \x01(\x04R\fsupersededBy\x12\x1b\n" +
-	"\theld_here\x18\t \x01(\bR\bheldHere\"_\n" +
+	"\theld_here\x18\t \x01(\bR\bheldHere\x12B\n" +
+	"\vdisposition\x18\n" +
+	" \x01(\v2 .muniment.api.v1.DispositionInfoR\vdisposition\x12;\n" +
+	"\tdecisions\x18\v \x03(\v2\x1d.muniment.api.v1.DecisionInfoR\tdecisions\"\x84\x01\n" +
+	"\fDecisionInfo\x12\x14\n" +
+	"\x05entry\x18\x01 \x01(\x04R\x05entry\x12\x16\n" +
+	"\x06erased\x18\x02 \x01(\bR\x06erased\x12\x1c\n" +
+	"\tredaction\x18\x03 \x01(\fR\tredaction\x12\x16\n" +
+	"\x06office\x18\x04 \x01(\tR\x06office\x12\x10\n" +
+	"\x03day\x18\x05 \x01(\x11R\x03day\"_\n" +
 	"\rSearchRequest\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\rR\bpageSize\x12\x1d\n" +
@@ -4157,31 +5163,64 @@ const file_muniment_api_v1_api_proto_rawDesc = "" +
 	"\x06record\x18\x01 \x01(\v2\x1a.muniment.api.v1.RecordRefR\x06record\x122\n" +
 	"\apurpose\x18\x02 \x01(\x0e2\x18.muniment.api.v1.PurposeR\apurpose\"L\n" +
 	"\x10SegmentsResponse\x128\n" +
-	"\bsegments\x18\x01 \x03(\v2\x1c.muniment.api.v1.SegmentInfoR\bsegments\"w\n" +
+	"\bsegments\x18\x01 \x03(\v2\x1c.muniment.api.v1.SegmentInfoR\bsegments\"\x95\x01\n" +
 	"\vSegmentInfo\x12\x12\n" +
 	"\x04leaf\x18\x01 \x01(\rR\x04leaf\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x14\n" +
 	"\x05label\x18\x03 \x01(\tR\x05label\x12\x12\n" +
 	"\x04size\x18\x04 \x01(\x04R\x04size\x12\x16\n" +
-	"\x06oracle\x18\x05 \x01(\bR\x06oracle\"u\n" +
+	"\x06oracle\x18\x05 \x01(\bR\x06oracle\x12\x1c\n" +
+	"\tdestroyed\x18\x06 \x01(\bR\tdestroyed\"u\n" +
 	"\vReadRequest\x122\n" +
 	"\x06record\x18\x01 \x01(\v2\x1a.muniment.api.v1.RecordRefR\x06record\x122\n" +
 	"\apurpose\x18\x02 \x01(\x0e2\x18.muniment.api.v1.PurposeR\apurpose\"$\n" +
 	"\fReadResponse\x12\x14\n" +
-	"\x05chunk\x18\x01 \x01(\fR\x05chunk\"\xa6\x01\n" +
+	"\x05chunk\x18\x01 \x01(\fR\x05chunk\"\xc6\x01\n" +
 	"\vCopyRequest\x122\n" +
 	"\x06record\x18\x01 \x01(\v2\x1a.muniment.api.v1.RecordRefR\x06record\x122\n" +
 	"\apurpose\x18\x02 \x01(\x0e2\x18.muniment.api.v1.PurposeR\apurpose\x12\x12\n" +
 	"\x04hide\x18\x03 \x03(\tR\x04hide\x12\x1b\n" +
-	"\twith_name\x18\x04 \x01(\bR\bwithName\"$\n" +
+	"\twith_name\x18\x04 \x01(\bR\bwithName\x12\x1e\n" +
+	"\n" +
+	"redactions\x18\x05 \x03(\fR\n" +
+	"redactions\"$\n" +
 	"\fCopyResponse\x12\x14\n" +
-	"\x05chunk\x18\x01 \x01(\fR\x05chunk\"\x8d\x01\n" +
+	"\x05chunk\x18\x01 \x01(\fR\x05chunk\"\xad\x01\n" +
 	"\x0fEvidenceRequest\x122\n" +
 	"\x06record\x18\x01 \x01(\v2\x1a.muniment.api.v1.RecordRefR\x06record\x122\n" +
 	"\apurpose\x18\x02 \x01(\x0e2\x18.muniment.api.v1.PurposeR\apurpose\x12\x12\n" +
-	"\x04hide\x18\x03 \x03(\tR\x04hide\"(\n" +
+	"\x04hide\x18\x03 \x03(\tR\x04hide\x12\x1e\n" +
+	"\n" +
+	"redactions\x18\x04 \x03(\fR\n" +
+	"redactions\"(\n" +
 	"\x10EvidenceResponse\x12\x14\n" +
-	"\x05chunk\x18\x01 \x01(\fR\x05chunk\"'\n" +
+	"\x05chunk\x18\x01 \x01(\fR\x05chunk\"\xb1\x01\n" +
+	"\x14PlanRedactionRequest\x122\n" +
+	"\x06record\x18\x01 \x01(\v2\x1a.muniment.api.v1.RecordRefR\x06record\x122\n" +
+	"\apurpose\x18\x02 \x01(\x0e2\x18.muniment.api.v1.PurposeR\apurpose\x121\n" +
+	"\x04asks\x18\x03 \x03(\v2\x1d.muniment.api.v1.RedactionAskR\x04asks\">\n" +
+	"\fRedactionAsk\x12\x1a\n" +
+	"\bselector\x18\x01 \x01(\tR\bselector\x12\x12\n" +
+	"\x04code\x18\x02 \x01(\tR\x04code\"K\n" +
+	"\x15PlanRedactionResponse\x122\n" +
+	"\x05marks\x18\x01 \x03(\v2\x1c.muniment.api.v1.PlannedMarkR\x05marks\"s\n" +
+	"\vPlannedMark\x12\x14\n" +
+	"\x05first\x18\x01 \x01(\rR\x05first\x12\x12\n" +
+	"\x04last\x18\x02 \x01(\rR\x04last\x12\x12\n" +
+	"\x04code\x18\x03 \x01(\tR\x04code\x12\x10\n" +
+	"\x03why\x18\x04 \x01(\tR\x03why\x12\x14\n" +
+	"\x05label\x18\x05 \x01(\tR\x05label\"h\n" +
+	"\x14FileRedactionRequest\x122\n" +
+	"\x06record\x18\x01 \x01(\v2\x1a.muniment.api.v1.RecordRefR\x06record\x12\x1c\n" +
+	"\tredaction\x18\x02 \x01(\fR\tredaction\"+\n" +
+	"\x15FileRedactionResponse\x12\x12\n" +
+	"\x04hash\x18\x01 \x01(\fR\x04hash\"G\n" +
+	"\x11RedactionsRequest\x122\n" +
+	"\x06record\x18\x01 \x01(\v2\x1a.muniment.api.v1.RecordRefR\x06record\"4\n" +
+	"\x12RedactionsResponse\x12\x1e\n" +
+	"\n" +
+	"redactions\x18\x01 \x03(\fR\n" +
+	"redactions\"'\n" +
 	"\x11CheckpointRequest\x12\x12\n" +
 	"\x04size\x18\x01 \x01(\x04R\x04size\"H\n" +
 	"\x12CheckpointResponse\x12\x1e\n" +
@@ -4294,7 +5333,7 @@ const file_muniment_api_v1_api_proto_rawDesc = "" +
 	"\x05after\x18\x04 \x01(\x04R\x05after\"p\n" +
 	"\x14DispositionsResponse\x12D\n" +
 	"\fdispositions\x18\x01 \x03(\v2 .muniment.api.v1.DispositionInfoR\fdispositions\x12\x12\n" +
-	"\x04more\x18\x02 \x01(\bR\x04more\"\xb7\x04\n" +
+	"\x04more\x18\x02 \x01(\bR\x04more\"\xf0\x04\n" +
 	"\x0fDispositionInfo\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x1e\n" +
 	"\n" +
@@ -4317,19 +5356,24 @@ const file_muniment_api_v1_api_proto_rawDesc = "" +
 	"\areports\x18\x0f \x03(\v2\x1b.muniment.api.v1.ReportInfoR\areports\x12\x18\n" +
 	"\arecords\x18\x10 \x03(\x04R\arecords\x12\x14\n" +
 	"\x05roles\x18\x11 \x03(\tR\x05roles\x124\n" +
-	"\atouched\x18\x12 \x03(\v2\x1a.muniment.api.v1.TouchInfoR\atouched\"7\n" +
+	"\atouched\x18\x12 \x03(\v2\x1a.muniment.api.v1.TouchInfoR\atouched\x12\x1c\n" +
+	"\tredaction\x18\x13 \x01(\fR\tredaction\x12\x19\n" +
+	"\block_day\x18\x14 \x01(\x11R\alockDay\"7\n" +
 	"\tTouchInfo\x12\x16\n" +
 	"\x06office\x18\x01 \x01(\tR\x06office\x12\x12\n" +
 	"\x04hold\x18\x02 \x01(\x04R\x04hold\"N\n" +
 	"\fApprovalInfo\x12\x16\n" +
 	"\x06office\x18\x01 \x01(\tR\x06office\x12\x10\n" +
 	"\x03day\x18\x02 \x01(\x11R\x03day\x12\x14\n" +
-	"\x05entry\x18\x03 \x01(\x04R\x05entry\"X\n" +
+	"\x05entry\x18\x03 \x01(\x04R\x05entry\"\xa6\x01\n" +
 	"\n" +
 	"ReportInfo\x12\x16\n" +
 	"\x06office\x18\x01 \x01(\tR\x06office\x12\x1c\n" +
 	"\tcustodian\x18\x02 \x01(\fR\tcustodian\x12\x14\n" +
-	"\x05entry\x18\x03 \x01(\x04R\x05entry\"~\n" +
+	"\x05entry\x18\x03 \x01(\x04R\x05entry\x12\x18\n" +
+	"\aoutcome\x18\x04 \x01(\tR\aoutcome\x12\x1c\n" +
+	"\tpreserved\x18\x05 \x01(\x04R\tpreserved\x12\x14\n" +
+	"\x05claim\x18\x06 \x01(\tR\x05claim\"~\n" +
 	"\fHoldsRequest\x12\x12\n" +
 	"\x04hold\x18\x01 \x01(\x04R\x04hold\x122\n" +
 	"\x06record\x18\x02 \x01(\v2\x1a.muniment.api.v1.RecordRefR\x06record\x12\x10\n" +
@@ -4366,8 +5410,35 @@ const file_muniment_api_v1_api_proto_rawDesc = "" +
 	"department\x18\x02 \x01(\tR\n" +
 	"department\"&\n" +
 	"\x10LegalityResponse\x12\x12\n" +
-	"\x04file\x18\x01 \x01(\fR\x04file\"\x0f\n" +
-	"\rStatusRequest\"\xa2\x03\n" +
+	"\x04file\x18\x01 \x01(\fR\x04file\"\x8a\x01\n" +
+	"\x12CertificateRequest\x122\n" +
+	"\x06record\x18\x01 \x01(\v2\x1a.muniment.api.v1.RecordRefR\x06record\x12\x1e\n" +
+	"\n" +
+	"department\x18\x02 \x01(\tR\n" +
+	"department\x12 \n" +
+	"\vdisposition\x18\x03 \x01(\x04R\vdisposition\")\n" +
+	"\x13CertificateResponse\x12\x12\n" +
+	"\x04file\x18\x01 \x01(\fR\x04file\"\x0e\n" +
+	"\fEraseRequest\"\xf0\x01\n" +
+	"\rEraseResponse\x12\"\n" +
+	"\fdispositions\x18\x01 \x03(\x04R\fdispositions\x12\x1c\n" +
+	"\tdestroyed\x18\x02 \x01(\x04R\tdestroyed\x12\x1a\n" +
+	"\bredacted\x18\x03 \x01(\x04R\bredacted\x12\x1c\n" +
+	"\tpreserved\x18\x04 \x01(\x04R\tpreserved\x12\x14\n" +
+	"\x05rings\x18\x05 \x01(\rR\x05rings\x12\x14\n" +
+	"\x05claim\x18\x06 \x01(\tR\x05claim\x127\n" +
+	"\awaiting\x18\a \x03(\v2\x1d.muniment.api.v1.EraseWaitingR\awaiting\"B\n" +
+	"\fEraseWaiting\x12 \n" +
+	"\vdisposition\x18\x01 \x01(\x04R\vdisposition\x12\x10\n" +
+	"\x03why\x18\x02 \x01(\tR\x03why\"G\n" +
+	"\rBackupRequest\x12\x1c\n" +
+	"\tdirectory\x18\x01 \x01(\tR\tdirectory\x12\x18\n" +
+	"\akeyring\x18\x02 \x01(\bR\akeyring\"[\n" +
+	"\x0eBackupResponse\x12\x19\n" +
+	"\blog_size\x18\x01 \x01(\x04R\alogSize\x12\x18\n" +
+	"\arecords\x18\x02 \x01(\x04R\arecords\x12\x14\n" +
+	"\x05bytes\x18\x03 \x01(\x04R\x05bytes\"\x0f\n" +
+	"\rStatusRequest\"\x85\x04\n" +
 	"\x0eStatusResponse\x12\x19\n" +
 	"\bchain_id\x18\x01 \x01(\tR\achainId\x12\x16\n" +
 	"\x06origin\x18\x02 \x01(\tR\x06origin\x12\x18\n" +
@@ -4388,7 +5459,10 @@ const file_muniment_api_v1_api_proto_rawDesc = "" +
 	"\frecords_here\x18\f \x01(\x04R\vrecordsHere\x12\x1d\n" +
 	"\n" +
 	"free_bytes\x18\r \x01(\x04R\tfreeBytes\x12\x18\n" +
-	"\aversion\x18\x0e \x01(\tR\aversion*\x92\x01\n" +
+	"\aversion\x18\x0e \x01(\tR\aversion\x12\x14\n" +
+	"\x05claim\x18\x0f \x01(\tR\x05claim\x12)\n" +
+	"\x10erasures_pending\x18\x10 \x01(\x04R\x0ferasuresPending\x12 \n" +
+	"\vquarantined\x18\x11 \x03(\tR\vquarantined*\x92\x01\n" +
 	"\aPurpose\x12\x17\n" +
 	"\x13PURPOSE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11PURPOSE_CASE_WORK\x10\x01\x12\x1a\n" +
@@ -4404,7 +5478,7 @@ const file_muniment_api_v1_api_proto_rawDesc = "" +
 	"\x12STANDING_PERMANENT\x10\x04\x12\x14\n" +
 	"\x10STANDING_WAITING\x10\x05\x12\x14\n" +
 	"\x10STANDING_NOT_YET\x10\x06\x12\x10\n" +
-	"\fSTANDING_DUE\x10\a2\xa1\x06\n" +
+	"\fSTANDING_DUE\x10\a2\xb8\b\n" +
 	"\vDepartments\x12N\n" +
 	"\aDeposit\x12\x1f.muniment.api.v1.DepositRequest\x1a .muniment.api.v1.DepositResponse(\x01\x12I\n" +
 	"\x06Submit\x12\x1e.muniment.api.v1.SubmitRequest\x1a\x1f.muniment.api.v1.SubmitResponse\x12_\n" +
@@ -4415,7 +5489,11 @@ const file_muniment_api_v1_api_proto_rawDesc = "" +
 	"\bSegments\x12 .muniment.api.v1.SegmentsRequest\x1a!.muniment.api.v1.SegmentsResponse0\x01\x12E\n" +
 	"\x04Read\x12\x1c.muniment.api.v1.ReadRequest\x1a\x1d.muniment.api.v1.ReadResponse0\x01\x12E\n" +
 	"\x04Copy\x12\x1c.muniment.api.v1.CopyRequest\x1a\x1d.muniment.api.v1.CopyResponse0\x01\x12Q\n" +
-	"\bEvidence\x12 .muniment.api.v1.EvidenceRequest\x1a!.muniment.api.v1.EvidenceResponse0\x012\x9d\x04\n" +
+	"\bEvidence\x12 .muniment.api.v1.EvidenceRequest\x1a!.muniment.api.v1.EvidenceResponse0\x01\x12^\n" +
+	"\rPlanRedaction\x12%.muniment.api.v1.PlanRedactionRequest\x1a&.muniment.api.v1.PlanRedactionResponse\x12^\n" +
+	"\rFileRedaction\x12%.muniment.api.v1.FileRedactionRequest\x1a&.muniment.api.v1.FileRedactionResponse\x12U\n" +
+	"\n" +
+	"Redactions\x12\".muniment.api.v1.RedactionsRequest\x1a#.muniment.api.v1.RedactionsResponse2\x9d\x04\n" +
 	"\bAuditors\x12U\n" +
 	"\n" +
 	"Checkpoint\x12\".muniment.api.v1.CheckpointRequest\x1a#.muniment.api.v1.CheckpointResponse\x12F\n" +
@@ -4424,16 +5502,19 @@ const file_muniment_api_v1_api_proto_rawDesc = "" +
 	"\x10ConsistencyProof\x12(.muniment.api.v1.ConsistencyProofRequest\x1a).muniment.api.v1.ConsistencyProofResponse\x12U\n" +
 	"\n" +
 	"StateProof\x12\".muniment.api.v1.StateProofRequest\x1a#.muniment.api.v1.StateProofResponse\x12O\n" +
-	"\bRegistry\x12 .muniment.api.v1.RegistryRequest\x1a!.muniment.api.v1.RegistryResponse2\xd2\x03\n" +
+	"\bRegistry\x12 .muniment.api.v1.RegistryRequest\x1a!.muniment.api.v1.RegistryResponse2\xac\x04\n" +
 	"\fRecordsStaff\x12B\n" +
 	"\x03Due\x12\x1b.muniment.api.v1.DueRequest\x1a\x1c.muniment.api.v1.DueResponse0\x01\x12@\n" +
 	"\x03Why\x12\x1b.muniment.api.v1.WhyRequest\x1a\x1c.muniment.api.v1.WhyResponse\x12[\n" +
 	"\fDispositions\x12$.muniment.api.v1.DispositionsRequest\x1a%.muniment.api.v1.DispositionsResponse\x12F\n" +
 	"\x05Holds\x12\x1d.muniment.api.v1.HoldsRequest\x1a\x1e.muniment.api.v1.HoldsResponse\x12F\n" +
 	"\x05Clock\x12\x1d.muniment.api.v1.ClockRequest\x1a\x1e.muniment.api.v1.ClockResponse\x12O\n" +
-	"\bLegality\x12 .muniment.api.v1.LegalityRequest\x1a!.muniment.api.v1.LegalityResponse2V\n" +
+	"\bLegality\x12 .muniment.api.v1.LegalityRequest\x1a!.muniment.api.v1.LegalityResponse\x12X\n" +
+	"\vCertificate\x12#.muniment.api.v1.CertificateRequest\x1a$.muniment.api.v1.CertificateResponse2\xe9\x01\n" +
 	"\tOperators\x12I\n" +
-	"\x06Status\x12\x1e.muniment.api.v1.StatusRequest\x1a\x1f.muniment.api.v1.StatusResponseB:Z8github.com/muniment/muniment/proto/muniment/api/v1;apiv1b\x06proto3"
+	"\x06Status\x12\x1e.muniment.api.v1.StatusRequest\x1a\x1f.muniment.api.v1.StatusResponse\x12F\n" +
+	"\x05Erase\x12\x1d.muniment.api.v1.EraseRequest\x1a\x1e.muniment.api.v1.EraseResponse\x12I\n" +
+	"\x06Backup\x12\x1e.muniment.api.v1.BackupRequest\x1a\x1f.muniment.api.v1.BackupResponseB:Z8github.com/muniment/muniment/proto/muniment/api/v1;apiv1b\x06proto3"
 
 var (
 	file_muniment_api_v1_api_proto_rawDescOnce sync.Once
@@ -4448,7 +5529,7 @@ func file_muniment_api_v1_api_proto_rawDescGZIP() []byte {
 }
 
 var file_muniment_api_v1_api_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_muniment_api_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 61)
+var file_muniment_api_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 77)
 var file_muniment_api_v1_api_proto_goTypes = []any{
 	(Purpose)(0),                     // 0: muniment.api.v1.Purpose
 	(Standing)(0),                    // 1: muniment.api.v1.Standing
@@ -4465,54 +5546,70 @@ var file_muniment_api_v1_api_proto_goTypes = []any{
 	(*ReceiptResponse)(nil),          // 12: muniment.api.v1.ReceiptResponse
 	(*RecordRequest)(nil),            // 13: muniment.api.v1.RecordRequest
 	(*RecordResponse)(nil),           // 14: muniment.api.v1.RecordResponse
-	(*SearchRequest)(nil),            // 15: muniment.api.v1.SearchRequest
-	(*SearchResponse)(nil),           // 16: muniment.api.v1.SearchResponse
-	(*SearchHit)(nil),                // 17: muniment.api.v1.SearchHit
-	(*SegmentsRequest)(nil),          // 18: muniment.api.v1.SegmentsRequest
-	(*SegmentsResponse)(nil),         // 19: muniment.api.v1.SegmentsResponse
-	(*SegmentInfo)(nil),              // 20: muniment.api.v1.SegmentInfo
-	(*ReadRequest)(nil),              // 21: muniment.api.v1.ReadRequest
-	(*ReadResponse)(nil),             // 22: muniment.api.v1.ReadResponse
-	(*CopyRequest)(nil),              // 23: muniment.api.v1.CopyRequest
-	(*CopyResponse)(nil),             // 24: muniment.api.v1.CopyResponse
-	(*EvidenceRequest)(nil),          // 25: muniment.api.v1.EvidenceRequest
-	(*EvidenceResponse)(nil),         // 26: muniment.api.v1.EvidenceResponse
-	(*CheckpointRequest)(nil),        // 27: muniment.api.v1.CheckpointRequest
-	(*CheckpointResponse)(nil),       // 28: muniment.api.v1.CheckpointResponse
-	(*EntryRequest)(nil),             // 29: muniment.api.v1.EntryRequest
-	(*EntryResponse)(nil),            // 30: muniment.api.v1.EntryResponse
-	(*InclusionProofRequest)(nil),    // 31: muniment.api.v1.InclusionProofRequest
-	(*InclusionProofResponse)(nil),   // 32: muniment.api.v1.InclusionProofResponse
-	(*ConsistencyProofRequest)(nil),  // 33: muniment.api.v1.ConsistencyProofRequest
-	(*ConsistencyProofResponse)(nil), // 34: muniment.api.v1.ConsistencyProofResponse
-	(*StateProofRequest)(nil),        // 35: muniment.api.v1.StateProofRequest
-	(*StateProofResponse)(nil),       // 36: muniment.api.v1.StateProofResponse
-	(*RegistryRequest)(nil),          // 37: muniment.api.v1.RegistryRequest
-	(*RegistryResponse)(nil),         // 38: muniment.api.v1.RegistryResponse
-	(*OpenProposal)(nil),             // 39: muniment.api.v1.OpenProposal
-	(*DueRequest)(nil),               // 40: muniment.api.v1.DueRequest
-	(*DueResponse)(nil),              // 41: muniment.api.v1.DueResponse
-	(*DueItem)(nil),                  // 42: muniment.api.v1.DueItem
-	(*DueTotals)(nil),                // 43: muniment.api.v1.DueTotals
-	(*StandingTotal)(nil),            // 44: muniment.api.v1.StandingTotal
-	(*WhyRequest)(nil),               // 45: muniment.api.v1.WhyRequest
-	(*WhyResponse)(nil),              // 46: muniment.api.v1.WhyResponse
-	(*RuleInfo)(nil),                 // 47: muniment.api.v1.RuleInfo
-	(*DispositionsRequest)(nil),      // 48: muniment.api.v1.DispositionsRequest
-	(*DispositionsResponse)(nil),     // 49: muniment.api.v1.DispositionsResponse
-	(*DispositionInfo)(nil),          // 50: muniment.api.v1.DispositionInfo
-	(*TouchInfo)(nil),                // 51: muniment.api.v1.TouchInfo
-	(*ApprovalInfo)(nil),             // 52: muniment.api.v1.ApprovalInfo
-	(*ReportInfo)(nil),               // 53: muniment.api.v1.ReportInfo
-	(*HoldsRequest)(nil),             // 54: muniment.api.v1.HoldsRequest
-	(*HoldsResponse)(nil),            // 55: muniment.api.v1.HoldsResponse
-	(*HoldInfo)(nil),                 // 56: muniment.api.v1.HoldInfo
-	(*ClockRequest)(nil),             // 57: muniment.api.v1.ClockRequest
-	(*ClockResponse)(nil),            // 58: muniment.api.v1.ClockResponse
-	(*LegalityRequest)(nil),          // 59: muniment.api.v1.LegalityRequest
-	(*LegalityResponse)(nil),         // 60: muniment.api.v1.LegalityResponse
-	(*StatusRequest)(nil),            // 61: muniment.api.v1.StatusRequest
-	(*StatusResponse)(nil),           // 62: muniment.api.v1.StatusResponse
+	(*DecisionInfo)(nil),             // 15: muniment.api.v1.DecisionInfo
+	(*SearchRequest)(nil),            // 16: muniment.api.v1.SearchRequest
+	(*SearchResponse)(nil),           // 17: muniment.api.v1.SearchResponse
+	(*SearchHit)(nil),                // 18: muniment.api.v1.SearchHit
+	(*SegmentsRequest)(nil),          // 19: muniment.api.v1.SegmentsRequest
+	(*SegmentsResponse)(nil),         // 20: muniment.api.v1.SegmentsResponse
+	(*SegmentInfo)(nil),              // 21: muniment.api.v1.SegmentInfo
+	(*ReadRequest)(nil),              // 22: muniment.api.v1.ReadRequest
+	(*ReadResponse)(nil),             // 23: muniment.api.v1.ReadResponse
+	(*CopyRequest)(nil),              // 24: muniment.api.v1.CopyRequest
+	(*CopyResponse)(nil),             // 25: muniment.api.v1.CopyResponse
+	(*EvidenceRequest)(nil),          // 26: muniment.api.v1.EvidenceRequest
+	(*EvidenceResponse)(nil),         // 27: muniment.api.v1.EvidenceResponse
+	(*PlanRedactionRequest)(nil),     // 28: muniment.api.v1.PlanRedactionRequest
+	(*RedactionAsk)(nil),             // 29: muniment.api.v1.RedactionAsk
+	(*PlanRedactionResponse)(nil),    // 30: muniment.api.v1.PlanRedactionResponse
+	(*PlannedMark)(nil),              // 31: muniment.api.v1.PlannedMark
+	(*FileRedactionRequest)(nil),     // 32: muniment.api.v1.FileRedactionRequest
+	(*FileRedactionResponse)(nil),    // 33: muniment.api.v1.FileRedactionResponse
+	(*RedactionsRequest)(nil),        // 34: muniment.api.v1.RedactionsRequest
+	(*RedactionsResponse)(nil),       // 35: muniment.api.v1.RedactionsResponse
+	(*CheckpointRequest)(nil),        // 36: muniment.api.v1.CheckpointRequest
+	(*CheckpointResponse)(nil),       // 37: muniment.api.v1.CheckpointResponse
+	(*EntryRequest)(nil),             // 38: muniment.api.v1.EntryRequest
+	(*EntryResponse)(nil),            // 39: muniment.api.v1.EntryResponse
+	(*InclusionProofRequest)(nil),    // 40: muniment.api.v1.InclusionProofRequest
+	(*InclusionProofResponse)(nil),   // 41: muniment.api.v1.InclusionProofResponse
+	(*ConsistencyProofRequest)(nil),  // 42: muniment.api.v1.ConsistencyProofRequest
+	(*ConsistencyProofResponse)(nil), // 43: muniment.api.v1.ConsistencyProofResponse
+	(*StateProofRequest)(nil),        // 44: muniment.api.v1.StateProofRequest
+	(*StateProofResponse)(nil),       // 45: muniment.api.v1.StateProofResponse
+	(*RegistryRequest)(nil),          // 46: muniment.api.v1.RegistryRequest
+	(*RegistryResponse)(nil),         // 47: muniment.api.v1.RegistryResponse
+	(*OpenProposal)(nil),             // 48: muniment.api.v1.OpenProposal
+	(*DueRequest)(nil),               // 49: muniment.api.v1.DueRequest
+	(*DueResponse)(nil),              // 50: muniment.api.v1.DueResponse
+	(*DueItem)(nil),                  // 51: muniment.api.v1.DueItem
+	(*DueTotals)(nil),                // 52: muniment.api.v1.DueTotals
+	(*StandingTotal)(nil),            // 53: muniment.api.v1.StandingTotal
+	(*WhyRequest)(nil),               // 54: muniment.api.v1.WhyRequest
+	(*WhyResponse)(nil),              // 55: muniment.api.v1.WhyResponse
+	(*RuleInfo)(nil),                 // 56: muniment.api.v1.RuleInfo
+	(*DispositionsRequest)(nil),      // 57: muniment.api.v1.DispositionsRequest
+	(*DispositionsResponse)(nil),     // 58: muniment.api.v1.DispositionsResponse
+	(*DispositionInfo)(nil),          // 59: muniment.api.v1.DispositionInfo
+	(*TouchInfo)(nil),                // 60: muniment.api.v1.TouchInfo
+	(*ApprovalInfo)(nil),             // 61: muniment.api.v1.ApprovalInfo
+	(*ReportInfo)(nil),               // 62: muniment.api.v1.ReportInfo
+	(*HoldsRequest)(nil),             // 63: muniment.api.v1.HoldsRequest
+	(*HoldsResponse)(nil),            // 64: muniment.api.v1.HoldsResponse
+	(*HoldInfo)(nil),                 // 65: muniment.api.v1.HoldInfo
+	(*ClockRequest)(nil),             // 66: muniment.api.v1.ClockRequest
+	(*ClockResponse)(nil),            // 67: muniment.api.v1.ClockResponse
+	(*LegalityRequest)(nil),          // 68: muniment.api.v1.LegalityRequest
+	(*LegalityResponse)(nil),         // 69: muniment.api.v1.LegalityResponse
+	(*CertificateRequest)(nil),       // 70: muniment.api.v1.CertificateRequest
+	(*CertificateResponse)(nil),      // 71: muniment.api.v1.CertificateResponse
+	(*EraseRequest)(nil),             // 72: muniment.api.v1.EraseRequest
+	(*EraseResponse)(nil),            // 73: muniment.api.v1.EraseResponse
+	(*EraseWaiting)(nil),             // 74: muniment.api.v1.EraseWaiting
+	(*BackupRequest)(nil),            // 75: muniment.api.v1.BackupRequest
+	(*BackupResponse)(nil),           // 76: muniment.api.v1.BackupResponse
+	(*StatusRequest)(nil),            // 77: muniment.api.v1.StatusRequest
+	(*StatusResponse)(nil),           // 78: muniment.api.v1.StatusResponse
 }
 var file_muniment_api_v1_api_proto_depIdxs = []int32{
 	4,  // 0: muniment.api.v1.DepositRequest.header:type_name -> muniment.api.v1.DepositHeader
@@ -4520,85 +5617,107 @@ var file_muniment_api_v1_api_proto_depIdxs = []int32{
 	7,  // 2: muniment.api.v1.SubmitStreamRequest.submit:type_name -> muniment.api.v1.SubmitRequest
 	8,  // 3: muniment.api.v1.SubmitStreamResponse.submit:type_name -> muniment.api.v1.SubmitResponse
 	2,  // 4: muniment.api.v1.RecordRequest.record:type_name -> muniment.api.v1.RecordRef
-	17, // 5: muniment.api.v1.SearchResponse.hits:type_name -> muniment.api.v1.SearchHit
-	2,  // 6: muniment.api.v1.SegmentsRequest.record:type_name -> muniment.api.v1.RecordRef
-	0,  // 7: muniment.api.v1.SegmentsRequest.purpose:type_name -> muniment.api.v1.Purpose
-	20, // 8: muniment.api.v1.SegmentsResponse.segments:type_name -> muniment.api.v1.SegmentInfo
-	2,  // 9: muniment.api.v1.ReadRequest.record:type_name -> muniment.api.v1.RecordRef
-	0,  // 10: muniment.api.v1.ReadRequest.purpose:type_name -> muniment.api.v1.Purpose
-	2,  // 11: muniment.api.v1.CopyRequest.record:type_name -> muniment.api.v1.RecordRef
-	0,  // 12: muniment.api.v1.CopyRequest.purpose:type_name -> muniment.api.v1.Purpose
-	2,  // 13: muniment.api.v1.EvidenceRequest.record:type_name -> muniment.api.v1.RecordRef
-	0,  // 14: muniment.api.v1.EvidenceRequest.purpose:type_name -> muniment.api.v1.Purpose
-	39, // 15: muniment.api.v1.RegistryResponse.proposals:type_name -> muniment.api.v1.OpenProposal
-	1,  // 16: muniment.api.v1.DueRequest.standings:type_name -> muniment.api.v1.Standing
-	42, // 17: muniment.api.v1.DueResponse.items:type_name -> muniment.api.v1.DueItem
-	43, // 18: muniment.api.v1.DueResponse.totals:type_name -> muniment.api.v1.DueTotals
-	1,  // 19: muniment.api.v1.DueItem.standing:type_name -> muniment.api.v1.Standing
-	44, // 20: muniment.api.v1.DueTotals.standings:type_name -> muniment.api.v1.StandingTotal
-	1,  // 21: muniment.api.v1.StandingTotal.standing:type_name -> muniment.api.v1.Standing
-	2,  // 22: muniment.api.v1.WhyRequest.record:type_name -> muniment.api.v1.RecordRef
-	42, // 23: muniment.api.v1.WhyResponse.item:type_name -> muniment.api.v1.DueItem
-	56, // 24: muniment.api.v1.WhyResponse.holds:type_name -> muniment.api.v1.HoldInfo
-	47, // 25: muniment.api.v1.WhyResponse.rules:type_name -> muniment.api.v1.RuleInfo
-	50, // 26: muniment.api.v1.DispositionsResponse.dispositions:type_name -> muniment.api.v1.DispositionInfo
-	52, // 27: muniment.api.v1.DispositionInfo.approvals:type_name -> muniment.api.v1.ApprovalInfo
-	53, // 28: muniment.api.v1.DispositionInfo.reports:type_name -> muniment.api.v1.ReportInfo
-	51, // 29: muniment.api.v1.DispositionInfo.touched:type_name -> muniment.api.v1.TouchInfo
-	2,  // 30: muniment.api.v1.HoldsRequest.record:type_name -> muniment.api.v1.RecordRef
-	56, // 31: muniment.api.v1.HoldsResponse.holds:type_name -> muniment.api.v1.HoldInfo
-	2,  // 32: muniment.api.v1.LegalityRequest.record:type_name -> muniment.api.v1.RecordRef
-	3,  // 33: muniment.api.v1.Departments.Deposit:input_type -> muniment.api.v1.DepositRequest
-	7,  // 34: muniment.api.v1.Departments.Submit:input_type -> muniment.api.v1.SubmitRequest
-	9,  // 35: muniment.api.v1.Departments.SubmitStream:input_type -> muniment.api.v1.SubmitStreamRequest
-	11, // 36: muniment.api.v1.Departments.Receipt:input_type -> muniment.api.v1.ReceiptRequest
-	13, // 37: muniment.api.v1.Departments.Record:input_type -> muniment.api.v1.RecordRequest
-	15, // 38: muniment.api.v1.Departments.Search:input_type -> muniment.api.v1.SearchRequest
-	18, // 39: muniment.api.v1.Departments.Segments:input_type -> muniment.api.v1.SegmentsRequest
-	21, // 40: muniment.api.v1.Departments.Read:input_type -> muniment.api.v1.ReadRequest
-	23, // 41: muniment.api.v1.Departments.Copy:input_type -> muniment.api.v1.CopyRequest
-	25, // 42: muniment.api.v1.Departments.Evidence:input_type -> muniment.api.v1.EvidenceRequest
-	27, // 43: muniment.api.v1.Auditors.Checkpoint:input_type -> muniment.api.v1.CheckpointRequest
-	29, // 44: muniment.api.v1.Auditors.Entry:input_type -> muniment.api.v1.EntryRequest
-	31, // 45: muniment.api.v1.Auditors.InclusionProof:input_type -> muniment.api.v1.InclusionProofRequest
-	33, // 46: muniment.api.v1.Auditors.ConsistencyProof:input_type -> muniment.api.v1.ConsistencyProofRequest
-	35, // 47: muniment.api.v1.Auditors.StateProof:input_type -> muniment.api.v1.StateProofRequest
-	37, // 48: muniment.api.v1.Auditors.Registry:input_type -> muniment.api.v1.RegistryRequest
-	40, // 49: muniment.api.v1.RecordsStaff.Due:input_type -> muniment.api.v1.DueRequest
-	45, // 50: muniment.api.v1.RecordsStaff.Why:input_type -> muniment.api.v1.WhyRequest
-	48, // 51: muniment.api.v1.RecordsStaff.Dispositions:input_type -> muniment.api.v1.DispositionsRequest
-	54, // 52: muniment.api.v1.RecordsStaff.Holds:input_type -> muniment.api.v1.HoldsRequest
-	57, // 53: muniment.api.v1.RecordsStaff.Clock:input_type -> muniment.api.v1.ClockRequest
-	59, // 54: muniment.api.v1.RecordsStaff.Legality:input_type -> muniment.api.v1.LegalityRequest
-	61, // 55: muniment.api.v1.Operators.Status:input_type -> muniment.api.v1.StatusRequest
-	6,  // 56: muniment.api.v1.Departments.Deposit:output_type -> muniment.api.v1.DepositResponse
-	8,  // 57: muniment.api.v1.Departments.Submit:output_type -> muniment.api.v1.SubmitResponse
-	10, // 58: muniment.api.v1.Departments.SubmitStream:output_type -> muniment.api.v1.SubmitStreamResponse
-	12, // 59: muniment.api.v1.Departments.Receipt:output_type -> muniment.api.v1.ReceiptResponse
-	14, // 60: muniment.api.v1.Departments.Record:output_type -> muniment.api.v1.RecordResponse
-	16, // 61: muniment.api.v1.Departments.Search:output_type -> muniment.api.v1.SearchResponse
-	19, // 62: muniment.api.v1.Departments.Segments:output_type -> muniment.api.v1.SegmentsResponse
-	22, // 63: muniment.api.v1.Departments.Read:output_type -> muniment.api.v1.ReadResponse
-	24, // 64: muniment.api.v1.Departments.Copy:output_type -> muniment.api.v1.CopyResponse
-	26, // 65: muniment.api.v1.Departments.Evidence:output_type -> muniment.api.v1.EvidenceResponse
-	28, // 66: muniment.api.v1.Auditors.Checkpoint:output_type -> muniment.api.v1.CheckpointResponse
-	30, // 67: muniment.api.v1.Auditors.Entry:output_type -> muniment.api.v1.EntryResponse
-	32, // 68: muniment.api.v1.Auditors.InclusionProof:output_type -> muniment.api.v1.InclusionProofResponse
-	34, // 69: muniment.api.v1.Auditors.ConsistencyProof:output_type -> muniment.api.v1.ConsistencyProofResponse
-	36, // 70: muniment.api.v1.Auditors.StateProof:output_type -> muniment.api.v1.StateProofResponse
-	38, // 71: muniment.api.v1.Auditors.Registry:output_type -> muniment.api.v1.RegistryResponse
-	41, // 72: muniment.api.v1.RecordsStaff.Due:output_type -> muniment.api.v1.DueResponse
-	46, // 73: muniment.api.v1.RecordsStaff.Why:output_type -> muniment.api.v1.WhyResponse
-	49, // 74: muniment.api.v1.RecordsStaff.Dispositions:output_type -> muniment.api.v1.DispositionsResponse
-	55, // 75: muniment.api.v1.RecordsStaff.Holds:output_type -> muniment.api.v1.HoldsResponse
-	58, // 76: muniment.api.v1.RecordsStaff.Clock:output_type -> muniment.api.v1.ClockResponse
-	60, // 77: muniment.api.v1.RecordsStaff.Legality:output_type -> muniment.api.v1.LegalityResponse
-	62, // 78: muniment.api.v1.Operators.Status:output_type -> muniment.api.v1.StatusResponse
-	56, // [56:79] is the sub-list for method output_type
-	33, // [33:56] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	59, // 5: muniment.api.v1.RecordResponse.disposition:type_name -> muniment.api.v1.DispositionInfo
+	15, // 6: muniment.api.v1.RecordResponse.decisions:type_name -> muniment.api.v1.DecisionInfo
+	18, // 7: muniment.api.v1.SearchResponse.hits:type_name -> muniment.api.v1.SearchHit
+	2,  // 8: muniment.api.v1.SegmentsRequest.record:type_name -> muniment.api.v1.RecordRef
+	0,  // 9: muniment.api.v1.SegmentsRequest.purpose:type_name -> muniment.api.v1.Purpose
+	21, // 10: muniment.api.v1.SegmentsResponse.segments:type_name -> muniment.api.v1.SegmentInfo
+	2,  // 11: muniment.api.v1.ReadRequest.record:type_name -> muniment.api.v1.RecordRef
+	0,  // 12: muniment.api.v1.ReadRequest.purpose:type_name -> muniment.api.v1.Purpose
+	2,  // 13: muniment.api.v1.CopyRequest.record:type_name -> muniment.api.v1.RecordRef
+	0,  // 14: muniment.api.v1.CopyRequest.purpose:type_name -> muniment.api.v1.Purpose
+	2,  // 15: muniment.api.v1.EvidenceRequest.record:type_name -> muniment.api.v1.RecordRef
+	0,  // 16: muniment.api.v1.EvidenceRequest.purpose:type_name -> muniment.api.v1.Purpose
+	2,  // 17: muniment.api.v1.PlanRedactionRequest.record:type_name -> muniment.api.v1.RecordRef
+	0,  // 18: muniment.api.v1.PlanRedactionRequest.purpose:type_name -> muniment.api.v1.Purpose
+	29, // 19: muniment.api.v1.PlanRedactionRequest.asks:type_name -> muniment.api.v1.RedactionAsk
+	31, // 20: muniment.api.v1.PlanRedactionResponse.marks:type_name -> muniment.api.v1.PlannedMark
+	2,  // 21: muniment.api.v1.FileRedactionRequest.record:type_name -> muniment.api.v1.RecordRef
+	2,  // 22: muniment.api.v1.RedactionsRequest.record:type_name -> muniment.api.v1.RecordRef
+	48, // 23: muniment.api.v1.RegistryResponse.proposals:type_name -> muniment.api.v1.OpenProposal
+	1,  // 24: muniment.api.v1.DueRequest.standings:type_name -> muniment.api.v1.Standing
+	51, // 25: muniment.api.v1.DueResponse.items:type_name -> muniment.api.v1.DueItem
+	52, // 26: muniment.api.v1.DueResponse.totals:type_name -> muniment.api.v1.DueTotals
+	1,  // 27: muniment.api.v1.DueItem.standing:type_name -> muniment.api.v1.Standing
+	53, // 28: muniment.api.v1.DueTotals.standings:type_name -> muniment.api.v1.StandingTotal
+	1,  // 29: muniment.api.v1.StandingTotal.standing:type_name -> muniment.api.v1.Standing
+	2,  // 30: muniment.api.v1.WhyRequest.record:type_name -> muniment.api.v1.RecordRef
+	51, // 31: muniment.api.v1.WhyResponse.item:type_name -> muniment.api.v1.DueItem
+	65, // 32: muniment.api.v1.WhyResponse.holds:type_name -> muniment.api.v1.HoldInfo
+	56, // 33: muniment.api.v1.WhyResponse.rules:type_name -> muniment.api.v1.RuleInfo
+	59, // 34: muniment.api.v1.DispositionsResponse.dispositions:type_name -> muniment.api.v1.DispositionInfo
+	61, // 35: muniment.api.v1.DispositionInfo.approvals:type_name -> muniment.api.v1.ApprovalInfo
+	62, // 36: muniment.api.v1.DispositionInfo.reports:type_name -> muniment.api.v1.ReportInfo
+	60, // 37: muniment.api.v1.DispositionInfo.touched:type_name -> muniment.api.v1.TouchInfo
+	2,  // 38: muniment.api.v1.HoldsRequest.record:type_name -> muniment.api.v1.RecordRef
+	65, // 39: muniment.api.v1.HoldsResponse.holds:type_name -> muniment.api.v1.HoldInfo
+	2,  // 40: muniment.api.v1.LegalityRequest.record:type_name -> muniment.api.v1.RecordRef
+	2,  // 41: muniment.api.v1.CertificateRequest.record:type_name -> muniment.api.v1.RecordRef
+	74, // 42: muniment.api.v1.EraseResponse.waiting:type_name -> muniment.api.v1.EraseWaiting
+	3,  // 43: muniment.api.v1.Departments.Deposit:input_type -> muniment.api.v1.DepositRequest
+	7,  // 44: muniment.api.v1.Departments.Submit:input_type -> muniment.api.v1.SubmitRequest
+	9,  // 45: muniment.api.v1.Departments.SubmitStream:input_type -> muniment.api.v1.SubmitStreamRequest
+	11, // 46: muniment.api.v1.Departments.Receipt:input_type -> muniment.api.v1.ReceiptRequest
+	13, // 47: muniment.api.v1.Departments.Record:input_type -> muniment.api.v1.RecordRequest
+	16, // 48: muniment.api.v1.Departments.Search:input_type -> muniment.api.v1.SearchRequest
+	19, // 49: muniment.api.v1.Departments.Segments:input_type -> muniment.api.v1.SegmentsRequest
+	22, // 50: muniment.api.v1.Departments.Read:input_type -> muniment.api.v1.ReadRequest
+	24, // 51: muniment.api.v1.Departments.Copy:input_type -> muniment.api.v1.CopyRequest
+	26, // 52: muniment.api.v1.Departments.Evidence:input_type -> muniment.api.v1.EvidenceRequest
+	28, // 53: muniment.api.v1.Departments.PlanRedaction:input_type -> muniment.api.v1.PlanRedactionRequest
+	32, // 54: muniment.api.v1.Departments.FileRedaction:input_type -> muniment.api.v1.FileRedactionRequest
+	34, // 55: muniment.api.v1.Departments.Redactions:input_type -> muniment.api.v1.RedactionsRequest
+	36, // 56: muniment.api.v1.Auditors.Checkpoint:input_type -> muniment.api.v1.CheckpointRequest
+	38, // 57: muniment.api.v1.Auditors.Entry:input_type -> muniment.api.v1.EntryRequest
+	40, // 58: muniment.api.v1.Auditors.InclusionProof:input_type -> muniment.api.v1.InclusionProofRequest
+	42, // 59: muniment.api.v1.Auditors.ConsistencyProof:input_type -> muniment.api.v1.ConsistencyProofRequest
+	44, // 60: muniment.api.v1.Auditors.StateProof:input_type -> muniment.api.v1.StateProofRequest
+	46, // 61: muniment.api.v1.Auditors.Registry:input_type -> muniment.api.v1.RegistryRequest
+	49, // 62: muniment.api.v1.RecordsStaff.Due:input_type -> muniment.api.v1.DueRequest
+	54, // 63: muniment.api.v1.RecordsStaff.Why:input_type -> muniment.api.v1.WhyRequest
+	57, // 64: muniment.api.v1.RecordsStaff.Dispositions:input_type -> muniment.api.v1.DispositionsRequest
+	63, // 65: muniment.api.v1.RecordsStaff.Holds:input_type -> muniment.api.v1.HoldsRequest
+	66, // 66: muniment.api.v1.RecordsStaff.Clock:input_type -> muniment.api.v1.ClockRequest
+	68, // 67: muniment.api.v1.RecordsStaff.Legality:input_type -> muniment.api.v1.LegalityRequest
+	70, // 68: muniment.api.v1.RecordsStaff.Certificate:input_type -> muniment.api.v1.CertificateRequest
+	77, // 69: muniment.api.v1.Operators.Status:input_type -> muniment.api.v1.StatusRequest
+	72, // 70: muniment.api.v1.Operators.Erase:input_type -> muniment.api.v1.EraseRequest
+	75, // 71: muniment.api.v1.Operators.Backup:input_type -> muniment.api.v1.BackupRequest
+	6,  // 72: muniment.api.v1.Departments.Deposit:output_type -> muniment.api.v1.DepositResponse
+	8,  // 73: muniment.api.v1.Departments.Submit:output_type -> muniment.api.v1.SubmitResponse
+	10, // 74: muniment.api.v1.Departments.SubmitStream:output_type -> muniment.api.v1.SubmitStreamResponse
+	12, // 75: muniment.api.v1.Departments.Receipt:output_type -> muniment.api.v1.ReceiptResponse
+	14, // 76: muniment.api.v1.Departments.Record:output_type -> muniment.api.v1.RecordResponse
+	17, // 77: muniment.api.v1.Departments.Search:output_type -> muniment.api.v1.SearchResponse
+	20, // 78: muniment.api.v1.Departments.Segments:output_type -> muniment.api.v1.SegmentsResponse
+	23, // 79: muniment.api.v1.Departments.Read:output_type -> muniment.api.v1.ReadResponse
+	25, // 80: muniment.api.v1.Departments.Copy:output_type -> muniment.api.v1.CopyResponse
+	27, // 81: muniment.api.v1.Departments.Evidence:output_type -> muniment.api.v1.EvidenceResponse
+	30, // 82: muniment.api.v1.Departments.PlanRedaction:output_type -> muniment.api.v1.PlanRedactionResponse
+	33, // 83: muniment.api.v1.Departments.FileRedaction:output_type -> muniment.api.v1.FileRedactionResponse
+	35, // 84: muniment.api.v1.Departments.Redactions:output_type -> muniment.api.v1.RedactionsResponse
+	37, // 85: muniment.api.v1.Auditors.Checkpoint:output_type -> muniment.api.v1.CheckpointResponse
+	39, // 86: muniment.api.v1.Auditors.Entry:output_type -> muniment.api.v1.EntryResponse
+	41, // 87: muniment.api.v1.Auditors.InclusionProof:output_type -> muniment.api.v1.InclusionProofResponse
+	43, // 88: muniment.api.v1.Auditors.ConsistencyProof:output_type -> muniment.api.v1.ConsistencyProofResponse
+	45, // 89: muniment.api.v1.Auditors.StateProof:output_type -> muniment.api.v1.StateProofResponse
+	47, // 90: muniment.api.v1.Auditors.Registry:output_type -> muniment.api.v1.RegistryResponse
+	50, // 91: muniment.api.v1.RecordsStaff.Due:output_type -> muniment.api.v1.DueResponse
+	55, // 92: muniment.api.v1.RecordsStaff.Why:output_type -> muniment.api.v1.WhyResponse
+	58, // 93: muniment.api.v1.RecordsStaff.Dispositions:output_type -> muniment.api.v1.DispositionsResponse
+	64, // 94: muniment.api.v1.RecordsStaff.Holds:output_type -> muniment.api.v1.HoldsResponse
+	67, // 95: muniment.api.v1.RecordsStaff.Clock:output_type -> muniment.api.v1.ClockResponse
+	69, // 96: muniment.api.v1.RecordsStaff.Legality:output_type -> muniment.api.v1.LegalityResponse
+	71, // 97: muniment.api.v1.RecordsStaff.Certificate:output_type -> muniment.api.v1.CertificateResponse
+	78, // 98: muniment.api.v1.Operators.Status:output_type -> muniment.api.v1.StatusResponse
+	73, // 99: muniment.api.v1.Operators.Erase:output_type -> muniment.api.v1.EraseResponse
+	76, // 100: muniment.api.v1.Operators.Backup:output_type -> muniment.api.v1.BackupResponse
+	72, // [72:101] is the sub-list for method output_type
+	43, // [43:72] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_muniment_api_v1_api_proto_init() }
@@ -4620,7 +5739,7 @@ func file_muniment_api_v1_api_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_muniment_api_v1_api_proto_rawDesc), len(file_muniment_api_v1_api_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   61,
+			NumMessages:   77,
 			NumExtensions: 0,
 			NumServices:   4,
 		},

@@ -23,16 +23,19 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Departments_Deposit_FullMethodName      = "/muniment.api.v1.Departments/Deposit"
-	Departments_Submit_FullMethodName       = "/muniment.api.v1.Departments/Submit"
-	Departments_SubmitStream_FullMethodName = "/muniment.api.v1.Departments/SubmitStream"
-	Departments_Receipt_FullMethodName      = "/muniment.api.v1.Departments/Receipt"
-	Departments_Record_FullMethodName       = "/muniment.api.v1.Departments/Record"
-	Departments_Search_FullMethodName       = "/muniment.api.v1.Departments/Search"
-	Departments_Segments_FullMethodName     = "/muniment.api.v1.Departments/Segments"
-	Departments_Read_FullMethodName         = "/muniment.api.v1.Departments/Read"
-	Departments_Copy_FullMethodName         = "/muniment.api.v1.Departments/Copy"
-	Departments_Evidence_FullMethodName     = "/muniment.api.v1.Departments/Evidence"
+	Departments_Deposit_FullMethodName       = "/muniment.api.v1.Departments/Deposit"
+	Departments_Submit_FullMethodName        = "/muniment.api.v1.Departments/Submit"
+	Departments_SubmitStream_FullMethodName  = "/muniment.api.v1.Departments/SubmitStream"
+	Departments_Receipt_FullMethodName       = "/muniment.api.v1.Departments/Receipt"
+	Departments_Record_FullMethodName        = "/muniment.api.v1.Departments/Record"
+	Departments_Search_FullMethodName        = "/muniment.api.v1.Departments/Search"
+	Departments_Segments_FullMethodName      = "/muniment.api.v1.Departments/Segments"
+	Departments_Read_FullMethodName          = "/muniment.api.v1.Departments/Read"
+	Departments_Copy_FullMethodName          = "/muniment.api.v1.Departments/Copy"
+	Departments_Evidence_FullMethodName      = "/muniment.api.v1.Departments/Evidence"
+	Departments_PlanRedaction_FullMethodName = "/muniment.api.v1.Departments/PlanRedaction"
+	Departments_FileRedaction_FullMethodName = "/muniment.api.v1.Departments/FileRedaction"
+	Departments_Redactions_FullMethodName    = "/muniment.api.v1.Departments/Redactions"
 )
 
 // DepartmentsClient is the client API for Departments service.
@@ -62,6 +65,14 @@ type DepartmentsClient interface {
 	Copy(ctx context.Context, in *CopyRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[CopyResponse], error)
 	// Evidence streams a CAR file with a copy and the receipts that prove it.
 	Evidence(ctx context.Context, in *EvidenceRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[EvidenceResponse], error)
+	// PlanRedaction finds what selectors name, what says the same elsewhere in the
+	// record, and what would betray it. It decides nothing and keeps nothing.
+	PlanRedaction(ctx context.Context, in *PlanRedactionRequest, opts ...grpc.CallOption) (*PlanRedactionResponse, error)
+	// FileRedaction hands a redaction to the custodian, which keeps it sealed with
+	// the record. Copies can be made by it, and a disposition can name it.
+	FileRedaction(ctx context.Context, in *FileRedactionRequest, opts ...grpc.CallOption) (*FileRedactionResponse, error)
+	// Redactions gives the redactions of a record that were filed.
+	Redactions(ctx context.Context, in *RedactionsRequest, opts ...grpc.CallOption) (*RedactionsResponse, error)
 }
 
 type departmentsClient struct {
@@ -214,6 +225,36 @@ func (c *departmentsClient) Evidence(ctx context.Context, in *EvidenceRequest, o
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Departments_EvidenceClient = grpc.ServerStreamingClient[EvidenceResponse]
 
+func (c *departmentsClient) PlanRedaction(ctx context.Context, in *PlanRedactionRequest, opts ...grpc.CallOption) (*PlanRedactionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PlanRedactionResponse)
+	err := c.cc.Invoke(ctx, Departments_PlanRedaction_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *departmentsClient) FileRedaction(ctx context.Context, in *FileRedactionRequest, opts ...grpc.CallOption) (*FileRedactionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FileRedactionResponse)
+	err := c.cc.Invoke(ctx, Departments_FileRedaction_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *departmentsClient) Redactions(ctx context.Context, in *RedactionsRequest, opts ...grpc.CallOption) (*RedactionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RedactionsResponse)
+	err := c.cc.Invoke(ctx, Departments_Redactions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // DepartmentsServer is the server API for Departments service.
 // All implementations must embed UnimplementedDepartmentsServer
 // for forward compatibility.
@@ -241,6 +282,14 @@ type DepartmentsServer interface {
 	Copy(*CopyRequest, grpc.ServerStreamingServer[CopyResponse]) error
 	// Evidence streams a CAR file with a copy and the receipts that prove it.
 	Evidence(*EvidenceRequest, grpc.ServerStreamingServer[EvidenceResponse]) error
+	// PlanRedaction finds what selectors name, what says the same elsewhere in the
+	// record, and what would betray it. It decides nothing and keeps nothing.
+	PlanRedaction(context.Context, *PlanRedactionRequest) (*PlanRedactionResponse, error)
+	// FileRedaction hands a redaction to the custodian, which keeps it sealed with
+	// the record. Copies can be made by it, and a disposition can name it.
+	FileRedaction(context.Context, *FileRedactionRequest) (*FileRedactionResponse, error)
+	// Redactions gives the redactions of a record that were filed.
+	Redactions(context.Context, *RedactionsRequest) (*RedactionsResponse, error)
 	mustEmbedUnimplementedDepartmentsServer()
 }
 
@@ -280,6 +329,15 @@ func (UnimplementedDepartmentsServer) Copy(*CopyRequest, grpc.ServerStreamingSer
 }
 func (UnimplementedDepartmentsServer) Evidence(*EvidenceRequest, grpc.ServerStreamingServer[EvidenceResponse]) error {
 	return status.Error(codes.Unimplemented, "method Evidence not implemented")
+}
+func (UnimplementedDepartmentsServer) PlanRedaction(context.Context, *PlanRedactionRequest) (*PlanRedactionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PlanRedaction not implemented")
+}
+func (UnimplementedDepartmentsServer) FileRedaction(context.Context, *FileRedactionRequest) (*FileRedactionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method FileRedaction not implemented")
+}
+func (UnimplementedDepartmentsServer) Redactions(context.Context, *RedactionsRequest) (*RedactionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Redactions not implemented")
 }
 func (UnimplementedDepartmentsServer) mustEmbedUnimplementedDepartmentsServer() {}
 func (UnimplementedDepartmentsServer) testEmbeddedByValue()                     {}
@@ -432,6 +490,60 @@ func _Departments_Evidence_Handler(srv interface{}, stream grpc.ServerStream) er
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Departments_EvidenceServer = grpc.ServerStreamingServer[EvidenceResponse]
 
+func _Departments_PlanRedaction_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PlanRedactionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DepartmentsServer).PlanRedaction(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Departments_PlanRedaction_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DepartmentsServer).PlanRedaction(ctx, req.(*PlanRedactionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Departments_FileRedaction_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(FileRedactionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DepartmentsServer).FileRedaction(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Departments_FileRedaction_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DepartmentsServer).FileRedaction(ctx, req.(*FileRedactionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Departments_Redactions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RedactionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DepartmentsServer).Redactions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Departments_Redactions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DepartmentsServer).Redactions(ctx, req.(*RedactionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Departments_ServiceDesc is the grpc.ServiceDesc for Departments service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -454,6 +566,18 @@ var Departments_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Search",
 			Handler:    _Departments_Search_Handler,
+		},
+		{
+			MethodName: "PlanRedaction",
+			Handler:    _Departments_PlanRedaction_Handler,
+		},
+		{
+			MethodName: "FileRedaction",
+			Handler:    _Departments_FileRedaction_Handler,
+		},
+		{
+			MethodName: "Redactions",
+			Handler:    _Departments_Redactions_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
@@ -799,6 +923,7 @@ const (
 	RecordsStaff_Holds_FullMethodName        = "/muniment.api.v1.RecordsStaff/Holds"
 	RecordsStaff_Clock_FullMethodName        = "/muniment.api.v1.RecordsStaff/Clock"
 	RecordsStaff_Legality_FullMethodName     = "/muniment.api.v1.RecordsStaff/Legality"
+	RecordsStaff_Certificate_FullMethodName  = "/muniment.api.v1.RecordsStaff/Certificate"
 )
 
 // RecordsStaffClient is the client API for RecordsStaff service.
@@ -822,6 +947,9 @@ type RecordsStaffClient interface {
 	// Legality gives the file that proves, without any node, why a record could be
 	// disposed of.
 	Legality(ctx context.Context, in *LegalityRequest, opts ...grpc.CallOption) (*LegalityResponse, error)
+	// Certificate gives the certificate of destruction of a record, or of the
+	// erasure of parts of it.
+	Certificate(ctx context.Context, in *CertificateRequest, opts ...grpc.CallOption) (*CertificateResponse, error)
 }
 
 type recordsStaffClient struct {
@@ -901,6 +1029,16 @@ func (c *recordsStaffClient) Legality(ctx context.Context, in *LegalityRequest, 
 	return out, nil
 }
 
+func (c *recordsStaffClient) Certificate(ctx context.Context, in *CertificateRequest, opts ...grpc.CallOption) (*CertificateResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CertificateResponse)
+	err := c.cc.Invoke(ctx, RecordsStaff_Certificate_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // RecordsStaffServer is the server API for RecordsStaff service.
 // All implementations must embed UnimplementedRecordsStaffServer
 // for forward compatibility.
@@ -922,6 +1060,9 @@ type RecordsStaffServer interface {
 	// Legality gives the file that proves, without any node, why a record could be
 	// disposed of.
 	Legality(context.Context, *LegalityRequest) (*LegalityResponse, error)
+	// Certificate gives the certificate of destruction of a record, or of the
+	// erasure of parts of it.
+	Certificate(context.Context, *CertificateRequest) (*CertificateResponse, error)
 	mustEmbedUnimplementedRecordsStaffServer()
 }
 
@@ -949,6 +1090,9 @@ func (UnimplementedRecordsStaffServer) Clock(context.Context, *ClockRequest) (*C
 }
 func (UnimplementedRecordsStaffServer) Legality(context.Context, *LegalityRequest) (*LegalityResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Legality not implemented")
+}
+func (UnimplementedRecordsStaffServer) Certificate(context.Context, *CertificateRequest) (*CertificateResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Certificate not implemented")
 }
 func (UnimplementedRecordsStaffServer) mustEmbedUnimplementedRecordsStaffServer() {}
 func (UnimplementedRecordsStaffServer) testEmbeddedByValue()                      {}
@@ -1072,6 +1216,24 @@ func _RecordsStaff_Legality_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RecordsStaff_Certificate_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CertificateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecordsStaffServer).Certificate(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecordsStaff_Certificate_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecordsStaffServer).Certificate(ctx, req.(*CertificateRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // RecordsStaff_ServiceDesc is the grpc.ServiceDesc for RecordsStaff service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -1099,6 +1261,10 @@ var RecordsStaff_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "Legality",
 			Handler:    _RecordsStaff_Legality_Handler,
 		},
+		{
+			MethodName: "Certificate",
+			Handler:    _RecordsStaff_Certificate_Handler,
+		},
 	},
 	Streams: []grpc.StreamDesc{
 		{
@@ -1112,6 +1278,8 @@ var RecordsStaff_ServiceDesc = grpc.ServiceDesc{
 
 const (
 	Operators_Status_FullMethodName = "/muniment.api.v1.Operators/Status"
+	Operators_Erase_FullMethodName  = "/muniment.api.v1.Operators/Erase"
+	Operators_Backup_FullMethodName = "/muniment.api.v1.Operators/Backup"
 )
 
 // OperatorsClient is the client API for Operators service.
@@ -1121,6 +1289,11 @@ const (
 // Operators is served on a unix socket in the node's home only.
 type OperatorsClient interface {
 	Status(ctx context.Context, in *StatusRequest, opts ...grpc.CallOption) (*StatusResponse, error)
+	// Erase carries out now what locked dispositions wait for, and answers when the
+	// keys are destroyed and the reports are on the ledger.
+	Erase(ctx context.Context, in *EraseRequest, opts ...grpc.CallOption) (*EraseResponse, error)
+	// Backup writes a backup into a directory of this machine.
+	Backup(ctx context.Context, in *BackupRequest, opts ...grpc.CallOption) (*BackupResponse, error)
 }
 
 type operatorsClient struct {
@@ -1141,6 +1314,26 @@ func (c *operatorsClient) Status(ctx context.Context, in *StatusRequest, opts ..
 	return out, nil
 }
 
+func (c *operatorsClient) Erase(ctx context.Context, in *EraseRequest, opts ...grpc.CallOption) (*EraseResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EraseResponse)
+	err := c.cc.Invoke(ctx, Operators_Erase_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *operatorsClient) Backup(ctx context.Context, in *BackupRequest, opts ...grpc.CallOption) (*BackupResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BackupResponse)
+	err := c.cc.Invoke(ctx, Operators_Backup_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // OperatorsServer is the server API for Operators service.
 // All implementations must embed UnimplementedOperatorsServer
 // for forward compatibility.
@@ -1148,6 +1341,11 @@ func (c *operatorsClient) Status(ctx context.Context, in *StatusRequest, opts ..
 // Operators is served on a unix socket in the node's home only.
 type OperatorsServer interface {
 	Status(context.Context, *StatusRequest) (*StatusResponse, error)
+	// Erase carries out now what locked dispositions wait for, and answers when the
+	// keys are destroyed and the reports are on the ledger.
+	Erase(context.Context, *EraseRequest) (*EraseResponse, error)
+	// Backup writes a backup into a directory of this machine.
+	Backup(context.Context, *BackupRequest) (*BackupResponse, error)
 	mustEmbedUnimplementedOperatorsServer()
 }
 
@@ -1160,6 +1358,12 @@ type UnimplementedOperatorsServer struct{}
 
 func (UnimplementedOperatorsServer) Status(context.Context, *StatusRequest) (*StatusResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Status not implemented")
+}
+func (UnimplementedOperatorsServer) Erase(context.Context, *EraseRequest) (*EraseResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Erase not implemented")
+}
+func (UnimplementedOperatorsServer) Backup(context.Context, *BackupRequest) (*BackupResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Backup not implemented")
 }
 func (UnimplementedOperatorsServer) mustEmbedUnimplementedOperatorsServer() {}
 func (UnimplementedOperatorsServer) testEmbeddedByValue()                   {}
@@ -1200,6 +1404,42 @@ func _Operators_Status_Handler(srv interface{}, ctx context.Context, dec func(in
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Operators_Erase_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EraseRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OperatorsServer).Erase(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Operators_Erase_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OperatorsServer).Erase(ctx, req.(*EraseRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Operators_Backup_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BackupRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OperatorsServer).Backup(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Operators_Backup_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OperatorsServer).Backup(ctx, req.(*BackupRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Operators_ServiceDesc is the grpc.ServiceDesc for Operators service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -1210,6 +1450,14 @@ var Operators_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Status",
 			Handler:    _Operators_Status_Handler,
+		},
+		{
+			MethodName: "Erase",
+			Handler:    _Operators_Erase_Handler,
+		},
+		{
+			MethodName: "Backup",
+			Handler:    _Operators_Backup_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -398,6 +398,7 @@ const (
 	Action_ACTION_DESTROY     Action = 1
 	Action_ACTION_TRANSFER    Action = 2 // to an archive, which takes over custody
 	Action_ACTION_PERMANENT   Action = 3 // designated permanent after review; never destroyed
+	Action_ACTION_REDACT      Action = 4 // parts of one record are erased; the rest lives on
 )
 
 // Enum value maps for Action.
@@ -407,12 +408,14 @@ var (
 		1: "ACTION_DESTROY",
 		2: "ACTION_TRANSFER",
 		3: "ACTION_PERMANENT",
+		4: "ACTION_REDACT",
 	}
 	Action_value = map[string]int32{
 		"ACTION_UNSPECIFIED": 0,
 		"ACTION_DESTROY":     1,
 		"ACTION_TRANSFER":    2,
 		"ACTION_PERMANENT":   3,
+		"ACTION_REDACT":      4,
 	}
 )
 
@@ -851,6 +854,7 @@ type TxBody struct {
 	//	*TxBody_RecordNotice
 	//	*TxBody_LockDisposition
 	//	*TxBody_ReportErasure
+	//	*TxBody_Withhold
 	//	*TxBody_ProposeChange
 	//	*TxBody_ApproveChange
 	//	*TxBody_SuspendKey
@@ -1062,6 +1066,15 @@ func (x *TxBody) GetReportErasure() *ReportErasure {
 	return nil
 }
 
+func (x *TxBody) GetWithhold() *Withhold {
+	if x != nil {
+		if x, ok := x.Message.(*TxBody_Withhold); ok {
+			return x.Withhold
+		}
+	}
+	return nil
+}
+
 func (x *TxBody) GetProposeChange() *ProposeChange {
 	if x != nil {
 		if x, ok := x.Message.(*TxBody_ProposeChange); ok {
@@ -1166,6 +1179,10 @@ type TxBody_ReportErasure struct {
 	ReportErasure *ReportErasure `protobuf:"bytes,37,opt,name=report_erasure,json=reportErasure,proto3,oneof"`
 }
 
+type TxBody_Withhold struct {
+	Withhold *Withhold `protobuf:"bytes,40,opt,name=withhold,proto3,oneof"`
+}
+
 type TxBody_ProposeChange struct {
 	ProposeChange *ProposeChange `protobuf:"bytes,48,opt,name=propose_change,json=proposeChange,proto3,oneof"`
 }
@@ -1213,6 +1230,8 @@ func (*TxBody_RecordNotice) isTxBody_Message() {}
 func (*TxBody_LockDisposition) isTxBody_Message() {}
 
 func (*TxBody_ReportErasure) isTxBody_Message() {}
+
+func (*TxBody_Withhold) isTxBody_Message() {}
 
 func (*TxBody_ProposeChange) isTxBody_Message() {}
 
@@ -1968,6 +1987,7 @@ type ProposeDisposition struct {
 	To            string                 `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`                   // office that takes custody over; with TRANSFER, and with nothing else
 	Standing      uint64                 `protobuf:"varint,4,opt,name=standing,proto3" json:"standing,omitempty"`      // fact entry of a standing authorization; 0: approvals are asked for
 	Records       []uint64               `protobuf:"varint,5,rep,packed,name=records,proto3" json:"records,omitempty"` // differences
+	Redaction     []byte                 `protobuf:"bytes,6,opt,name=redaction,proto3" json:"redaction,omitempty"`     // 32 bytes: hash of the list of what is erased, which stays off-chain; with REDACT, and with nothing else
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2033,6 +2053,13 @@ func (x *ProposeDisposition) GetStanding() uint64 {
 func (x *ProposeDisposition) GetRecords() []uint64 {
 	if x != nil {
 		return x.Records
+	}
+	return nil
+}
+
+func (x *ProposeDisposition) GetRedaction() []byte {
+	if x != nil {
+		return x.Redaction
 	}
 	return nil
 }
@@ -2249,6 +2276,7 @@ type ReportErasure struct {
 	Outcome       Outcome                `protobuf:"varint,2,opt,name=outcome,proto3,enum=muniment.ledger.v1.Outcome" json:"outcome,omitempty"`
 	Preserved     []uint64               `protobuf:"varint,3,rep,packed,name=preserved,proto3" json:"preserved,omitempty"` // differences; of its records, those that were preserved; with DONE only
 	Report        []byte                 `protobuf:"bytes,4,opt,name=report,proto3" json:"report,omitempty"`               // 32 bytes: SHA-256 of the report, which stays off-chain; absent: none, never all zero
+	Claim         uint32                 `protobuf:"varint,5,opt,name=claim,proto3" json:"claim,omitempty"`                // of what was erased: 1 or 3 (docs/forgetting.md); 0: nothing; with DONE only
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2311,6 +2339,66 @@ func (x *ReportErasure) GetReport() []byte {
 	return nil
 }
 
+func (x *ReportErasure) GetClaim() uint32 {
+	if x != nil {
+		return x.Claim
+	}
+	return 0
+}
+
+// Withhold states the decision to withhold parts of a record from copies.
+type Withhold struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Record        uint64                 `protobuf:"varint,1,opt,name=record,proto3" json:"record,omitempty"`      // its entry
+	Redaction     []byte                 `protobuf:"bytes,2,opt,name=redaction,proto3" json:"redaction,omitempty"` // 32 bytes: hash of the list of what is withheld, which stays off-chain
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Withhold) Reset() {
+	*x = Withhold{}
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Withhold) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Withhold) ProtoMessage() {}
+
+func (x *Withhold) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Withhold.ProtoReflect.Descriptor instead.
+func (*Withhold) Descriptor() ([]byte, []int) {
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *Withhold) GetRecord() uint64 {
+	if x != nil {
+		return x.Record
+	}
+	return 0
+}
+
+func (x *Withhold) GetRedaction() []byte {
+	if x != nil {
+		return x.Redaction
+	}
+	return nil
+}
+
 // ProposeChange puts one governed fact to the governing offices.
 type ProposeChange struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2321,7 +2409,7 @@ type ProposeChange struct {
 
 func (x *ProposeChange) Reset() {
 	*x = ProposeChange{}
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[20]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2333,7 +2421,7 @@ func (x *ProposeChange) String() string {
 func (*ProposeChange) ProtoMessage() {}
 
 func (x *ProposeChange) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[20]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2346,7 +2434,7 @@ func (x *ProposeChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposeChange.ProtoReflect.Descriptor instead.
 func (*ProposeChange) Descriptor() ([]byte, []int) {
-	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{20}
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ProposeChange) GetFact() *Fact {
@@ -2367,7 +2455,7 @@ type ApproveChange struct {
 
 func (x *ApproveChange) Reset() {
 	*x = ApproveChange{}
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[21]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2379,7 +2467,7 @@ func (x *ApproveChange) String() string {
 func (*ApproveChange) ProtoMessage() {}
 
 func (x *ApproveChange) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[21]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2392,7 +2480,7 @@ func (x *ApproveChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveChange.ProtoReflect.Descriptor instead.
 func (*ApproveChange) Descriptor() ([]byte, []int) {
-	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{21}
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ApproveChange) GetProposal() uint64 {
@@ -2420,7 +2508,7 @@ type SuspendKey struct {
 
 func (x *SuspendKey) Reset() {
 	*x = SuspendKey{}
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[22]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2432,7 +2520,7 @@ func (x *SuspendKey) String() string {
 func (*SuspendKey) ProtoMessage() {}
 
 func (x *SuspendKey) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[22]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2445,7 +2533,7 @@ func (x *SuspendKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuspendKey.ProtoReflect.Descriptor instead.
 func (*SuspendKey) Descriptor() ([]byte, []int) {
-	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{22}
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *SuspendKey) GetKeyId() []byte {
@@ -2472,7 +2560,7 @@ type AcknowledgeJump struct {
 
 func (x *AcknowledgeJump) Reset() {
 	*x = AcknowledgeJump{}
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[23]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2484,7 +2572,7 @@ func (x *AcknowledgeJump) String() string {
 func (*AcknowledgeJump) ProtoMessage() {}
 
 func (x *AcknowledgeJump) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[23]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2497,7 +2585,7 @@ func (x *AcknowledgeJump) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcknowledgeJump.ProtoReflect.Descriptor instead.
 func (*AcknowledgeJump) Descriptor() ([]byte, []int) {
-	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{23}
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *AcknowledgeJump) GetJump() uint64 {
@@ -2530,7 +2618,7 @@ type Fact struct {
 
 func (x *Fact) Reset() {
 	*x = Fact{}
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[24]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2542,7 +2630,7 @@ func (x *Fact) String() string {
 func (*Fact) ProtoMessage() {}
 
 func (x *Fact) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[24]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2555,7 +2643,7 @@ func (x *Fact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fact.ProtoReflect.Descriptor instead.
 func (*Fact) Descriptor() ([]byte, []int) {
-	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{24}
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Fact) GetFact() isFact_Fact {
@@ -2747,7 +2835,7 @@ type Parameters struct {
 
 func (x *Parameters) Reset() {
 	*x = Parameters{}
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[25]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2759,7 +2847,7 @@ func (x *Parameters) String() string {
 func (*Parameters) ProtoMessage() {}
 
 func (x *Parameters) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[25]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2772,7 +2860,7 @@ func (x *Parameters) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Parameters.ProtoReflect.Descriptor instead.
 func (*Parameters) Descriptor() ([]byte, []int) {
-	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{25}
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Parameters) GetAnchorDays() uint32 {
@@ -2815,7 +2903,7 @@ type Office struct {
 
 func (x *Office) Reset() {
 	*x = Office{}
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[26]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2827,7 +2915,7 @@ func (x *Office) String() string {
 func (*Office) ProtoMessage() {}
 
 func (x *Office) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[26]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2840,7 +2928,7 @@ func (x *Office) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Office.ProtoReflect.Descriptor instead.
 func (*Office) Descriptor() ([]byte, []int) {
-	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{26}
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Office) GetCode() string {
@@ -2877,7 +2965,7 @@ type Key struct {
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[27]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2889,7 +2977,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[27]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2902,7 +2990,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{27}
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Key) GetOffice() string {
@@ -2946,7 +3034,7 @@ type Governance struct {
 
 func (x *Governance) Reset() {
 	*x = Governance{}
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[28]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2958,7 +3046,7 @@ func (x *Governance) String() string {
 func (*Governance) ProtoMessage() {}
 
 func (x *Governance) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[28]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2971,7 +3059,7 @@ func (x *Governance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Governance.ProtoReflect.Descriptor instead.
 func (*Governance) Descriptor() ([]byte, []int) {
-	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{28}
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Governance) GetSubject() Subject {
@@ -3013,7 +3101,7 @@ type CustodianSet struct {
 
 func (x *CustodianSet) Reset() {
 	*x = CustodianSet{}
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[29]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3025,7 +3113,7 @@ func (x *CustodianSet) String() string {
 func (*CustodianSet) ProtoMessage() {}
 
 func (x *CustodianSet) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[29]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3038,7 +3126,7 @@ func (x *CustodianSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CustodianSet.ProtoReflect.Descriptor instead.
 func (*CustodianSet) Descriptor() ([]byte, []int) {
-	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{29}
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *CustodianSet) GetCode() string {
@@ -3068,7 +3156,7 @@ type Series struct {
 
 func (x *Series) Reset() {
 	*x = Series{}
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[30]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3080,7 +3168,7 @@ func (x *Series) String() string {
 func (*Series) ProtoMessage() {}
 
 func (x *Series) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[30]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3093,7 +3181,7 @@ func (x *Series) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Series.ProtoReflect.Descriptor instead.
 func (*Series) Descriptor() ([]byte, []int) {
-	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{30}
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Series) GetCode() string {
@@ -3139,7 +3227,7 @@ type Node struct {
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[31]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3151,7 +3239,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[31]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3164,7 +3252,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{31}
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Node) GetNodeKey() []byte {
@@ -3230,7 +3318,7 @@ type ScheduleRule struct {
 
 func (x *ScheduleRule) Reset() {
 	*x = ScheduleRule{}
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[32]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3242,7 +3330,7 @@ func (x *ScheduleRule) String() string {
 func (*ScheduleRule) ProtoMessage() {}
 
 func (x *ScheduleRule) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[32]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3255,7 +3343,7 @@ func (x *ScheduleRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScheduleRule.ProtoReflect.Descriptor instead.
 func (*ScheduleRule) Descriptor() ([]byte, []int) {
-	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{32}
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ScheduleRule) GetSchedule() string {
@@ -3352,7 +3440,7 @@ type Rule struct {
 
 func (x *Rule) Reset() {
 	*x = Rule{}
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[33]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3364,7 +3452,7 @@ func (x *Rule) String() string {
 func (*Rule) ProtoMessage() {}
 
 func (x *Rule) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[33]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3377,7 +3465,7 @@ func (x *Rule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rule.ProtoReflect.Descriptor instead.
 func (*Rule) Descriptor() ([]byte, []int) {
-	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{33}
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Rule) GetKind() RuleKind {
@@ -3444,7 +3532,7 @@ type Schedule struct {
 
 func (x *Schedule) Reset() {
 	*x = Schedule{}
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[34]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3456,7 +3544,7 @@ func (x *Schedule) String() string {
 func (*Schedule) ProtoMessage() {}
 
 func (x *Schedule) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[34]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3469,7 +3557,7 @@ func (x *Schedule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Schedule.ProtoReflect.Descriptor instead.
 func (*Schedule) Descriptor() ([]byte, []int) {
-	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{34}
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Schedule) GetCode() string {
@@ -3530,7 +3618,7 @@ type Activation struct {
 
 func (x *Activation) Reset() {
 	*x = Activation{}
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[35]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3542,7 +3630,7 @@ func (x *Activation) String() string {
 func (*Activation) ProtoMessage() {}
 
 func (x *Activation) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[35]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3555,7 +3643,7 @@ func (x *Activation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Activation.ProtoReflect.Descriptor instead.
 func (*Activation) Descriptor() ([]byte, []int) {
-	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{35}
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Activation) GetSeries() string {
@@ -3621,7 +3709,7 @@ type StandingAuthorization struct {
 
 func (x *StandingAuthorization) Reset() {
 	*x = StandingAuthorization{}
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[36]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3633,7 +3721,7 @@ func (x *StandingAuthorization) String() string {
 func (*StandingAuthorization) ProtoMessage() {}
 
 func (x *StandingAuthorization) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[36]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3646,7 +3734,7 @@ func (x *StandingAuthorization) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StandingAuthorization.ProtoReflect.Descriptor instead.
 func (*StandingAuthorization) Descriptor() ([]byte, []int) {
-	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{36}
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *StandingAuthorization) GetOffice() string {
@@ -3685,7 +3773,7 @@ const file_muniment_ledger_v1_ledger_proto_rawDesc = "" +
 	"\bSignedTx\x12\x12\n" +
 	"\x04body\x18\x01 \x01(\fR\x04body\x12\x15\n" +
 	"\x06key_id\x18\x02 \x01(\fR\x05keyId\x12\x1c\n" +
-	"\tsignature\x18\x03 \x01(\fR\tsignature\"\xf0\f\n" +
+	"\tsignature\x18\x03 \x01(\fR\tsignature\"\xac\r\n" +
 	"\x06TxBody\x12\x18\n" +
 	"\anetwork\x18\x01 \x01(\fR\anetwork\x12\x14\n" +
 	"\x05nonce\x18\x02 \x01(\fR\x05nonce\x12\"\n" +
@@ -3707,7 +3795,8 @@ const file_muniment_ledger_v1_ledger_proto_rawDesc = "" +
 	"\x14withdraw_disposition\x18\" \x01(\v2'.muniment.ledger.v1.WithdrawDispositionH\x00R\x13withdrawDisposition\x12G\n" +
 	"\rrecord_notice\x18# \x01(\v2 .muniment.ledger.v1.RecordNoticeH\x00R\frecordNotice\x12P\n" +
 	"\x10lock_disposition\x18$ \x01(\v2#.muniment.ledger.v1.LockDispositionH\x00R\x0flockDisposition\x12J\n" +
-	"\x0ereport_erasure\x18% \x01(\v2!.muniment.ledger.v1.ReportErasureH\x00R\rreportErasure\x12J\n" +
+	"\x0ereport_erasure\x18% \x01(\v2!.muniment.ledger.v1.ReportErasureH\x00R\rreportErasure\x12:\n" +
+	"\bwithhold\x18( \x01(\v2\x1c.muniment.ledger.v1.WithholdH\x00R\bwithhold\x12J\n" +
 	"\x0epropose_change\x180 \x01(\v2!.muniment.ledger.v1.ProposeChangeH\x00R\rproposeChange\x12J\n" +
 	"\x0eapprove_change\x181 \x01(\v2!.muniment.ledger.v1.ApproveChangeH\x00R\rapproveChange\x12A\n" +
 	"\vsuspend_key\x182 \x01(\v2\x1e.muniment.ledger.v1.SuspendKeyH\x00R\n" +
@@ -3771,13 +3860,14 @@ const file_muniment_ledger_v1_ledger_proto_rawDesc = "" +
 	"\x04hold\x18\x01 \x01(\x04R\x04hold\x12\x14\n" +
 	"\x05issue\x18\x02 \x01(\rR\x05issue\"!\n" +
 	"\vReleaseHold\x12\x12\n" +
-	"\x04hold\x18\x01 \x01(\x04R\x04hold\"\xa6\x01\n" +
+	"\x04hold\x18\x01 \x01(\x04R\x04hold\"\xc4\x01\n" +
 	"\x12ProposeDisposition\x12\x16\n" +
 	"\x06series\x18\x01 \x01(\tR\x06series\x122\n" +
 	"\x06action\x18\x02 \x01(\x0e2\x1a.muniment.ledger.v1.ActionR\x06action\x12\x0e\n" +
 	"\x02to\x18\x03 \x01(\tR\x02to\x12\x1a\n" +
 	"\bstanding\x18\x04 \x01(\x04R\bstanding\x12\x18\n" +
-	"\arecords\x18\x05 \x03(\x04R\arecords\"J\n" +
+	"\arecords\x18\x05 \x03(\x04R\arecords\x12\x1c\n" +
+	"\tredaction\x18\x06 \x01(\fR\tredaction\"J\n" +
 	"\x12ApproveDisposition\x12 \n" +
 	"\vdisposition\x18\x01 \x01(\x04R\vdisposition\x12\x12\n" +
 	"\x04hash\x18\x02 \x01(\fR\x04hash\"7\n" +
@@ -3788,12 +3878,16 @@ const file_muniment_ledger_v1_ledger_proto_rawDesc = "" +
 	"\x03day\x18\x02 \x01(\x11R\x03day\"G\n" +
 	"\x0fLockDisposition\x12 \n" +
 	"\vdisposition\x18\x01 \x01(\x04R\vdisposition\x12\x12\n" +
-	"\x04hash\x18\x02 \x01(\fR\x04hash\"\x9e\x01\n" +
+	"\x04hash\x18\x02 \x01(\fR\x04hash\"\xb4\x01\n" +
 	"\rReportErasure\x12 \n" +
 	"\vdisposition\x18\x01 \x01(\x04R\vdisposition\x125\n" +
 	"\aoutcome\x18\x02 \x01(\x0e2\x1b.muniment.ledger.v1.OutcomeR\aoutcome\x12\x1c\n" +
 	"\tpreserved\x18\x03 \x03(\x04R\tpreserved\x12\x16\n" +
-	"\x06report\x18\x04 \x01(\fR\x06report\"=\n" +
+	"\x06report\x18\x04 \x01(\fR\x06report\x12\x14\n" +
+	"\x05claim\x18\x05 \x01(\rR\x05claim\"@\n" +
+	"\bWithhold\x12\x16\n" +
+	"\x06record\x18\x01 \x01(\x04R\x06record\x12\x1c\n" +
+	"\tredaction\x18\x02 \x01(\fR\tredaction\"=\n" +
 	"\rProposeChange\x12,\n" +
 	"\x04fact\x18\x01 \x01(\v2\x18.muniment.ledger.v1.FactR\x04fact\"H\n" +
 	"\rApproveChange\x12\x1a\n" +
@@ -3960,12 +4054,13 @@ const file_muniment_ledger_v1_ledger_proto_rawDesc = "" +
 	"\x19HOLD_KIND_OTHER_AUTHORITY\x10\t\x12\x1e\n" +
 	"\x1aHOLD_KIND_ADVICE_REQUESTED\x10\n" +
 	"\x12\x14\n" +
-	"\x10HOLD_KIND_SEALED\x10\v*_\n" +
+	"\x10HOLD_KIND_SEALED\x10\v*r\n" +
 	"\x06Action\x12\x16\n" +
 	"\x12ACTION_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eACTION_DESTROY\x10\x01\x12\x13\n" +
 	"\x0fACTION_TRANSFER\x10\x02\x12\x14\n" +
-	"\x10ACTION_PERMANENT\x10\x03*K\n" +
+	"\x10ACTION_PERMANENT\x10\x03\x12\x11\n" +
+	"\rACTION_REDACT\x10\x04*K\n" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fOUTCOME_DONE\x10\x01\x12\x15\n" +
@@ -4029,7 +4124,7 @@ func file_muniment_ledger_v1_ledger_proto_rawDescGZIP() []byte {
 }
 
 var file_muniment_ledger_v1_ledger_proto_enumTypes = make([]protoimpl.EnumInfo, 12)
-var file_muniment_ledger_v1_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_muniment_ledger_v1_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_muniment_ledger_v1_ledger_proto_goTypes = []any{
 	(Role)(0),                     // 0: muniment.ledger.v1.Role
 	(Status)(0),                   // 1: muniment.ledger.v1.Status
@@ -4063,23 +4158,24 @@ var file_muniment_ledger_v1_ledger_proto_goTypes = []any{
 	(*RecordNotice)(nil),          // 29: muniment.ledger.v1.RecordNotice
 	(*LockDisposition)(nil),       // 30: muniment.ledger.v1.LockDisposition
 	(*ReportErasure)(nil),         // 31: muniment.ledger.v1.ReportErasure
-	(*ProposeChange)(nil),         // 32: muniment.ledger.v1.ProposeChange
-	(*ApproveChange)(nil),         // 33: muniment.ledger.v1.ApproveChange
-	(*SuspendKey)(nil),            // 34: muniment.ledger.v1.SuspendKey
-	(*AcknowledgeJump)(nil),       // 35: muniment.ledger.v1.AcknowledgeJump
-	(*Fact)(nil),                  // 36: muniment.ledger.v1.Fact
-	(*Parameters)(nil),            // 37: muniment.ledger.v1.Parameters
-	(*Office)(nil),                // 38: muniment.ledger.v1.Office
-	(*Key)(nil),                   // 39: muniment.ledger.v1.Key
-	(*Governance)(nil),            // 40: muniment.ledger.v1.Governance
-	(*CustodianSet)(nil),          // 41: muniment.ledger.v1.CustodianSet
-	(*Series)(nil),                // 42: muniment.ledger.v1.Series
-	(*Node)(nil),                  // 43: muniment.ledger.v1.Node
-	(*ScheduleRule)(nil),          // 44: muniment.ledger.v1.ScheduleRule
-	(*Rule)(nil),                  // 45: muniment.ledger.v1.Rule
-	(*Schedule)(nil),              // 46: muniment.ledger.v1.Schedule
-	(*Activation)(nil),            // 47: muniment.ledger.v1.Activation
-	(*StandingAuthorization)(nil), // 48: muniment.ledger.v1.StandingAuthorization
+	(*Withhold)(nil),              // 32: muniment.ledger.v1.Withhold
+	(*ProposeChange)(nil),         // 33: muniment.ledger.v1.ProposeChange
+	(*ApproveChange)(nil),         // 34: muniment.ledger.v1.ApproveChange
+	(*SuspendKey)(nil),            // 35: muniment.ledger.v1.SuspendKey
+	(*AcknowledgeJump)(nil),       // 36: muniment.ledger.v1.AcknowledgeJump
+	(*Fact)(nil),                  // 37: muniment.ledger.v1.Fact
+	(*Parameters)(nil),            // 38: muniment.ledger.v1.Parameters
+	(*Office)(nil),                // 39: muniment.ledger.v1.Office
+	(*Key)(nil),                   // 40: muniment.ledger.v1.Key
+	(*Governance)(nil),            // 41: muniment.ledger.v1.Governance
+	(*CustodianSet)(nil),          // 42: muniment.ledger.v1.CustodianSet
+	(*Series)(nil),                // 43: muniment.ledger.v1.Series
+	(*Node)(nil),                  // 44: muniment.ledger.v1.Node
+	(*ScheduleRule)(nil),          // 45: muniment.ledger.v1.ScheduleRule
+	(*Rule)(nil),                  // 46: muniment.ledger.v1.Rule
+	(*Schedule)(nil),              // 47: muniment.ledger.v1.Schedule
+	(*Activation)(nil),            // 48: muniment.ledger.v1.Activation
+	(*StandingAuthorization)(nil), // 49: muniment.ledger.v1.StandingAuthorization
 }
 var file_muniment_ledger_v1_ledger_proto_depIdxs = []int32{
 	14, // 0: muniment.ledger.v1.TxBody.anchor_records:type_name -> muniment.ledger.v1.AnchorRecords
@@ -4098,50 +4194,51 @@ var file_muniment_ledger_v1_ledger_proto_depIdxs = []int32{
 	29, // 13: muniment.ledger.v1.TxBody.record_notice:type_name -> muniment.ledger.v1.RecordNotice
 	30, // 14: muniment.ledger.v1.TxBody.lock_disposition:type_name -> muniment.ledger.v1.LockDisposition
 	31, // 15: muniment.ledger.v1.TxBody.report_erasure:type_name -> muniment.ledger.v1.ReportErasure
-	32, // 16: muniment.ledger.v1.TxBody.propose_change:type_name -> muniment.ledger.v1.ProposeChange
-	33, // 17: muniment.ledger.v1.TxBody.approve_change:type_name -> muniment.ledger.v1.ApproveChange
-	34, // 18: muniment.ledger.v1.TxBody.suspend_key:type_name -> muniment.ledger.v1.SuspendKey
-	35, // 19: muniment.ledger.v1.TxBody.acknowledge_jump:type_name -> muniment.ledger.v1.AcknowledgeJump
-	15, // 20: muniment.ledger.v1.AnchorRecords.items:type_name -> muniment.ledger.v1.AnchorItem
-	9,  // 21: muniment.ledger.v1.RecordEvents.event:type_name -> muniment.ledger.v1.Event
-	5,  // 22: muniment.ledger.v1.PlaceHold.kind:type_name -> muniment.ledger.v1.HoldKind
-	21, // 23: muniment.ledger.v1.PlaceHold.scope:type_name -> muniment.ledger.v1.Scope
-	21, // 24: muniment.ledger.v1.ExtendHold.scope:type_name -> muniment.ledger.v1.Scope
-	6,  // 25: muniment.ledger.v1.ProposeDisposition.action:type_name -> muniment.ledger.v1.Action
-	7,  // 26: muniment.ledger.v1.ReportErasure.outcome:type_name -> muniment.ledger.v1.Outcome
-	36, // 27: muniment.ledger.v1.ProposeChange.fact:type_name -> muniment.ledger.v1.Fact
-	37, // 28: muniment.ledger.v1.Fact.parameters:type_name -> muniment.ledger.v1.Parameters
-	38, // 29: muniment.ledger.v1.Fact.office:type_name -> muniment.ledger.v1.Office
-	39, // 30: muniment.ledger.v1.Fact.key:type_name -> muniment.ledger.v1.Key
-	40, // 31: muniment.ledger.v1.Fact.governance:type_name -> muniment.ledger.v1.Governance
-	41, // 32: muniment.ledger.v1.Fact.custodian_set:type_name -> muniment.ledger.v1.CustodianSet
-	42, // 33: muniment.ledger.v1.Fact.series:type_name -> muniment.ledger.v1.Series
-	43, // 34: muniment.ledger.v1.Fact.node:type_name -> muniment.ledger.v1.Node
-	44, // 35: muniment.ledger.v1.Fact.schedule_rule:type_name -> muniment.ledger.v1.ScheduleRule
-	46, // 36: muniment.ledger.v1.Fact.schedule:type_name -> muniment.ledger.v1.Schedule
-	47, // 37: muniment.ledger.v1.Fact.activation:type_name -> muniment.ledger.v1.Activation
-	48, // 38: muniment.ledger.v1.Fact.standing_authorization:type_name -> muniment.ledger.v1.StandingAuthorization
-	0,  // 39: muniment.ledger.v1.Office.roles:type_name -> muniment.ledger.v1.Role
-	1,  // 40: muniment.ledger.v1.Office.status:type_name -> muniment.ledger.v1.Status
-	2,  // 41: muniment.ledger.v1.Key.use:type_name -> muniment.ledger.v1.KeyUse
-	1,  // 42: muniment.ledger.v1.Key.status:type_name -> muniment.ledger.v1.Status
-	3,  // 43: muniment.ledger.v1.Governance.subject:type_name -> muniment.ledger.v1.Subject
-	4,  // 44: muniment.ledger.v1.Series.granularity:type_name -> muniment.ledger.v1.Granularity
-	1,  // 45: muniment.ledger.v1.Series.status:type_name -> muniment.ledger.v1.Status
-	45, // 46: muniment.ledger.v1.ScheduleRule.rule:type_name -> muniment.ledger.v1.Rule
-	6,  // 47: muniment.ledger.v1.ScheduleRule.action:type_name -> muniment.ledger.v1.Action
-	0,  // 48: muniment.ledger.v1.ScheduleRule.approvals:type_name -> muniment.ledger.v1.Role
-	8,  // 49: muniment.ledger.v1.Rule.kind:type_name -> muniment.ledger.v1.RuleKind
-	10, // 50: muniment.ledger.v1.Rule.unit:type_name -> muniment.ledger.v1.Unit
-	9,  // 51: muniment.ledger.v1.Rule.event:type_name -> muniment.ledger.v1.Event
-	11, // 52: muniment.ledger.v1.Rule.year:type_name -> muniment.ledger.v1.YearKind
-	45, // 53: muniment.ledger.v1.Rule.rules:type_name -> muniment.ledger.v1.Rule
-	4,  // 54: muniment.ledger.v1.Activation.granularity:type_name -> muniment.ledger.v1.Granularity
-	55, // [55:55] is the sub-list for method output_type
-	55, // [55:55] is the sub-list for method input_type
-	55, // [55:55] is the sub-list for extension type_name
-	55, // [55:55] is the sub-list for extension extendee
-	0,  // [0:55] is the sub-list for field type_name
+	32, // 16: muniment.ledger.v1.TxBody.withhold:type_name -> muniment.ledger.v1.Withhold
+	33, // 17: muniment.ledger.v1.TxBody.propose_change:type_name -> muniment.ledger.v1.ProposeChange
+	34, // 18: muniment.ledger.v1.TxBody.approve_change:type_name -> muniment.ledger.v1.ApproveChange
+	35, // 19: muniment.ledger.v1.TxBody.suspend_key:type_name -> muniment.ledger.v1.SuspendKey
+	36, // 20: muniment.ledger.v1.TxBody.acknowledge_jump:type_name -> muniment.ledger.v1.AcknowledgeJump
+	15, // 21: muniment.ledger.v1.AnchorRecords.items:type_name -> muniment.ledger.v1.AnchorItem
+	9,  // 22: muniment.ledger.v1.RecordEvents.event:type_name -> muniment.ledger.v1.Event
+	5,  // 23: muniment.ledger.v1.PlaceHold.kind:type_name -> muniment.ledger.v1.HoldKind
+	21, // 24: muniment.ledger.v1.PlaceHold.scope:type_name -> muniment.ledger.v1.Scope
+	21, // 25: muniment.ledger.v1.ExtendHold.scope:type_name -> muniment.ledger.v1.Scope
+	6,  // 26: muniment.ledger.v1.ProposeDisposition.action:type_name -> muniment.ledger.v1.Action
+	7,  // 27: muniment.ledger.v1.ReportErasure.outcome:type_name -> muniment.ledger.v1.Outcome
+	37, // 28: muniment.ledger.v1.ProposeChange.fact:type_name -> muniment.ledger.v1.Fact
+	38, // 29: muniment.ledger.v1.Fact.parameters:type_name -> muniment.ledger.v1.Parameters
+	39, // 30: muniment.ledger.v1.Fact.office:type_name -> muniment.ledger.v1.Office
+	40, // 31: muniment.ledger.v1.Fact.key:type_name -> muniment.ledger.v1.Key
+	41, // 32: muniment.ledger.v1.Fact.governance:type_name -> muniment.ledger.v1.Governance
+	42, // 33: muniment.ledger.v1.Fact.custodian_set:type_name -> muniment.ledger.v1.CustodianSet
+	43, // 34: muniment.ledger.v1.Fact.series:type_name -> muniment.ledger.v1.Series
+	44, // 35: muniment.ledger.v1.Fact.node:type_name -> muniment.ledger.v1.Node
+	45, // 36: muniment.ledger.v1.Fact.schedule_rule:type_name -> muniment.ledger.v1.ScheduleRule
+	47, // 37: muniment.ledger.v1.Fact.schedule:type_name -> muniment.ledger.v1.Schedule
+	48, // 38: muniment.ledger.v1.Fact.activation:type_name -> muniment.ledger.v1.Activation
+	49, // 39: muniment.ledger.v1.Fact.standing_authorization:type_name -> muniment.ledger.v1.StandingAuthorization
+	0,  // 40: muniment.ledger.v1.Office.roles:type_name -> muniment.ledger.v1.Role
+	1,  // 41: muniment.ledger.v1.Office.status:type_name -> muniment.ledger.v1.Status
+	2,  // 42: muniment.ledger.v1.Key.use:type_name -> muniment.ledger.v1.KeyUse
+	1,  // 43: muniment.ledger.v1.Key.status:type_name -> muniment.ledger.v1.Status
+	3,  // 44: muniment.ledger.v1.Governance.subject:type_name -> muniment.ledger.v1.Subject
+	4,  // 45: muniment.ledger.v1.Series.granularity:type_name -> muniment.ledger.v1.Granularity
+	1,  // 46: muniment.ledger.v1.Series.status:type_name -> muniment.ledger.v1.Status
+	46, // 47: muniment.ledger.v1.ScheduleRule.rule:type_name -> muniment.ledger.v1.Rule
+	6,  // 48: muniment.ledger.v1.ScheduleRule.action:type_name -> muniment.ledger.v1.Action
+	0,  // 49: muniment.ledger.v1.ScheduleRule.approvals:type_name -> muniment.ledger.v1.Role
+	8,  // 50: muniment.ledger.v1.Rule.kind:type_name -> muniment.ledger.v1.RuleKind
+	10, // 51: muniment.ledger.v1.Rule.unit:type_name -> muniment.ledger.v1.Unit
+	9,  // 52: muniment.ledger.v1.Rule.event:type_name -> muniment.ledger.v1.Event
+	11, // 53: muniment.ledger.v1.Rule.year:type_name -> muniment.ledger.v1.YearKind
+	46, // 54: muniment.ledger.v1.Rule.rules:type_name -> muniment.ledger.v1.Rule
+	4,  // 55: muniment.ledger.v1.Activation.granularity:type_name -> muniment.ledger.v1.Granularity
+	56, // [56:56] is the sub-list for method output_type
+	56, // [56:56] is the sub-list for method input_type
+	56, // [56:56] is the sub-list for extension type_name
+	56, // [56:56] is the sub-list for extension extendee
+	0,  // [0:56] is the sub-list for field type_name
 }
 
 func init() { file_muniment_ledger_v1_ledger_proto_init() }
@@ -4166,12 +4263,13 @@ func file_muniment_ledger_v1_ledger_proto_init() {
 		(*TxBody_RecordNotice)(nil),
 		(*TxBody_LockDisposition)(nil),
 		(*TxBody_ReportErasure)(nil),
+		(*TxBody_Withhold)(nil),
 		(*TxBody_ProposeChange)(nil),
 		(*TxBody_ApproveChange)(nil),
 		(*TxBody_SuspendKey)(nil),
 		(*TxBody_AcknowledgeJump)(nil),
 	}
-	file_muniment_ledger_v1_ledger_proto_msgTypes[24].OneofWrappers = []any{
+	file_muniment_ledger_v1_ledger_proto_msgTypes[25].OneofWrappers = []any{
 		(*Fact_Parameters)(nil),
 		(*Fact_Office)(nil),
 		(*Fact_Key)(nil),
@@ -4190,7 +4288,7 @@ func file_muniment_ledger_v1_ledger_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_muniment_ledger_v1_ledger_proto_rawDesc), len(file_muniment_ledger_v1_ledger_proto_rawDesc)),
 			NumEnums:      12,
-			NumMessages:   37,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
