@@ -23,7 +23,7 @@ try() {
 	local want=$1 patch=$2 package=$3 test=$4 copy
 	shift 4
 	copy=$(mktemp -d "$WORK/copy.XXXXXX")
-	tar -cf - go.mod go.sum app docs/spec proto tests/model | tar -xf - -C "$copy"
+	tar -cf - --exclude=node_modules go.mod go.sum app store cmd docs ops proto scripts tests | tar -xf - -C "$copy"
 	[ -z "$patch" ] || git -C "$copy" apply "$PWD/$patch"
 	(cd "$copy" && go test -trimpath -c -o check.test "$package" &&
 		cd "$package" && "$copy/check.test" -test.v -test.timeout=4m -test.run "^$test\$" "$@") >"$copy.out" 2>&1 || true
