@@ -104,6 +104,26 @@ func (c Claim) Valid() bool { return c == ClaimFiles || c == ClaimKey }
 // String gives the level's name, "C1" or "C3".
 func (c Claim) String() string { return fmt.Sprintf("C%d", uint8(c)) }
 
+// Says gives what the level means: its name, a colon, and sentences on one line.
+// Programs, certificates and docs use these words and no stronger ones.
+func (c Claim) Says() string {
+	const (
+		files = "No file of the custodian's keyring holds a key that opens what was erased: every file was searched. "
+		never = "Nothing is claimed about overwritten media, or about copies that were given out."
+	)
+	switch c {
+	case ClaimFiles:
+		return "C1: " + files +
+			"Older copies of those files (free space of the disk, snapshots, backups) may still hold such keys, sealed: " +
+			"they open for whoever has them and the key file with its passphrase. " + never
+	case ClaimKey:
+		return "C3: " + files +
+			"Older copies of those files (free space of the disk, snapshots, backups) hold such keys only sealed under a key that was made inside a device and destroyed there: " +
+			"they open for nobody, as long as no copy of the device itself was kept. " + never
+	}
+	return "no claim: Nothing is said about keys that open what was erased."
+}
+
 // Withhold states that an office decided to withhold parts of a record from
 // copies, by the hash of a list of them (commitment.Redaction). It binds nobody:
 // nothing is erased, and a later decision may be another one.
