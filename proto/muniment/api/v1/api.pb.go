@@ -1904,7 +1904,7 @@ func (x *RedactionAsk) GetCode() string {
 
 type PlanRedactionResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Marks         []*PlannedMark         `protobuf:"bytes,1,rep,name=marks,proto3" json:"marks,omitempty"` // ascending by leaf
+	Marks         []*PlannedMark         `protobuf:"bytes,1,rep,name=marks,proto3" json:"marks,omitempty"` // ascending by leaf, over all messages
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2025,7 +2025,7 @@ func (x *PlannedMark) GetLabel() string {
 type FileRedactionRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Record        *RecordRef             `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
-	Redaction     []byte                 `protobuf:"bytes,2,opt,name=redaction,proto3" json:"redaction,omitempty"` // text of docs/spec/redaction.md
+	Redaction     []byte                 `protobuf:"bytes,2,opt,name=redaction,proto3" json:"redaction,omitempty"` // text of docs/spec/redaction.md, at most 512 KiB
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5478,7 +5478,7 @@ const file_muniment_api_v1_api_proto_rawDesc = "" +
 	"\x12STANDING_PERMANENT\x10\x04\x12\x14\n" +
 	"\x10STANDING_WAITING\x10\x05\x12\x14\n" +
 	"\x10STANDING_NOT_YET\x10\x06\x12\x10\n" +
-	"\fSTANDING_DUE\x10\a2\xb8\b\n" +
+	"\fSTANDING_DUE\x10\a2\xbc\b\n" +
 	"\vDepartments\x12N\n" +
 	"\aDeposit\x12\x1f.muniment.api.v1.DepositRequest\x1a .muniment.api.v1.DepositResponse(\x01\x12I\n" +
 	"\x06Submit\x12\x1e.muniment.api.v1.SubmitRequest\x1a\x1f.muniment.api.v1.SubmitResponse\x12_\n" +
@@ -5489,11 +5489,11 @@ const file_muniment_api_v1_api_proto_rawDesc = "" +
 	"\bSegments\x12 .muniment.api.v1.SegmentsRequest\x1a!.muniment.api.v1.SegmentsResponse0\x01\x12E\n" +
 	"\x04Read\x12\x1c.muniment.api.v1.ReadRequest\x1a\x1d.muniment.api.v1.ReadResponse0\x01\x12E\n" +
 	"\x04Copy\x12\x1c.muniment.api.v1.CopyRequest\x1a\x1d.muniment.api.v1.CopyResponse0\x01\x12Q\n" +
-	"\bEvidence\x12 .muniment.api.v1.EvidenceRequest\x1a!.muniment.api.v1.EvidenceResponse0\x01\x12^\n" +
-	"\rPlanRedaction\x12%.muniment.api.v1.PlanRedactionRequest\x1a&.muniment.api.v1.PlanRedactionResponse\x12^\n" +
-	"\rFileRedaction\x12%.muniment.api.v1.FileRedactionRequest\x1a&.muniment.api.v1.FileRedactionResponse\x12U\n" +
+	"\bEvidence\x12 .muniment.api.v1.EvidenceRequest\x1a!.muniment.api.v1.EvidenceResponse0\x01\x12`\n" +
+	"\rPlanRedaction\x12%.muniment.api.v1.PlanRedactionRequest\x1a&.muniment.api.v1.PlanRedactionResponse0\x01\x12^\n" +
+	"\rFileRedaction\x12%.muniment.api.v1.FileRedactionRequest\x1a&.muniment.api.v1.FileRedactionResponse\x12W\n" +
 	"\n" +
-	"Redactions\x12\".muniment.api.v1.RedactionsRequest\x1a#.muniment.api.v1.RedactionsResponse2\x9d\x04\n" +
+	"Redactions\x12\".muniment.api.v1.RedactionsRequest\x1a#.muniment.api.v1.RedactionsResponse0\x012\x9d\x04\n" +
 	"\bAuditors\x12U\n" +
 	"\n" +
 	"Checkpoint\x12\".muniment.api.v1.CheckpointRequest\x1a#.muniment.api.v1.CheckpointResponse\x12F\n" +

@@ -67,12 +67,12 @@ type DepartmentsClient interface {
 	Evidence(ctx context.Context, in *EvidenceRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[EvidenceResponse], error)
 	// PlanRedaction finds what selectors name, what says the same elsewhere in the
 	// record, and what would betray it. It decides nothing and keeps nothing.
-	PlanRedaction(ctx context.Context, in *PlanRedactionRequest, opts ...grpc.CallOption) (*PlanRedactionResponse, error)
+	PlanRedaction(ctx context.Context, in *PlanRedactionRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[PlanRedactionResponse], error)
 	// FileRedaction hands a redaction to the custodian, which keeps it sealed with
 	// the record. Copies can be made by it, and a disposition can name it.
 	FileRedaction(ctx context.Context, in *FileRedactionRequest, opts ...grpc.CallOption) (*FileRedactionResponse, error)
 	// Redactions gives the redactions of a record that were filed.
-	Redactions(ctx context.Context, in *RedactionsRequest, opts ...grpc.CallOption) (*RedactionsResponse, error)
+	Redactions(ctx context.Context, in *RedactionsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RedactionsResponse], error)
 }
 
 type departmentsClient struct {
@@ -225,15 +225,24 @@ func (c *departmentsClient) Evidence(ctx context.Context, in *EvidenceRequest, o
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Departments_EvidenceClient = grpc.ServerStreamingClient[EvidenceResponse]
 
-func (c *departmentsClient) PlanRedaction(ctx context.Context, in *PlanRedactionRequest, opts ...grpc.CallOption) (*PlanRedactionResponse, error) {
+func (c *departmentsClient) PlanRedaction(ctx context.Context, in *PlanRedactionRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[PlanRedactionResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(PlanRedactionResponse)
-	err := c.cc.Invoke(ctx, Departments_PlanRedaction_FullMethodName, in, out, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &Departments_ServiceDesc.Streams[6], Departments_PlanRedaction_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
-	return out, nil
+	x := &grpc.GenericClientStream[PlanRedactionRequest, PlanRedactionResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
 }
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Departments_PlanRedactionClient = grpc.ServerStreamingClient[PlanRedactionResponse]
 
 func (c *departmentsClient) FileRedaction(ctx context.Context, in *FileRedactionRequest, opts ...grpc.CallOption) (*FileRedactionResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
@@ -245,15 +254,24 @@ func (c *departmentsClient) FileRedaction(ctx context.Context, in *FileRedaction
 	return out, nil
 }
 
-func (c *departmentsClient) Redactions(ctx context.Context, in *RedactionsRequest, opts ...grpc.CallOption) (*RedactionsResponse, error) {
+func (c *departmentsClient) Redactions(ctx context.Context, in *RedactionsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RedactionsResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(RedactionsResponse)
-	err := c.cc.Invoke(ctx, Departments_Redactions_FullMethodName, in, out, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &Departments_ServiceDesc.Streams[7], Departments_Redactions_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
-	return out, nil
+	x := &grpc.GenericClientStream[RedactionsRequest, RedactionsResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
 }
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Departments_RedactionsClient = grpc.ServerStreamingClient[RedactionsResponse]
 
 // DepartmentsServer is the server API for Departments service.
 // All implementations must embed UnimplementedDepartmentsServer
@@ -284,12 +302,12 @@ type DepartmentsServer interface {
 	Evidence(*EvidenceRequest, grpc.ServerStreamingServer[EvidenceResponse]) error
 	// PlanRedaction finds what selectors name, what says the same elsewhere in the
 	// record, and what would betray it. It decides nothing and keeps nothing.
-	PlanRedaction(context.Context, *PlanRedactionRequest) (*PlanRedactionResponse, error)
+	PlanRedaction(*PlanRedactionRequest, grpc.ServerStreamingServer[PlanRedactionResponse]) error
 	// FileRedaction hands a redaction to the custodian, which keeps it sealed with
 	// the record. Copies can be made by it, and a disposition can name it.
 	FileRedaction(context.Context, *FileRedactionRequest) (*FileRedactionResponse, error)
 	// Redactions gives the redactions of a record that were filed.
-	Redactions(context.Context, *RedactionsRequest) (*RedactionsResponse, error)
+	Redactions(*RedactionsRequest, grpc.ServerStreamingServer[RedactionsResponse]) error
 	mustEmbedUnimplementedDepartmentsServer()
 }
 
@@ -330,14 +348,14 @@ func (UnimplementedDepartmentsServer) Copy(*CopyRequest, grpc.ServerStreamingSer
 func (UnimplementedDepartmentsServer) Evidence(*EvidenceRequest, grpc.ServerStreamingServer[EvidenceResponse]) error {
 	return status.Error(codes.Unimplemented, "method Evidence not implemented")
 }
-func (UnimplementedDepartmentsServer) PlanRedaction(context.Context, *PlanRedactionRequest) (*PlanRedactionResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method PlanRedaction not implemented")
+func (UnimplementedDepartmentsServer) PlanRedaction(*PlanRedactionRequest, grpc.ServerStreamingServer[PlanRedactionResponse]) error {
+	return status.Error(codes.Unimplemented, "method PlanRedaction not implemented")
 }
 func (UnimplementedDepartmentsServer) FileRedaction(context.Context, *FileRedactionRequest) (*FileRedactionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method FileRedaction not implemented")
 }
-func (UnimplementedDepartmentsServer) Redactions(context.Context, *RedactionsRequest) (*RedactionsResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method Redactions not implemented")
+func (UnimplementedDepartmentsServer) Redactions(*RedactionsRequest, grpc.ServerStreamingServer[RedactionsResponse]) error {
+	return status.Error(codes.Unimplemented, "method Redactions not implemented")
 }
 func (UnimplementedDepartmentsServer) mustEmbedUnimplementedDepartmentsServer() {}
 func (UnimplementedDepartmentsServer) testEmbeddedByValue()                     {}
@@ -490,23 +508,16 @@ func _Departments_Evidence_Handler(srv interface{}, stream grpc.ServerStream) er
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Departments_EvidenceServer = grpc.ServerStreamingServer[EvidenceResponse]
 
-func _Departments_PlanRedaction_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(PlanRedactionRequest)
-	if err := dec(in); err != nil {
-		return nil, err
+func _Departments_PlanRedaction_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(PlanRedactionRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
 	}
-	if interceptor == nil {
-		return srv.(DepartmentsServer).PlanRedaction(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: Departments_PlanRedaction_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(DepartmentsServer).PlanRedaction(ctx, req.(*PlanRedactionRequest))
-	}
-	return interceptor(ctx, in, info, handler)
+	return srv.(DepartmentsServer).PlanRedaction(m, &grpc.GenericServerStream[PlanRedactionRequest, PlanRedactionResponse]{ServerStream: stream})
 }
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Departments_PlanRedactionServer = grpc.ServerStreamingServer[PlanRedactionResponse]
 
 func _Departments_FileRedaction_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(FileRedactionRequest)
@@ -526,23 +537,16 @@ func _Departments_FileRedaction_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
-func _Departments_Redactions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(RedactionsRequest)
-	if err := dec(in); err != nil {
-		return nil, err
+func _Departments_Redactions_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(RedactionsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
 	}
-	if interceptor == nil {
-		return srv.(DepartmentsServer).Redactions(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: Departments_Redactions_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(DepartmentsServer).Redactions(ctx, req.(*RedactionsRequest))
-	}
-	return interceptor(ctx, in, info, handler)
+	return srv.(DepartmentsServer).Redactions(m, &grpc.GenericServerStream[RedactionsRequest, RedactionsResponse]{ServerStream: stream})
 }
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Departments_RedactionsServer = grpc.ServerStreamingServer[RedactionsResponse]
 
 // Departments_ServiceDesc is the grpc.ServiceDesc for Departments service.
 // It's only intended for direct use with grpc.RegisterService,
@@ -568,16 +572,8 @@ var Departments_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Departments_Search_Handler,
 		},
 		{
-			MethodName: "PlanRedaction",
-			Handler:    _Departments_PlanRedaction_Handler,
-		},
-		{
 			MethodName: "FileRedaction",
 			Handler:    _Departments_FileRedaction_Handler,
-		},
-		{
-			MethodName: "Redactions",
-			Handler:    _Departments_Redactions_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
@@ -610,6 +606,16 @@ var Departments_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Evidence",
 			Handler:       _Departments_Evidence_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "PlanRedaction",
+			Handler:       _Departments_PlanRedaction_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Redactions",
+			Handler:       _Departments_Redactions_Handler,
 			ServerStreams: true,
 		},
 	},
