@@ -16,7 +16,7 @@ var floors = map[string]int{
 	"app/record": 1,
 
 	"app/ledger":    2,
-	"app/receipt":   2,
+	"app/receipt":   3,
 	"app/identity":  2,
 	"store/vault":   2,
 	"store/keyring": 2,

@@ -55,6 +55,8 @@ func officeOfDisposition(e record.Entry) record.Code {
 		return e.Office
 	case record.RefusalEntry:
 		return e.Office
+	case record.WithholdingEntry:
+		return e.Office
 	}
 	return ""
 }
@@ -116,6 +118,9 @@ func (p parts) statesOfDisposition(m record.Message, entry record.Entry, index i
 		return counted && s.Disposition == e.Disposition && s.Outcome == e.Outcome
 	case record.RefusalEntry:
 		return p.tx.Count == 1 && refuses(m, e)
+	case record.WithholdingEntry:
+		s, ok := m.(*record.Withhold)
+		return ok && s.Record == e.Record && s.Redaction == e.Redaction
 	}
 	return false
 }

@@ -27,7 +27,7 @@ func TestVerifyALife(t *testing.T) {
 			t.Errorf("entry %d is not described:\n%s", index, v.Text())
 		}
 	}
-	if len(kinds) != 24 { // of 26: approvals and suspensions are in TestVerifyEveryEntry
+	if len(kinds) != 25 { // of 27: approvals and suspensions are in TestVerifyEveryEntry
 		t.Errorf("entries of %d kinds were verified", len(kinds))
 	}
 }
@@ -110,6 +110,10 @@ func dishonestLives() []dishonestLife {
 		act("an item of an approval", &record.ApproveDisposition{Disposition: 4, Hash: hash}, record.ItemEntry{Disposition: 4, Record: 3}, contradicted),
 		act("another outcome", &record.ReportErasure{Disposition: 4, Outcome: record.OutcomeDone}, record.ReportEntry{Office: "HR", Disposition: 4, Outcome: record.OutcomePreserved}, contradicted),
 		act("more preserved", &record.ReportErasure{Disposition: 4, Outcome: record.OutcomeDone}, record.ReportEntry{Office: "HR", Disposition: 4, Outcome: record.OutcomeDone, Preserved: 1}, contradicted),
+		act("a decision to withhold", &record.Withhold{Record: 4, Redaction: hash}, record.WithholdingEntry{Office: "HR", Record: 4, Redaction: hash}, good),
+		act("a decision about another record", &record.Withhold{Record: 4, Redaction: hash}, record.WithholdingEntry{Office: "HR", Record: 5, Redaction: hash}, contradicted),
+		act("another decision", &record.Withhold{Record: 4, Redaction: hash}, record.WithholdingEntry{Office: "HR", Record: 4, Redaction: [32]byte{2}}, contradicted),
+		act("a decision of another office", &record.Withhold{Record: 4, Redaction: hash}, record.WithholdingEntry{Office: "IT", Record: 4, Redaction: hash}, "FAILED KEY_MISMATCH"),
 		act("another jump", &record.AcknowledgeJump{Jump: 4}, record.AcknowledgmentEntry{Office: "HR", Jump: 5}, contradicted),
 	}
 	return append(append(list, dishonestRefusals()...), dishonestDispositions()...)

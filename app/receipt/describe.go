@@ -2,6 +2,7 @@ package receipt
 
 import (
 	"encoding/hex"
+	"fmt"
 	"strconv"
 
 	"github.com/muniment/muniment/app/record"
@@ -113,6 +114,14 @@ func describeFact(raw []byte) string {
 		return "node " + NodeID(f.NodeKey[:])
 	}
 	return describeSchedule(fact)
+}
+
+// counted gives a number with its noun, as "1 record" or "2 records".
+func counted[T ~int | ~int64](n T, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 func custody(c record.Code) string {

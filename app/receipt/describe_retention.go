@@ -113,6 +113,10 @@ func (d *description) ofDisposition(e record.Entry) (kind string) {
 		d.cited("disposition", e.Disposition)
 		d.cited("record", e.Record)
 		d.cited("hold", e.Hold)
+	case record.WithholdingEntry:
+		kind = "decision to withhold parts of a record"
+		d.number("record", int64(e.Record))
+		d.hash("redaction", e.Redaction[:])
 	}
 	return kind
 }
@@ -194,6 +198,9 @@ func describeBody(e record.Entry, m record.Message) []Field {
 		d.add("named", list(m.Records))
 	case *record.ProposeDisposition:
 		d.add("named", list(m.Records))
+		if m.Action == record.ActionRedact {
+			d.hash("redaction", m.Redaction[:])
+		}
 	case *record.PlaceHold:
 		d.add("scope", scope(m.Scope))
 	case *record.ExtendHold:
@@ -201,6 +208,12 @@ func describeBody(e record.Entry, m record.Message) []Field {
 	case *record.ReportErasure:
 		if len(m.Preserved) > 0 {
 			d.add("named", list(m.Preserved))
+		}
+		if m.Report != [32]byte{} {
+			d.hash("report", m.Report[:])
+		}
+		if m.Outcome == record.OutcomeDone {
+			d.add("claim", m.Claim.Says())
 		}
 	}
 	return d

@@ -70,6 +70,10 @@ func (c *legalCase) neededRoles() (roles []record.Role, err error) {
 	for _, rule := range c.own() {
 		roles = append(roles, rule.Approvals...)
 	}
+	if c.asked.Action == record.ActionRedact {
+		roles = append(roles, record.RoleClerk, record.RoleCounsel)
+		alone = alone || !c.judgement.ripe
+	}
 	if c.judgement.review {
 		roles = append(roles, record.RoleStateArchivist)
 	}
@@ -82,7 +86,7 @@ func (c *legalCase) neededRoles() (roles []record.Role, err error) {
 			roles = nil
 		}
 	}
-	if alone {
+	if alone { // or ahead of the schedule
 		roles = append(roles, record.RoleStateRecords)
 	}
 	slices.Sort(roles)

@@ -37,6 +37,7 @@ type citedFact struct {
 // judgement is what the rules say together.
 type judgement struct {
 	due     record.Day
+	ripe    bool // the whole record could be destroyed
 	review  bool
 	notices []retention.Verdict // that ask for notice to the persons concerned
 	why     []retention.Step
@@ -233,19 +234,26 @@ func (c *legalCase) judgeDue() error {
 		}
 	}
 	c.judgement.due = strictest.Due
+	c.judgement.ripe = strictest.Status == retention.Due && !slices.ContainsFunc(c.own(), func(r legalRule) bool { return r.Action != record.ActionDestroy })
+	early := c.asked.Action == record.ActionRedact && !c.judgement.ripe // with an approval more
 	switch {
-	case c.asked.Action != record.ActionDestroy && c.item.Due != 0:
+	case (early || !c.erases()) && c.item.Due != 0:
 		return refuse(LockContradicted, "the item says that record %d was due on %s, yet %s waits for no day", c.item.Record, c.item.Due, c.asked.Action)
-	case c.asked.Action != record.ActionDestroy:
+	case early || !c.erases():
 		return nil
 	case strictest.Status != retention.Due:
 		return refuse(NotDue, "by the rules and facts that are cited, record %d was %s on %s, the day of the lock", c.item.Record, strictest.Status, c.lock.Day)
-	case slices.ContainsFunc(c.own(), func(r legalRule) bool { return r.Action != record.ActionDestroy }):
+	case !c.judgement.ripe:
 		return refuse(NotDue, "a rule that is cited has another final action for record %d than destruction", c.item.Record)
 	case strictest.Due != c.item.Due:
 		return refuse(NotDue, "by the rules and facts that are cited, record %d was due on %s; the item says %s", c.item.Record, due(strictest.Due), due(c.item.Due))
 	}
 	return nil
+}
+
+// erases tells whether the disposition destroys content: all of it, or parts.
+func (c *legalCase) erases() bool {
+	return c.asked.Action == record.ActionDestroy || c.asked.Action == record.ActionRedact
 }
 
 // lookup gives the rule of another series among those that are cited: the later

@@ -22,11 +22,12 @@ type Legality struct {
 
 	Disposition int64  `json:"disposition"` // entry of the proposal
 	Action      string `json:"action"`
-	Records     int64  `json:"records"` // of the disposition
+	Records     int64  `json:"records"`             // of the disposition
+	Redaction   string `json:"redaction,omitempty"` // hash of what is erased, in hex; REDACT only
 
 	Rules  []LegalRule `json:"rules"`
 	Facts  []LegalFact `json:"facts"`
-	Due    string      `json:"due,omitempty"` // first day on which destruction could be asked; DESTROY only
+	Due    string      `json:"due,omitempty"` // first day on which destruction could be asked; DESTROY, and REDACT of a record that was due
 	Why    []string    `json:"why"`           // the judgement in plain words, indented
 	Locked Deed        `json:"locked"`
 
@@ -115,9 +116,12 @@ func (v *Verdict) legality(n Network, text []byte, toPin tlog.TreeProof) error {
 // lawful says what was shown, and what was not.
 func (v *Verdict) lawful(c *legalCase, leaves int) {
 	v.proven("%d further entries of the same tree were checked: each is there, and every act is signed by the office that it names", leaves)
-	if c.asked.Action == record.ActionDestroy {
+	switch {
+	case c.erases() && c.judgement.ripe:
 		v.proven("by the rules and facts cited, the record was due on %s; the lock is of ledger day %s", due(c.judgement.due), c.lock.Day)
-	} else {
+	case c.asked.Action == record.ActionRedact:
+		v.proven("by the rules and facts cited, the record was not due: Public Records Administrator, Clerk and Counsel approved the erasure of parts of it ahead of the schedule")
+	default:
 		v.proven("%s waits for no day", c.asked.Action)
 	}
 	if len(c.approvals) == 1 {
@@ -151,8 +155,11 @@ func (c *legalCase) account() *Legality {
 		Anchored: c.subject.tell(), Disposition: c.proposed.index, Action: c.asked.Action.String(), Records: c.lock.Count,
 		Rules: []LegalRule{}, Facts: []LegalFact{}, Why: []string{}, Locked: c.locked.tell(), Proposed: c.proposed.tell(), Approvals: []Deed{},
 	}
-	if c.asked.Action == record.ActionDestroy {
+	if c.erases() && c.judgement.ripe {
 		l.Due = due(c.judgement.due)
+	}
+	if c.asked.Action == record.ActionRedact {
+		l.Redaction = hex.EncodeToString(c.asked.Redaction[:])
 	}
 	for _, r := range c.rules {
 		l.Rules = append(l.Rules, LegalRule{Entry: r.index, Schedule: r.Schedule, Version: r.Version, Adopted: r.adopted,
@@ -202,7 +209,10 @@ func roleNames(roles []record.Role) []string {
 func (l *Legality) write(line func(name, format string, args ...any)) {
 	line("record", "%d of %s, series %s, %s, commitment %s", l.Record, l.Office, l.Series, dated(l.Date), l.Commitment)
 	line("  anchored", "%s", l.Anchored.text())
-	line("disposition", "%d, %s of %d records", l.Disposition, l.Action, l.Records)
+	line("disposition", "%d, %s of %s", l.Disposition, l.Action, counted(l.Records, "record"))
+	if l.Redaction != "" {
+		line("  redaction", "%s", l.Redaction)
+	}
 	for _, r := range l.Rules {
 		line("rule", "%s: %s", r.Series, r.Rule)
 		line("  stated", "entry %d, version %d of schedule %s, adopted by entry %d, in force from %s", r.Entry, r.Version, r.Schedule, r.Adopted, r.Effective)

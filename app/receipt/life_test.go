@@ -28,6 +28,7 @@ type life struct {
 	notice, lock, items                        int64 // items: the first of two
 	report, officeReport, jump, acknowledgment int64
 	withdrawn, withdrawal                      int64
+	withheld                                   int64 // decision about the third record
 	other, fileClosed, otherFiling             int64 // see stateOther, intoFile
 }
 
@@ -241,7 +242,7 @@ func (l *life) makeFinal(asked *record.ProposeDisposition) {
 	items := []record.Entry{e}
 	for n, i := range asked.Records {
 		item := record.ItemEntry{Disposition: d, Record: i, Rules: []record.Index{record.Index(l.rule)}, Facts: []record.Index{record.Index(l.closed)}, Audit: record.Index(l.audit)}
-		if asked.Action == record.ActionDestroy {
+		if asked.Action == record.ActionDestroy || asked.Action == record.ActionRedact {
 			item.Due = l.ledgerDay(l.audit) + 2
 		}
 		if i == record.Index(l.records) {
@@ -267,6 +268,8 @@ func (l *life) follow(d record.Index, records []record.Index) {
 	l.acknowledgment = l.act("CLERK", &record.AcknowledgeJump{Jump: record.Index(l.jump)}, record.AcknowledgmentEntry{Office: "CLERK", Jump: record.Index(l.jump)})
 	l.withdrawn = l.propose(&record.ProposeDisposition{Series: lifeSeries, Action: record.ActionPermanent, Records: []record.Index{record.Index(l.records + 2)}})
 	l.withdrawal = l.act("HR", &record.WithdrawDisposition{Disposition: record.Index(l.withdrawn)}, record.WithdrawalEntry{Office: "HR", Disposition: record.Index(l.withdrawn)})
+	decided := &record.Withhold{Record: record.Index(l.records + 2), Redaction: [32]byte{8}}
+	l.withheld = l.act("CLERK", decided, record.WithholdingEntry{Office: "CLERK", Record: decided.Record, Redaction: decided.Redaction})
 }
 
 // propose opens a disposition of HR's records.

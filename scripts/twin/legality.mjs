@@ -9,8 +9,8 @@ import {
 } from './receipt.mjs';
 import { add, dayText, judge } from './retention.mjs';
 
-const [DEPARTMENT, STATE_RECORDS, STATE_ARCHIVIST, LIBRARY_CEO, AUDITOR, IT, OPERATOR] = [1, 5, 6, 7, 8, 9, 12];
-const DESTROY = 1n;
+const [DEPARTMENT, CLERK, COUNSEL, STATE_RECORDS, STATE_ARCHIVIST, LIBRARY_CEO, AUDITOR, IT, OPERATOR] = [1, 2, 3, 5, 6, 7, 8, 9, 12];
+const [DESTROY, REDACT] = [1n, 4n];
 const YEAR_1900 = -25567n;
 
 const contradicts = (holds) => need(holds, 'LOCK_CONTRADICTED');
@@ -237,17 +237,17 @@ function judgeDue({ item, lock }, action, record, rules) {
     if (found.notice.count > 0) duties.notices.push(found.notice);
     return end;
   });
-  if (action !== DESTROY) {
+  duties.ripe = ends.every((e) => e.rank === 0 && BigInt(e.day) <= lock.day) && rules.own.every((r) => r.action === DESTROY);
+  if (action !== DESTROY && !(action === REDACT && duties.ripe)) {
     contradicts(item.entry.due === 0n);
     return duties;
   }
-  need(ends.every((e) => e.rank === 0 && BigInt(e.day) <= lock.day), 'NOT_DUE');
-  need(rules.own.every((r) => r.action === DESTROY), 'NOT_DUE');
+  need(duties.ripe, 'NOT_DUE');
   need(BigInt(Math.max(...ends.map((e) => e.day))) === item.entry.due, 'NOT_DUE');
   return duties;
 }
 
-function judgeApprovals(f, { item, lock }, { proposal, series, to }, record, rules, duties) {
+function judgeApprovals(f, { item, lock }, { proposal, series, to, action }, record, rules, duties) {
   const parties = [proposal.office, lock.office, to];
   const approvals = lock.entry.authorizations.map((index) => {
     const a = f.act(index, lock.index);
@@ -261,7 +261,8 @@ function judgeApprovals(f, { item, lock }, { proposal, series, to }, record, rul
   let roles = rules.own.flatMap((r) => r.approvals);
   if (duties.review) roles.push(STATE_ARCHIVIST);
   if (lock.entry.standing !== 0n && stands(f, { lock }, proposal, series)) roles = [];
-  if (record.alone) roles.push(STATE_RECORDS);
+  if (action === REDACT) roles.push(CLERK, COUNSEL);
+  if (record.alone || action === REDACT && !duties.ripe) roles.push(STATE_RECORDS);
   need(fills([...new Set(roles)], approvals.map((a) => a.roles)), 'MISSING_APPROVAL');
   const latest = (key) => [proposal, ...approvals].map((a) => a[key]).reduce((x, y) => (x > y ? x : y));
   need(rules.own.every((r) => (r.days === 0n || lock.day - latest('day') > r.days) && lock.height - latest('height') >= r.heights), 'NOTICE_PERIOD');

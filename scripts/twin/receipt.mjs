@@ -319,6 +319,7 @@ const FIELDS = {
   37: ['report', 'office optional', 'custodian b32', 'disposition index', 'outcome uint', 'preserved uint'],
   38: ['item', 'disposition index', 'record index', 'due int', 'rules indexes', 'facts indexes', 'audit uint'],
   39: ['refusal', 'office code', 'reason uint', 'disposition uint', 'record uint', 'hold uint'],
+  40: ['withholding', 'office code', 'record index', 'redaction b32'],
   48: ['proposal', 'office code', 'factHash b32'],
   49: ['approval', 'office code', 'proposal uint', 'factHash b32'],
   50: ['suspension', 'office code', 'keyID b32', 'sinceHeight uint'],
@@ -433,6 +434,7 @@ const MESSAGES = {
   lock: [36, { 1: 'disposition' }],
   item: [36, { 1: 'disposition' }],
   report: [37, { 1: 'disposition', 2: 'outcome' }],
+  withholding: [40, { 1: 'record', 2: 'redaction bytes' }],
   acknowledgment: [51, { 1: 'jump' }],
 };
 
