@@ -9,6 +9,9 @@
 // Invariants:
 //   - A record is there whole or not at all: Put writes as often as it needs to,
 //     syncs once, and what a crash interrupts is removed at the next Open.
+//   - A record that is buried is gone whole, in one write. What is left names it
+//     ([Residual]) and tells when it was given out; its commitment never comes back.
+//   - Rewrite drops segments of dead leaves and touches no other.
 //   - No value holds content, a title, a file name or a length in the clear.
 //   - A sealed segment, layout or catalogue entry opens only as part of its own
 //     record, at its own place.

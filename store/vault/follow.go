@@ -89,29 +89,13 @@ func (v *Vault) Overdue(before record.Day) (records []Record, err error) {
 	return records, nil
 }
 
-// Remove deletes everything that the vault has of a record, durably.
-func (v *Vault) Remove(r Record) error {
-	batch := v.db.NewBatch()
-	err := errors.Join(
-		removeBulk(batch, r.RID),
-		batch.Delete(keyLayout(r.RID), nil),
-		batch.Delete(keyCatalogue(r.Office, r.RID), nil),
-		batch.Delete(keyDue(r.NotAfter, r.RID), nil),
-		batch.Delete(keyAttempt(r.Office, r.Fingerprint, r.RID), nil),
-		batch.Delete(keyIndex(r.Office, r.Commitment), nil),
-		batch.Delete(keyRecord(r.RID), nil),
-		batch.Delete(keyUnfinished(r.RID), nil),
-	)
-	if err != nil {
-		return errors.Join(err, batch.Close())
-	}
-	return v.apply(batch)
-}
+// Remove deletes everything that the vault has of a record but its releases,
+// durably.
+func (v *Vault) Remove(r Record) error { return v.Bury(nil, []Record{r}) }
 
 // removeBulk deletes the packs and leaf hashes of a record.
 func removeBulk(batch *pebble.Batch, rid RID) error {
-	packs, leaves := keyPack(rid, 0), keyLeaves(rid, 0)
-	packs, leaves = packs[:len(packs)-4], leaves[:len(leaves)-4]
+	packs, leaves := packsOf(rid), leavesOf(rid)
 	return errors.Join(
 		batch.DeleteRange(packs, after(packs), nil),
 		batch.DeleteRange(leaves, after(leaves), nil),

@@ -11,16 +11,22 @@ type RID = [16]byte
 
 // All keys of the store. Integers are big-endian; a code ends at its zero byte.
 const (
+	prefixRedaction  = 'a' // a | rid | hash                     -> sealed redaction, as it was filed
 	prefixPack       = 'b' // b | rid | pack u32                 -> pack of sealed segments
 	prefixCatalogue  = 'c' // c | office 0 | rid                 -> sealed catalogue entry
 	prefixDue        = 'd' // d | not-after day u32, biased | rid -> nothing: a deposit that is not anchored
+	prefixEntry      = 'e' // e | index u64                      -> rid of a residual record
 	prefixAttempt    = 'f' // f | office 0 | fingerprint | rid   -> nothing: every deposit of the same bytes
+	prefixRelease    = 'g' // g | rid | number u32               -> release: content that was given out
 	prefixLeaves     = 'h' // h | rid | part u32                 -> leaf hashes
 	prefixIndex      = 'i' // i | office 0 | commitment          -> rid
 	prefixLayout     = 'l' // l | rid                            -> sealed layout
 	prefixPosition   = 'p' // p                                  -> next entry of the log to follow, u64
+	prefixReport     = 'q' // q | disposition u64                -> text of an erasure report
 	prefixRecord     = 'r' // r | rid                            -> record
-	prefixUnfinished = 'w' // w | rid                           -> nothing: a Put that is not complete
+	prefixResidual   = 't' // t | rid                            -> residual record: what is left of an erased one
+	prefixUnfinished = 'w' // w | rid                            -> nothing: a Put that is not complete
+	prefixFreed      = 'z' // z | rid                            -> nothing: packs were deleted whose space is not reclaimed
 )
 
 func keyPack(rid RID, pack uint32) []byte {
@@ -34,7 +40,25 @@ func keyLeaves(rid RID, part uint32) []byte {
 func keyLayout(rid RID) []byte     { return append([]byte{prefixLayout}, rid[:]...) }
 func keyRecord(rid RID) []byte     { return append([]byte{prefixRecord}, rid[:]...) }
 func keyUnfinished(rid RID) []byte { return append([]byte{prefixUnfinished}, rid[:]...) }
+func keyResidual(rid RID) []byte   { return append([]byte{prefixResidual}, rid[:]...) }
+func keyFreed(rid RID) []byte      { return append([]byte{prefixFreed}, rid[:]...) }
 func keyPosition() []byte          { return []byte{prefixPosition} }
+
+func keyRedactions(rid RID) []byte { return append([]byte{prefixRedaction}, rid[:]...) }
+func keyReleases(rid RID) []byte   { return append([]byte{prefixRelease}, rid[:]...) }
+
+func keyRedaction(rid RID, hash [32]byte) []byte { return append(keyRedactions(rid), hash[:]...) }
+
+func keyRelease(rid RID, number uint32) []byte {
+	return binary.BigEndian.AppendUint32(keyReleases(rid), number)
+}
+
+func keyReport(disposition record.Index) []byte { return keyNumbered(prefixReport, disposition) }
+func keyEntry(i record.Index) []byte            { return keyNumbered(prefixEntry, i) }
+
+func keyNumbered(prefix byte, i record.Index) []byte {
+	return binary.BigEndian.AppendUint64([]byte{prefix}, uint64(i))
+}
 
 func keyOffice(prefix byte, office record.Code) []byte {
 	return append(append([]byte{prefix}, office...), 0)

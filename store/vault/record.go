@@ -27,11 +27,12 @@ type Record struct {
 	Anchored    bool         // the ledger holds it, at entry Index
 	Index       record.Index // 0 while not anchored
 	Packs       uint32       // set by Put
+	Since       int64        // entries of the log when it was deposited
 }
 
 const (
-	recordVersion = 1
-	recordSize    = 1 + 1 + 4 + 8 + 4 + 32 + 32 // before the codes
+	recordVersion = 2
+	recordSize    = 1 + 1 + 4 + 8 + 8 + 4 + 32 + 32 // before the codes
 )
 
 // marshal encodes all but the RID, which is in the key.
@@ -42,10 +43,11 @@ func (r Record) marshal() []byte {
 	}
 	b = binary.BigEndian.AppendUint32(b, uint32(r.NotAfter))
 	b = binary.BigEndian.AppendUint64(b, uint64(r.Index))
+	b = binary.BigEndian.AppendUint64(b, uint64(r.Since))
 	b = binary.BigEndian.AppendUint32(b, r.Packs)
 	b = append(append(b, r.Fingerprint[:]...), r.Commitment[:]...)
 	for _, code := range []record.Code{r.Office, r.Series, r.Custody} {
-		b = append(append(b, byte(len(code))), code...)
+		b = appendCode(b, code)
 	}
 	return append(b, r.Manifest.Marshal()...)
 }
@@ -60,22 +62,18 @@ func parseRecord(rid RID, b []byte) (Record, error) {
 		Anchored:    b[1] == 1,
 		NotAfter:    record.Day(binary.BigEndian.Uint32(b[2:])),
 		Index:       record.Index(binary.BigEndian.Uint64(b[6:])),
-		Packs:       binary.BigEndian.Uint32(b[14:]),
-		Fingerprint: [32]byte(b[18:]),
-		Commitment:  record.Commitment(b[50:82]),
+		Since:       int64(binary.BigEndian.Uint64(b[14:])),
+		Packs:       binary.BigEndian.Uint32(b[22:]),
+		Fingerprint: [32]byte(b[26:]),
+		Commitment:  record.Commitment(b[58:90]),
 	}
 	rest := b[recordSize:]
+	var err error
 	for _, code := range []*record.Code{&r.Office, &r.Series, &r.Custody} {
-		if len(rest) == 0 || len(rest)-1 < int(rest[0]) {
-			return Record{}, fmt.Errorf("%w: record ends early", ErrDamaged)
-		}
-		end := 1 + int(rest[0])
-		*code, rest = record.Code(rest[1:end]), rest[end:]
-		if !code.Valid() {
-			return Record{}, fmt.Errorf("%w: code %.40q", ErrDamaged, *code)
+		if *code, rest, err = cutCode(rest); err != nil {
+			return Record{}, err
 		}
 	}
-	var err error
 	if r.Manifest, err = commitment.ParseManifest(rest); err != nil {
 		return Record{}, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
@@ -83,4 +81,21 @@ func parseRecord(rid RID, b []byte) (Record, error) {
 		return Record{}, fmt.Errorf("%w: record is not canonical", ErrDamaged)
 	}
 	return r, nil
+}
+
+// appendCode appends a registered code as its length u8 and its characters.
+func appendCode(b []byte, code record.Code) []byte {
+	return append(append(b, byte(len(code))), code...)
+}
+
+// cutCode reads what appendCode wrote, and gives what follows.
+func cutCode(b []byte) (code record.Code, rest []byte, err error) {
+	if len(b) == 0 || len(b)-1 < int(b[0]) {
+		return "", nil, fmt.Errorf("%w: value ends within a code", ErrDamaged)
+	}
+	end := 1 + int(b[0])
+	if code = record.Code(b[1:end]); !code.Valid() {
+		return "", nil, fmt.Errorf("%w: code %.40q", ErrDamaged, code)
+	}
+	return code, b[end:], nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -25,8 +26,9 @@ const (
 
 // Vault is a store of sealed records.
 type Vault struct {
-	options Options
-	db      *pebble.DB
+	options   Options
+	db        *pebble.DB
+	releasing sync.Mutex // held while a release gets its number
 }
 
 // Open opens the store in dir, which it makes if need be, and removes what a
@@ -86,9 +88,14 @@ type Deposit struct {
 // An error from Sealed is returned and nothing is kept.
 func (v *Vault) Put(d Deposit) error {
 	r := d.Record
-	if _, ok, err := v.Find(r.Office, r.Commitment); err != nil {
+	_, ok, err := v.Find(r.Office, r.Commitment)
+	if err == nil && !ok {
+		_, ok, err = v.Buried(r.Office, r.Commitment)
+	}
+	if err != nil {
 		return err
-	} else if ok {
+	}
+	if ok {
 		return fmt.Errorf("deposit %x of %s: %w", r.Commitment[:8], r.Office, ErrExists)
 	}
 	w := &writer{vault: v, rid: r.RID, batch: v.db.NewBatchWithSize(min(batchTarget, d.Size+d.Size/8) + 32*len(d.Leaves) + len(d.Layout) + 4096)}
@@ -203,7 +210,8 @@ func (v *Vault) Record(rid RID) (r Record, ok bool, err error) {
 	return r, err == nil, err
 }
 
-// Find gives the record that an office deposited under a commitment.
+// Find gives the record that an office deposited under a commitment, unless it is
+// buried.
 func (v *Vault) Find(office record.Code, c record.Commitment) (r Record, ok bool, err error) {
 	value, ok, err := v.get(keyIndex(office, c))
 	if err != nil || !ok {
@@ -213,6 +221,11 @@ func (v *Vault) Find(office record.Code, c record.Commitment) (r Record, ok bool
 		return Record{}, false, fmt.Errorf("%w: index of %x", ErrDamaged, c[:8])
 	}
 	r, ok, err = v.Record(RID(value))
+	if err == nil && !ok {
+		if _, buried, err := v.Buried(office, c); err != nil || buried {
+			return Record{}, false, err
+		}
+	}
 	if err == nil && (!ok || r.Office != office || r.Commitment != c) {
 		return Record{}, false, fmt.Errorf("%w: index of %x points elsewhere", ErrDamaged, c[:8])
 	}
@@ -228,12 +241,11 @@ func (v *Vault) Attempts(office record.Code, fingerprint [32]byte) (rids []RID, 
 	return rids, err
 }
 
-// EachSealed calls fn for every sealed segment of a record in leaf order. The
-// bytes are valid during the call.
+// EachSealed calls fn for every sealed segment of a record in leaf order; one that
+// Rewrite dropped is empty. The bytes are valid during the call.
 func (v *Vault) EachSealed(r Record, fn func(leaf uint32, sealed []byte) error) error {
 	next, packs := uint32(0), uint32(0)
-	prefix := keyPack(r.RID, 0)
-	err := v.each(prefix[:len(prefix)-4], nil, func(key, value []byte) (err error) {
+	err := v.each(packsOf(r.RID), nil, func(key, value []byte) (err error) {
 		if binary.BigEndian.Uint32(key[len(key)-4:]) != packs {
 			return fmt.Errorf("%w: pack %d is missing", ErrDamaged, packs)
 		}
@@ -250,8 +262,7 @@ func (v *Vault) EachSealed(r Record, fn func(leaf uint32, sealed []byte) error) 
 // Leaves gives the leaf hashes of a record.
 func (v *Vault) Leaves(r Record) ([][32]byte, error) {
 	leaves := make([][32]byte, 0, r.Manifest.N)
-	prefix := keyLeaves(r.RID, 0)
-	err := v.each(prefix[:len(prefix)-4], nil, func(_, value []byte) error {
+	err := v.each(leavesOf(r.RID), nil, func(_, value []byte) error {
 		if len(value)%32 != 0 || len(leaves)+len(value)/32 > int(r.Manifest.N) {
 			return fmt.Errorf("%w: leaf hashes of %d bytes", ErrDamaged, len(value))
 		}

@@ -176,7 +176,7 @@ func TestFailedDepositLeavesNothing(t *testing.T) {
 func wantEmpty(t *testing.T, v *Vault) {
 	t.Helper()
 	err := v.each([]byte{'a'}, []byte{0xff}, func(key, _ []byte) error {
-		if key[0] != prefixPosition {
+		if key[0] != prefixPosition && key[0] != prefixFreed {
 			t.Errorf("left over: %x", key)
 		}
 		return nil
@@ -376,7 +376,7 @@ func TestDamageIsNoticed(t *testing.T) {
 func TestRecordBytes(t *testing.T) {
 	d, _ := testDeposit(1, 16, 40)
 	r := d.Record
-	r.Anchored, r.Index, r.Packs = true, 5, 6
+	r.Anchored, r.Index, r.Packs, r.Since = true, 5, 6, 7
 	raw := r.marshal()
 	if got, err := parseRecord(r.RID, raw); err != nil || got != r {
 		t.Fatalf("%+v, %v", got, err)

@@ -1,0 +1,160 @@
+package vault
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// TestRewriteDropsWhatNothingOpens: the segments of dead leaves leave packs and
+// catalogue, all others stay as they were, and so does every pack without one.
+func TestRewriteDropsWhatNothingOpens(t *testing.T) {
+	v := openVault(t, vfs.NewMem())
+	defer v.Close()
+	r, sealed := putAnchored(t, v, 1, 40, 64<<10) // packs of 3
+	packs := func() (all [][]byte) {
+		if err := v.each(packsOf(r.RID), nil, func(_, value []byte) error { all = append(all, bytes.Clone(value)); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	before := packs()
+	dead := []int{1, 12, 13, 14, 39} // the catalogued leaf, a whole pack, the last one
+	live := func(leaf uint32) bool { return !slices.Contains(dead, int(leaf)) }
+	for range 2 { // doing it again changes nothing
+		if err := v.Rewrite(r, live); err != nil {
+			t.Fatal(err)
+		}
+		for leaf, got := range segmentsOf(t, v, r) {
+			if want := sealed[leaf]; live(uint32(leaf)) != bytes.Equal(got, want) || !live(uint32(leaf)) && len(got) != 0 {
+				t.Errorf("leaf %d: %d bytes", leaf, len(got))
+			}
+		}
+		changed := 0
+		for i, pack := range packs() {
+			if !bytes.Equal(pack, before[i]) {
+				changed++
+			}
+		}
+		if changed != 3 {
+			t.Errorf("%d packs changed, want 3", changed)
+		}
+		err := v.EachCatalogued("CLERK", func(_ RID, leaves []CatalogueLeaf) error {
+			if len(leaves) != 0 {
+				t.Errorf("catalogue keeps %d leaves", len(leaves))
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestReclaimGivesSpaceBack buries and rewrites records on a real disk. Afterwards
+// no file holds their sealed bytes, and those of the others are where they were.
+func TestReclaimGivesSpaceBack(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "vault")
+	v, err := Open(dir, Options{Fatal: func(err error) { t.Errorf("fatal: %v", err) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { v.Close() }()
+	var buried []Record
+	gone, kept := map[string][]byte{}, map[string][]byte{}
+	for i := byte(1); i <= 60; i++ {
+		r, sealed := putAnchored(t, v, i, 20, 20<<10)
+		switch {
+		case i%3 == 0:
+			buried, gone[string(i)+" buried"] = append(buried, r), sealed[2][100:140]
+		case i == 10:
+			if err := v.Rewrite(r, func(leaf uint32) bool { return leaf != 5 }); err != nil {
+				t.Fatal(err)
+			}
+			gone["rewritten"], kept["beside it"] = sealed[5][100:140], sealed[6][100:140]
+		default:
+			kept[string(i)] = sealed[2][100:140]
+		}
+	}
+	if err := v.Bury(buried, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := v.db.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	before := dirSize(t, dir)
+	if left := findAll(t, dir, gone); len(left) == 0 {
+		t.Error("what was deleted is gone before the space is reclaimed: the search proves nothing")
+	}
+	stopped, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := v.Reclaim(stopped); !errors.Is(err, context.Canceled) {
+		t.Errorf("paused: %v", err)
+	}
+	if n, err := v.Freed(); n != 21 || err != nil {
+		t.Errorf("%d records have space to reclaim, %v; want 21", n, err)
+	}
+	if err := v.Reclaim(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := v.Freed(); n != 0 || err != nil {
+		t.Errorf("%d records have space to reclaim, %v; want none", n, err)
+	}
+	if after := dirSize(t, dir); after > before*8/10 {
+		t.Errorf("%d bytes, then %d: a third was deleted", before, after)
+	}
+	v.Close()
+	if v, err = Open(dir, Options{}); err != nil { // which begins another log
+		t.Fatal(err)
+	}
+	if left := findAll(t, dir, gone); len(left) > 0 {
+		t.Errorf("sealed bytes are left of %q", left)
+	}
+	if left := findAll(t, dir, kept); len(left) != len(kept) {
+		t.Errorf("the search finds %d of %d records that live", len(left), len(kept))
+	}
+}
+
+func dirSize(t *testing.T, dir string) (n int64) {
+	t.Helper()
+	eachFile(t, dir, func(data []byte) { n += int64(len(data)) })
+	return n
+}
+
+// findAll gives the names of the needles that a file below dir holds.
+func findAll(t *testing.T, dir string, needles map[string][]byte) (names []string) {
+	t.Helper()
+	eachFile(t, dir, func(data []byte) {
+		for name, needle := range needles {
+			if bytes.Contains(data, needle) && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	})
+	return names
+}
+
+func eachFile(t *testing.T, dir string, fn func(data []byte)) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) { // deleted meanwhile
+			return nil
+		}
+		fn(data)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
