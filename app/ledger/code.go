@@ -86,6 +86,7 @@ const (
 	CodeAlreadyReported    Code = 96
 	CodeNoReportDue        Code = 97
 	CodeQuota              Code = 98
+	CodeTooManyDecisions   Code = 99
 )
 
 var codeNames = map[Code]string{
@@ -167,6 +168,7 @@ var codeNames = map[Code]string{
 	CodeAlreadyReported:    "ALREADY_REPORTED",
 	CodeNoReportDue:        "NO_REPORT_DUE",
 	CodeQuota:              "QUOTA",
+	CodeTooManyDecisions:   "TOO_MANY_DECISIONS",
 }
 
 // String gives the stable reason, as "ALREADY_ANCHORED".
@@ -180,7 +182,7 @@ func (c Code) String() string {
 // Codes lists every code, ascending.
 func Codes() []Code {
 	var codes []Code
-	for c := OK; c <= CodeQuota; c++ {
+	for c := OK; c <= CodeTooManyDecisions; c++ {
 		if _, ok := codeNames[c]; ok {
 			codes = append(codes, c)
 		}

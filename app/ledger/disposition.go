@@ -49,6 +49,8 @@ type Disposition struct {
 	NoticeDay record.Day      // of the notice
 	Lock      record.Index    // lock entry; 0: not locked
 	Reports   []Report        // due or given, offices before custodians, ascending
+	Redaction [32]byte        // hash of what is erased, with the action REDACT; zero with any other
+	Before    record.Index    // the disposition with the action DESTROY or REDACT that was locked before this one; 0: none, or not locked
 }
 
 // Authorization is one office's approval of a disposition.
@@ -78,8 +80,14 @@ func DispositionOf(v View, i record.Index) (Disposition, bool, error) {
 	return d, err == nil, err
 }
 
+// ParseDisposition reads the value of [StateKeyDisposition], so that whoever has
+// a state receipt of it needs no view.
+func ParseDisposition(i record.Index, value []byte) (Disposition, error) {
+	return parseDisposition(Value{StateKeyDisposition(i), value})
+}
+
 func parseDisposition(v Value) (Disposition, error) {
-	r := open(v.Value, 16)
+	r := open(v.Value, 18)
 	d := Disposition{
 		Office: r.code(), Series: r.code(), Action: record.Action(r.number()), To: r.code(), Standing: r.index(), Hash: r.hash(),
 		Tx: r.index(), Count: r.number(), Day: r.day(), Height: r.number(), Status: DispositionStatus(r.number()),
@@ -99,6 +107,12 @@ func parseDisposition(v Value) (Disposition, error) {
 		r.array(3)
 		d.Reports[i] = Report{Office: r.code(), Custodian: r.keyID(), Entry: r.index()}
 	}
+	if d.Action == record.ActionRedact {
+		r.fixed(d.Redaction[:])
+	} else {
+		r.fixed(nil)
+	}
+	d.Before = r.index()
 	if err := r.end(v.Key); err != nil {
 		return Disposition{}, err
 	}
@@ -109,9 +123,10 @@ func parseDisposition(v Value) (Disposition, error) {
 // of the standing authorization, hash of the proposal, its transaction entry,
 // number of records, ledger day, height, status, [[office, key id, day, height,
 // entry], ...], notice entry, day of the notice, lock entry, [[office,
-// custodian, report entry], ...]].
+// custodian, report entry], ...], hash of the redaction or nothing, the
+// disposition before].
 func dispositionValue(d Disposition) []byte {
-	b := appendCode(appendCode(newValue(16), d.Office), d.Series)
+	b := appendCode(appendCode(newValue(18), d.Office), d.Series)
 	b = appendHead(b, majorUint, uint64(d.Action))
 	b = appendBytes(appendNumber(appendCode(b, d.To), d.Standing), d.Hash[:])
 	b = appendNumber(appendNumber(b, d.Tx), d.Count)
@@ -128,7 +143,12 @@ func dispositionValue(d Disposition) []byte {
 		b = appendBytes(appendCode(appendHead(b, majorArray, 3), r.Office), r.Custodian[:])
 		b = appendNumber(b, r.Entry)
 	}
-	return b
+	if d.Action == record.ActionRedact {
+		b = appendBytes(b, d.Redaction[:])
+	} else {
+		b = appendBytes(b, nil)
+	}
+	return appendNumber(b, d.Before)
 }
 
 // RecordsOf lists the records of a disposition, ascending, from the log.

@@ -78,15 +78,15 @@ func (a *act) judgeItems(at record.Index, d Disposition) ([]Item, demand, Code, 
 		if err != nil {
 			return nil, demand{}, 0, err
 		}
-		need.add(it, touched)
+		need.add(it, d.Action, touched)
 		items[n] = it
 	}
 	return items, need, OK, nil
 }
 
 // add joins what one record asks for.
-func (n *demand) add(it Item, touched []Touch) {
-	for _, role := range it.Approvals() {
+func (n *demand) add(it Item, action record.Action, touched []Touch) {
+	for _, role := range it.Approvals(action) {
 		if i, known := slices.BinarySearch(n.roles, role); !known {
 			n.roles = slices.Insert(n.roles, i, role)
 		}
@@ -260,6 +260,12 @@ func (a *act) makeFinal(at record.Index, d Disposition, items []Item, approvals 
 		a.set(StateKeyLifecycle(it.Index), lifecycleValue(it.Lifecycle))
 	}
 	var err error
+	if d.erases() {
+		if d.Before, err = lastErasure(a.view); err != nil {
+			return err
+		}
+		a.set(StateKeyErasures(), erasuresValue(at))
+	}
 	if d.Reports, err = a.reportsDue(d, items); err != nil {
 		return err
 	}
@@ -275,7 +281,7 @@ func (a *act) makeFinal(at record.Index, d Disposition, items []Item, approvals 
 // itemEntry says by which entries a record could be locked.
 func (r *itemReader) itemEntry(at record.Index, action record.Action, it Item) (record.ItemEntry, error) {
 	e := record.ItemEntry{Disposition: at, Record: it.Index, Audit: it.Audit.Entry}
-	if action == record.ActionDestroy {
+	if action == record.ActionDestroy || action == record.ActionRedact && it.destroyable() {
 		e.Due = it.Verdict.Due
 	}
 	rules := slices.Clone(it.Followed)

@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/muniment/muniment/app/record"
-	"github.com/muniment/muniment/app/retention"
 )
 
 // owners are the roles of those who may dispose of their own records.
@@ -40,7 +39,7 @@ func (a *act) proposeDisposition(m *record.ProposeDisposition) (Code, error) {
 	})
 	a.setDisposition(at, Disposition{
 		Office: a.office.Code, Series: m.Series, Action: m.Action, To: m.To, Standing: m.Standing, Hash: a.bodyHash,
-		Tx: a.first, Count: int64(len(m.Records)), Day: a.today, Height: a.header.Height, Status: DispositionOpen,
+		Tx: a.first, Count: int64(len(m.Records)), Day: a.today, Height: a.header.Height, Status: DispositionOpen, Redaction: m.Redaction,
 	})
 	return OK, nil
 }
@@ -118,8 +117,9 @@ func (a *act) ownItem(items *itemReader, i record.Index, series record.Code) (It
 }
 
 // disposable tells whether nothing stands against an action on a record, of the
-// count that are disposed of together. Only destruction waits for the period;
-// moving a record that is under hold could put it out of reach.
+// count that are disposed of together. Only the destruction of a whole record
+// waits for the period; moving a record that is under hold could put it out of
+// reach.
 func disposable(it Item, action record.Action, count int) Code {
 	switch {
 	case it.Lifecycle.Disposition != 0:
@@ -130,8 +130,10 @@ func disposable(it Item, action record.Action, count int) Code {
 		return CodeHeld
 	case len(it.Rules) == 0:
 		return CodeNoRule
-	case action == record.ActionDestroy && (it.Verdict.Status != retention.Due || !it.mayGo()):
+	case action == record.ActionDestroy && !it.destroyable():
 		return CodeNotDue
+	case action == record.ActionRedact && len(it.Lifecycle.Decisions) >= maxDecisions:
+		return CodeTooManyDecisions
 	}
 	return OK
 }
@@ -201,7 +203,7 @@ func (a *act) mayApprove(d Disposition) ([]record.Role, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(it.Approvals(), record.RoleStateRecords, record.RoleStateArchivist), nil
+	return append(it.Approvals(d.Action), record.RoleStateRecords, record.RoleStateArchivist), nil
 }
 
 // counts tells whether an approval is good today: not too old, not voided, and

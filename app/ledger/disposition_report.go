@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/muniment/muniment/app/record"
@@ -62,12 +63,64 @@ func (a *act) report(m *record.ReportErasure) (Code, error) {
 	}
 	if !slices.ContainsFunc(d.Reports, func(r Report) bool { return r.Entry == 0 }) {
 		d.Status = DispositionComplete
-		err = a.setLocks(func(locks []record.Index) []record.Index {
-			return slices.DeleteFunc(locks, func(i record.Index) bool { return i == m.Disposition })
-		})
+		err = a.complete(m.Disposition, d)
 	}
 	a.setDisposition(m.Disposition, d)
 	return OK, err
+}
+
+// complete ends a disposition whose reports are all in. What was erased of a
+// record is a decision about it from now on, and the rest of it is free.
+func (a *act) complete(at record.Index, d Disposition) error {
+	err := a.setLocks(func(locks []record.Index) []record.Index {
+		return slices.DeleteFunc(locks, func(i record.Index) bool { return i == at })
+	})
+	if err != nil || d.Action != record.ActionRedact {
+		return err
+	}
+	erased, err := a.erasedAnything(d)
+	if err != nil || !erased {
+		return err
+	}
+	records, err := RecordsOf(a.view, d)
+	if err != nil {
+		return err
+	}
+	for _, i := range records {
+		l, _, err := LifecycleOf(a.view, i)
+		if err != nil {
+			return err
+		}
+		if l.withDecision(at); l.Disposition == at {
+			l.Disposition = 0
+		}
+		a.set(StateKeyLifecycle(i), lifecycleValue(l))
+	}
+	return nil
+}
+
+// erasedAnything tells whether a report on a redaction, which is of one record,
+// says that it was carried out.
+func (a *act) erasedAnything(d Disposition) (bool, error) {
+	for _, r := range d.Reports {
+		var e record.Entry
+		if r.Entry > a.first {
+			e = a.items[r.Entry-a.first-1]
+		} else {
+			var err error
+			if e, err = entryOf(a.view, r.Entry); err != nil {
+				return false, err
+			}
+		}
+		report, ok := e.(record.ReportEntry)
+		if !ok {
+			return false, fmt.Errorf("read report on a redaction: entry %d is none: %w", r.Entry, errDamaged)
+		}
+		if report.Outcome == record.OutcomeDone && report.Preserved == 0 {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // preserved lists the records of a disposition that a report says were preserved.

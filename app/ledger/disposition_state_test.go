@@ -21,6 +21,8 @@ func (a *archive) steps() (messages map[string]record.Message, open, locked reco
 	a.must("CLERK", &record.ApproveDisposition{Disposition: locked, Hash: lockedHash})
 	a.must("DPW", &record.RecordNotice{Disposition: locked, Day: day("2030-12-31")})
 	a.must("OPS", &record.LockDisposition{Disposition: locked, Hash: lockedHash})
+	part := a.anchor("DEMO-MINUTES", "part", "2020-05-01")
+	erased := a.lockRedaction(part)
 	return map[string]record.Message{
 		"DPW destroys":  &record.ProposeDisposition{Series: "DEMO-MINUTES", Action: record.ActionDestroy, Records: []record.Index{lone}},
 		"DPW transfers": &record.ProposeDisposition{Series: "DEMO-MINUTES", Action: record.ActionTransfer, To: "LIBRARY", Records: []record.Index{lone, first}},
@@ -28,14 +30,18 @@ func (a *archive) steps() (messages map[string]record.Message, open, locked reco
 		"DPW withdraws": &record.WithdrawDisposition{Disposition: open},
 		"DPW notifies":  &record.RecordNotice{Disposition: open, Day: day("2030-12-31")},
 		"OPS":           &record.LockDisposition{Disposition: ripe, Hash: ripeHash},
-		"DPW reports":   &record.ReportErasure{Disposition: locked, Outcome: record.OutcomeDone, Preserved: []record.Index{second}, Report: commitment("report")},
+		"DPW reports":   &record.ReportErasure{Disposition: locked, Outcome: record.OutcomeDone, Preserved: []record.Index{second}, Report: commitment("report"), Claim: record.ClaimFiles},
+		"DPW redacts":   &record.ProposeDisposition{Series: "DEMO-MINUTES", Action: record.ActionRedact, Redaction: commitment("parts"), Records: []record.Index{lone}},
+		"DPW erased":    &record.ReportErasure{Disposition: erased, Outcome: record.OutcomeDone},
+		"DPW withholds": &record.Withhold{Record: lone, Redaction: commitment("parts")},
+		"COUNSEL":       &record.Withhold{Record: part, Redaction: commitment("other parts")},
 	}, open, locked
 }
 
 func TestS0_2_PersonalDataFitsNoFieldOfDispositions(t *testing.T) {
 	a := foundArchive(t)
 	messages, _, _ := a.steps()
-	personalDataFitsNoField(t, a.city, messages, "series", "to", "hash", "report")
+	personalDataFitsNoField(t, a.city, messages, "series", "to", "hash", "report", "redaction")
 }
 
 func TestDispositionFailureIsAnError(t *testing.T) {
@@ -53,10 +59,12 @@ func TestDispositionValueBytes(t *testing.T) {
 	const today, yesterday = "19 ae10", "19 ae0e" // 2031-01-01 is day 22280, zigzag 44560
 	o, l := a.disposition(open), a.disposition(locked)
 	approval := l.Approvals[0]
-	clerk := keyID("CLERK")
+	clerk, counsel, parts := keyID("CLERK"), keyID("COUNSEL"), commitment("parts")
+	redacted := locks(t, a)[1]
+	r := a.disposition(redacted)
 	head := func(d ledger.Disposition) []byte {
 		return slices.Concat(
-			unhex(t, "91 01"), text("DPW"), text("DEMO-MINUTES"), unhex(t, "01 60 00"), // array of 17, version, office, series, destroy, to nobody, no standing authorization
+			unhex(t, "93 01"), text("DPW"), text("DEMO-MINUTES"), unhex(t, "01 60 00"), // array of 19, version, office, series, destroy, to nobody, no standing authorization
 			bytesOf(d.Hash[:]), index(d.Tx), unhex(t, "01"+today), index(record.Index(d.Height))) // hash, transaction, one record, day, height
 	}
 	tests := []struct {
@@ -64,11 +72,19 @@ func TestDispositionValueBytes(t *testing.T) {
 		key  []byte
 		want []byte
 	}{
-		{"an open disposition", ledger.StateKeyDisposition(open), slices.Concat(head(o), unhex(t, "01 80 00 00 00 80"))}, // open, no approvals, no notice on no day, no lock, no reports
+		{"an open disposition", ledger.StateKeyDisposition(open), slices.Concat(head(o), unhex(t, "01 80 00 00 00 80 40 00"))}, // open, no approvals, no notice on no day, no lock, no reports, no redaction, none before
 		{"a locked disposition", ledger.StateKeyDisposition(locked), slices.Concat(
 			head(l), unhex(t, "03 81 85"), text("CLERK"), bytesOf(clerk[:]), unhex(t, today), index(record.Index(approval.Height)), index(approval.Entry),
-			index(l.Notice), unhex(t, yesterday), index(l.Lock), unhex(t, "81 83"), text("DPW"), bytesOf(make([]byte, 32)), unhex(t, "00"))}, // one report due, of DPW
-		{"locks", ledger.StateKeyLocks(), slices.Concat(unhex(t, "82 01 81"), index(locked))},
+			index(l.Notice), unhex(t, yesterday), index(l.Lock), unhex(t, "81 83"), text("DPW"), bytesOf(make([]byte, 32)), unhex(t, "00 40 00"))}, // one report due, of DPW; no redaction, none locked before
+		{"a locked redaction", ledger.StateKeyDisposition(redacted), slices.Concat(
+			unhex(t, "93 01"), text("DPW"), text("DEMO-MINUTES"), unhex(t, "04 60 00"), // redact
+			bytesOf(r.Hash[:]), index(r.Tx), unhex(t, "01"+today), index(record.Index(r.Height)),
+			unhex(t, "03 82 85"), text("CLERK"), bytesOf(clerk[:]), unhex(t, today), index(record.Index(r.Approvals[0].Height)), index(r.Approvals[0].Entry),
+			unhex(t, "85"), text("COUNSEL"), bytesOf(counsel[:]), unhex(t, today), index(record.Index(r.Approvals[1].Height)), index(r.Approvals[1].Entry),
+			unhex(t, "00 00"), index(r.Lock), unhex(t, "81 83"), text("DPW"), bytesOf(make([]byte, 32)), unhex(t, "00"),
+			bytesOf(parts[:]), index(locked))}, // what is erased; locked before it
+		{"erasures", ledger.StateKeyErasures(), slices.Concat(unhex(t, "82 01"), index(redacted))},
+		{"locks", ledger.StateKeyLocks(), slices.Concat(unhex(t, "82 01 82"), index(locked), index(redacted))},
 	}
 	for _, c := range tests {
 		got, ok, err := a.view.Value(c.key)
@@ -83,4 +99,14 @@ func TestDispositionValueBytes(t *testing.T) {
 	if got, _, _ := a.view.Value(ledger.StateKeyRefusals("DPW")); !bytes.Equal(got, unhex(t, "83 01"+today+"01")) {
 		t.Errorf("refusals of a day: %x", got)
 	}
+}
+
+// locks lists the locked dispositions that wait for reports.
+func locks(t *testing.T, a *archive) []record.Index {
+	t.Helper()
+	all, err := ledger.LocksOf(a.view)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
 }

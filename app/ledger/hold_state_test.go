@@ -119,11 +119,11 @@ func TestHoldValueBytes(t *testing.T) {
 		{"marks on the city", ledger.StateKeyHeld("", ""), "held//", slices.Concat(
 			unhex(t, "82 01 81 86"), index(h.scope), index(h.wider), unhex(t, "00 00 00 00"))},
 		{"a record that is held", ledger.StateKeyLifecycle(h.a), "record/", slices.Concat(
-			unhex(t, "8a 01 00 00 00 60 00 00"+ // no supersession, no filing
+			unhex(t, "8b 01 00 00 00 60 00 00"+ // no supersession, no filing
 				"81 83 02 19 adf0"), index(h.event), // closed on 2030-12-16, day 22264, says that entry
-			unhex(t, "81 82"), index(h.suit), index(h.suit), unhex(t, "00"))}, // listed by the hold, by its placement; not locked
+			unhex(t, "81 82"), index(h.suit), index(h.suit), unhex(t, "00 80"))}, // listed by the hold, by its placement; not locked; no decisions
 		{"a record in a file", ledger.StateKeyLifecycle(h.b), "record/", slices.Concat(
-			unhex(t, "8a 01 00 00 00 60"), index(h.a), filing, unhex(t, "80 80 00"))},
+			unhex(t, "8b 01 00 00 00 60"), index(h.a), filing, unhex(t, "80 80 00 80"))},
 		{"audits", ledger.StateKeyAudited("DPW"), "audited/DPW", slices.Concat(
 			unhex(t, "82 01 81 83 19 a9c4"+today), index(h.audit))}, // through 2029-06-30, day 21730
 		{"the clock", ledger.StateKeyClock(), "clock", slices.Concat(

@@ -47,7 +47,7 @@ func (q *Inquiry) Roles(d Disposition, records []record.Index) ([]record.Role, e
 		if err != nil {
 			return nil, err
 		}
-		need.add(it, nil)
+		need.add(it, d.Action, nil)
 	}
 	return (&act{view: q.view, today: q.day}).rolesFor(d, need)
 }

@@ -92,10 +92,22 @@ func (it *Item) Eligible() record.Day {
 	return it.Verdict.Due
 }
 
-// Approvals lists the roles whose approval a disposition of the record needs
-// besides the department's, ascending.
-func (it *Item) Approvals() []record.Role {
+// destroyable tells whether the record's period is over and every rule wants it
+// destroyed: the schedule itself asks for what an erasure does to it.
+func (it *Item) destroyable() bool { return it.Verdict.Status == retention.Due && it.mayGo() }
+
+// Approvals lists the roles whose approval an action on the record needs besides
+// the department's, ascending. What is erased of a record is withheld from the
+// public for good, which is the Clerk's and Counsel's to agree to; and ahead of
+// the schedule nothing is destroyed without the administrator of the state.
+func (it *Item) Approvals(action record.Action) []record.Role {
 	var roles []record.Role
+	if action == record.ActionRedact {
+		roles = append(roles, record.RoleClerk, record.RoleCounsel)
+		if !it.destroyable() {
+			roles = append(roles, record.RoleStateRecords)
+		}
+	}
 	for _, rule := range it.Rules {
 		roles = append(roles, rule.Approvals...)
 	}

@@ -36,6 +36,7 @@ const (
 	prefixHeld        = "held/"        // nothing, office, series -> holds on all of it
 	prefixDisposition = "disposition/" // index of its entry      -> disposition
 	keyLocks          = "locks"        //                         -> locked dispositions without an end
+	keyErasures       = "erasures"     //                         -> the last one that was locked in order to erase
 	keyClock          = "clock"        //                         -> what is known against the clock
 	prefixRefusals    = "refusals/"    // office                  -> refusals of a ledger day
 )
@@ -125,6 +126,10 @@ func StateKeyDisposition(i record.Index) []byte { return join(prefixDisposition,
 
 // StateKeyLocks gives the state key of the locked dispositions that wait for reports.
 func StateKeyLocks() []byte { return []byte(keyLocks) }
+
+// StateKeyErasures gives the state key of the disposition with the action DESTROY
+// or REDACT that was locked last.
+func StateKeyErasures() []byte { return []byte(keyErasures) }
 
 // StateKeyClock gives the state key of what is known against the clock.
 func StateKeyClock() []byte { return []byte(keyClock) }

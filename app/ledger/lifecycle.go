@@ -19,6 +19,9 @@ type Lifecycle struct {
 	Events       []RecordedEvent
 	Holds        []Listing    // holds that list it by its index, ascending, released ones too
 	Disposition  record.Index // under which it is locked; 0: none
+	// Decisions lists the decisions about parts of the record, ascending: entries
+	// of withholdings, and of dispositions that erased (docs/spec/disposition.md).
+	Decisions []record.Index
 }
 
 // Listing is how a hold came to list a record by its index.
@@ -46,8 +49,14 @@ func LifecycleOf(v View, i record.Index) (Lifecycle, bool, error) {
 	return l, err == nil, err
 }
 
+// ParseLifecycle reads the value of [StateKeyLifecycle], so that whoever has a
+// state receipt of it needs no view.
+func ParseLifecycle(i record.Index, value []byte) (Lifecycle, error) {
+	return parseLifecycle(Value{StateKeyLifecycle(i), value})
+}
+
 func parseLifecycle(v Value) (Lifecycle, error) {
-	r := open(v.Value, 9)
+	r := open(v.Value, 10)
 	l := Lifecycle{
 		SupersededBy: r.index(), Supersession: r.index(), SupersededOn: r.day(),
 		Series: r.code(), File: r.index(), Filing: r.index(),
@@ -66,7 +75,7 @@ func parseLifecycle(v Value) (Lifecycle, error) {
 		r.array(2)
 		l.Holds[i] = Listing{Hold: r.index(), Entry: r.index()}
 	}
-	l.Disposition = r.index()
+	l.Disposition, l.Decisions = r.index(), r.indexes()
 	if err := r.end(v.Key); err != nil {
 		return Lifecycle{}, err
 	}
@@ -76,9 +85,10 @@ func parseLifecycle(v Value) (Lifecycle, error) {
 // lifecycleValue is [1, index of the record that replaces it, index of the
 // supersession entry, its ledger day, series followed, index of the file, index
 // of the filing entry, [[event, day, index of the entry], ...], [[index of the
-// hold, index of the entry], ...], index of the disposition].
+// hold, index of the entry], ...], index of the disposition, [index of a
+// decision, ...]].
 func lifecycleValue(l Lifecycle) []byte {
-	b := appendNumber(appendNumber(newValue(9), l.SupersededBy), l.Supersession)
+	b := appendNumber(appendNumber(newValue(10), l.SupersededBy), l.Supersession)
 	b = appendCode(appendDay(b, l.SupersededOn), l.Series)
 	b = appendNumber(appendNumber(b, l.File), l.Filing)
 	b = appendHead(b, majorArray, uint64(len(l.Events)))
@@ -90,7 +100,7 @@ func lifecycleValue(l Lifecycle) []byte {
 	for _, h := range l.Holds {
 		b = appendNumber(appendNumber(appendHead(b, majorArray, 2), h.Hold), h.Entry)
 	}
-	return appendNumber(b, l.Disposition)
+	return appendIndexes(appendNumber(b, l.Disposition), l.Decisions)
 }
 
 // withEvent sets what is said about one event. The list stays ascending.
@@ -114,5 +124,14 @@ func (l *Lifecycle) withHold(h Listing) {
 	})
 	if !found {
 		l.Holds = slices.Insert(slices.Clone(l.Holds), i, h)
+	}
+}
+
+// withDecision notes a decision about parts of the record. The list stays
+// ascending.
+func (l *Lifecycle) withDecision(entry record.Index) {
+	i, found := slices.BinarySearch(l.Decisions, entry)
+	if !found {
+		l.Decisions = slices.Insert(slices.Clone(l.Decisions), i, entry)
 	}
 }

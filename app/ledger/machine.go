@@ -294,6 +294,8 @@ func (a *act) judgeRetention() (Code, error) {
 		return a.lock(m)
 	case *record.ReportErasure:
 		return a.report(m)
+	case *record.Withhold:
+		return a.withhold(m)
 	}
 	return 0, fmt.Errorf("judge a message of type %T: no rules for it", a.tx.Message)
 }

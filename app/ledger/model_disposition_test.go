@@ -48,6 +48,7 @@ type modelReport struct {
 	office    record.Code
 	custodian record.KeyID
 	at        int64
+	done      bool // everything of the disposition
 }
 
 // modelItem is a record as a disposition sees it.
@@ -57,7 +58,7 @@ type modelItem struct {
 	cited    []int64 // rules of other series
 	end      modelEnd
 	audit    *modelPosting
-	roles    []record.Role
+	roles    []record.Role // that its destruction asks for
 	notices  []retention.Rule
 	oneByOne bool
 	kept     bool           // a rule has another final action than destruction
@@ -165,8 +166,10 @@ func (m *model) indisposable(d *modelDisposition, n int, today record.Day) model
 		no.code, no.hold = "HELD", it.holds[0].at
 	case len(it.rules) == 0:
 		no.code = "NO_RULE"
-	case d.msg.Action == record.ActionDestroy && (it.end.sure != 0 || it.end.due > int(today) || it.kept):
+	case d.msg.Action == record.ActionDestroy && !it.overdue(today):
 		no.code = "NOT_DUE"
+	case d.msg.Action == record.ActionRedact && len(m.decisions(i)) >= 64:
+		no.code = "TOO_MANY_DECISIONS"
 	}
 	return no
 }
@@ -246,7 +249,7 @@ func (m *model) approveDisposition(msg *record.ApproveDisposition, by modelSigne
 		return modelNot("WRONG_HASH"), nil
 	case by.office.Code == d.office || by.office.Code == d.msg.To:
 		return modelNot("SAME_OFFICE"), nil
-	case !by.has(append(m.item(d.msg.Records[0], by.today).roles, record.RoleStateRecords, record.RoleStateArchivist)...):
+	case !by.has(append(m.asked(d, 0, by.today), record.RoleStateRecords, record.RoleStateArchivist)...):
 		return modelNot("WRONG_ROLE"), nil
 	case m.frozen(by):
 		return modelNo{code: "FROZEN", bad: -1, disposition: d.at}, nil

@@ -17,6 +17,7 @@ type modelLife struct {
 	file, filing            int64
 	events                  map[retention.Event]modelEvent
 	disposition             int64
+	withholdings            []int64
 }
 
 // modelEvent is what was said last.

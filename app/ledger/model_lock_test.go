@@ -55,9 +55,9 @@ func (m *model) unlockable(d *modelDisposition, good []modelAuthorization, by mo
 	var days, heights uint32
 	var notices []retention.Rule
 	express := false
-	for _, i := range d.msg.Records {
+	for n, i := range d.msg.Records {
 		it := m.item(i, by.today)
-		roles, notices, express = append(roles, it.roles...), append(notices, it.notices...), express || it.oneByOne
+		roles, notices, express = append(roles, m.asked(d, n, by.today)...), append(notices, it.notices...), express || it.oneByOne
 		for _, r := range it.rules {
 			days, heights = max(days, r.rule.NoticeDays), max(heights, r.rule.NoticeHeights)
 		}
@@ -129,7 +129,7 @@ func (m *model) makeFinal(d *modelDisposition, good []modelAuthorization, by mod
 	}
 	d.lock, d.status = m.write(e), modelLocked
 	for n, i := range d.msg.Records {
-		m.write(m.itemEntry(d, i, items[n]))
+		m.write(m.itemEntry(d, i, items[n], by.today))
 		m.touch(i).disposition = d.at
 	}
 	if d.reports = m.reportsDue(d, items); len(d.reports) == 0 {
@@ -141,9 +141,9 @@ func (m *model) makeFinal(d *modelDisposition, good []modelAuthorization, by mod
 }
 
 // itemEntry cites what the lock of a record rests on.
-func (m *model) itemEntry(d *modelDisposition, i record.Index, it modelItem) record.ItemEntry {
+func (m *model) itemEntry(d *modelDisposition, i record.Index, it modelItem, today record.Day) record.ItemEntry {
 	e := record.ItemEntry{Disposition: record.Index(d.at), Record: i}
-	if d.msg.Action == record.ActionDestroy {
+	if d.msg.Action == record.ActionDestroy || d.msg.Action == record.ActionRedact && it.overdue(today) {
 		e.Due = record.Day(it.end.due)
 	}
 	if it.audit != nil {
@@ -236,6 +236,7 @@ func (m *model) report(msg *record.ReportErasure, by modelSigner) (modelNo, func
 		}
 	}
 	return modelNo{}, func() {
+		d.reports[at].done = msg.Outcome == record.OutcomeDone && len(preserved) == 0
 		d.reports[at].at = m.write(record.ReportEntry{
 			Office: own.office, Custodian: own.custodian, Disposition: msg.Disposition, Outcome: msg.Outcome, Preserved: int64(len(preserved)),
 		})
@@ -246,6 +247,9 @@ func (m *model) report(msg *record.ReportErasure, by modelSigner) (modelNo, func
 		}
 		if !slices.ContainsFunc(d.reports, func(r modelReport) bool { return r.at == 0 }) {
 			d.status = modelComplete
+			if i := d.msg.Records[0]; d.msg.Action == record.ActionRedact && m.life(i).disposition == d.at {
+				m.touch(i).disposition = 0
+			}
 		}
 	}
 }

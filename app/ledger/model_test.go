@@ -326,6 +326,8 @@ func (m *model) message(msg record.Message, by modelSigner, entry *record.TxEntr
 		return m.fileRecords(msg, by)
 	case *record.PostAuditedThrough:
 		return m.postAudited(msg, by)
+	case *record.Withhold:
+		return m.withhold(msg, by)
 	case *record.PlaceHold:
 		return m.placeHold(msg, by)
 	case *record.ExtendHold:

@@ -63,12 +63,15 @@ func (m *model) retentionValues(all map[string][]byte) {
 	}
 	locks := []any{}
 	for at, d := range m.dispositions {
-		all["disposition/"+modelIndex(at)] = d.value()
+		all["disposition/"+modelIndex(at)] = m.dispositionValue(d)
 		if d.status == modelLocked {
 			locks = append(locks, at)
 		}
 	}
 	slices.SortFunc(locks, func(a, b any) int { return int(a.(int64) - b.(int64)) })
+	if last := m.lastErasure(m.size()); last != 0 {
+		all["erasures"] = modelCBOR([]any{int64(1), last})
+	}
 	if m.everLocked {
 		all["locks"] = modelCBOR([]any{int64(1), locks})
 	}
@@ -161,10 +164,31 @@ func (m *model) lifeValue(i int64, l *modelLife) []byte {
 	slices.SortFunc(holds, func(a, b any) int { return int(a.([]any)[0].(int64) - b.([]any)[0].(int64)) })
 	return modelCBOR([]any{
 		int64(1), l.successor, l.supersession, zigzag(l.supersededOn), string(l.series), l.file, l.filing, events, holds, l.disposition,
+		modelNumbers(m.decisions(record.Index(i))),
 	})
 }
 
-func (d *modelDisposition) value() []byte {
+func modelNumbers(numbers []int64) []any {
+	list := []any{}
+	for _, n := range numbers {
+		list = append(list, n)
+	}
+	return list
+}
+
+// lastErasure gives the disposition that was locked last, before an entry, with
+// an action that destroys content; 0 where none was.
+func (m *model) lastErasure(before int64) int64 {
+	last := &modelDisposition{}
+	for _, d := range m.dispositions {
+		if destroys := d.msg.Action != record.ActionTransfer && d.msg.Action != record.ActionPermanent; destroys && d.lock < before && d.lock > last.lock {
+			last = d
+		}
+	}
+	return last.at
+}
+
+func (m *model) dispositionValue(d *modelDisposition) []byte {
 	approvals, reports := []any{}, []any{}
 	for _, a := range d.approvals {
 		approvals = append(approvals, []any{string(a.office), a.key[:], zigzag(a.day), a.height, a.at})
@@ -172,8 +196,16 @@ func (d *modelDisposition) value() []byte {
 	for _, r := range d.reports {
 		reports = append(reports, []any{string(r.office), r.custodian[:], r.at})
 	}
+	redaction, before := []byte{}, int64(0)
+	if d.msg.Action == record.ActionRedact {
+		redaction = d.msg.Redaction[:]
+	}
+	if d.lock != 0 && (d.msg.Action == record.ActionDestroy || d.msg.Action == record.ActionRedact) {
+		before = m.lastErasure(d.lock)
+	}
 	return modelCBOR([]any{
 		int64(1), string(d.office), string(d.msg.Series), int64(d.msg.Action), string(d.msg.To), int64(d.msg.Standing), d.hash[:],
 		d.tx, int64(len(d.msg.Records)), zigzag(d.day), d.height, d.status, approvals, d.notice, zigzag(d.noticeDay), d.lock, reports,
+		redaction, before,
 	})
 }

@@ -197,7 +197,7 @@ func TestS0_2_SchemaHasNoFreeText(t *testing.T) {
 		"SignedTx.body", "SignedTx.key_id", "SignedTx.signature", "TxBody.network", "TxBody.nonce", "AnchorItem.commitment",
 		"ApproveChange.fact_hash", "SuspendKey.key_id", "Key.public_key", "CustodianSet.custodians",
 		"Node.node_key", "Node.validator_key", "Node.cosigner_key", "Node.log_key", "Node.custodian_key",
-		"AnchorBatch.commitment", "PlaceHold.matter", "ApproveDisposition.hash", "LockDisposition.hash", "ReportErasure.report",
+		"AnchorBatch.commitment", "PlaceHold.matter", "ApproveDisposition.hash", "LockDisposition.hash", "ReportErasure.report", "ProposeDisposition.redaction", "Withhold.redaction",
 		"Schedule.root", "Activation.assessment", "Activation.data_map",
 	}
 	messages := ledgerv1.File_muniment_ledger_v1_ledger_proto.Messages()

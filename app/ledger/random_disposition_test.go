@@ -29,6 +29,8 @@ func (g *generator) disposition() (string, record.Message) {
 		m.Action, m.To = record.ActionTransfer, pick[record.Code](g.rand, "ARCHIVE", "ARCHIVE", "PRA", "IT", "DPW", "NOBODY")
 	case 2:
 		m.Action = record.ActionPermanent
+	case 3, 4, 5:
+		return g.redaction(first, anchor)
 	}
 	one := anchor.Flags != 0 || anchor.Day < day("1900-01-01")
 	if g.rand.IntN(2) == 0 && (!one || g.rand.IntN(4) == 0) {
@@ -47,6 +49,34 @@ func (g *generator) disposition() (string, record.Message) {
 		return g.able(departments...), m
 	}
 	return g.able(string(anchor.Office)), m
+}
+
+// redaction draws a proposal to erase parts of a record, be it due or not.
+func (g *generator) redaction(first record.Index, anchor record.AnchorEntry) (string, record.Message) {
+	if g.rand.IntN(2) == 0 {
+		first = g.someAnchors(1, func(i record.Index, a record.AnchorEntry) bool { return g.model.life(i).disposition == 0 })[0]
+		anchor, _ = g.model.anchorAt(first)
+	}
+	m := &record.ProposeDisposition{
+		Series: anchor.Series, Action: record.ActionRedact, Redaction: commitment("parts"), Records: []record.Index{first},
+	}
+	if !m.Series.Valid() {
+		m.Series = "DEMO-MINUTES"
+	}
+	if anchor.Office == "" || g.rand.IntN(25) == 0 {
+		return g.able(departments...), m
+	}
+	return g.able(string(anchor.Office)), m
+}
+
+// withholding draws a decision to withhold parts of a record.
+func (g *generator) withholding() (string, record.Message) {
+	m := &record.Withhold{Record: g.anchor(), Redaction: commitment("parts")}
+	anchor, _ := g.model.anchorAt(m.Record)
+	if anchor.Office != "" && g.rand.IntN(3) > 0 {
+		return g.able(string(anchor.Office)), m
+	}
+	return g.able("CLERK", "COUNSEL", "DPW", "AUDIT"), m
 }
 
 // someDisposition picks a disposition of a status, now and then any other, or
@@ -92,7 +122,7 @@ func (g *generator) authorization() (string, record.Message) {
 
 // wanted names offices that have not approved yet and could.
 func (g *generator) wanted(d *modelDisposition) []string {
-	roles := append(g.model.item(d.msg.Records[0], g.today).roles, record.RoleStateRecords)
+	roles := append(g.model.asked(d, 0, g.today), record.RoleStateRecords)
 	var names []string
 	for _, name := range allOffices {
 		office, _ := g.model.office(record.Code(name))
@@ -149,6 +179,9 @@ func (g *generator) reporting() (string, record.Message) {
 		if g.rand.IntN(4) == 0 {
 			m.Preserved = []record.Index{d.msg.Records[0] + 1}
 		}
+	}
+	if m.Outcome == record.OutcomeDone && g.rand.IntN(2) == 0 {
+		m.Claim, m.Report = pick(g.rand, record.ClaimFiles, record.ClaimKey), commitment("report")
 	}
 	signers := []string{"DPW"}
 	for _, r := range d.reports {

@@ -42,7 +42,7 @@ func (g *generator) retentionMessage() (string, record.Message) {
 		g.events, g.filing, g.audit, g.batch, g.batch,
 		g.hold, g.hold, g.extension, g.resolution, g.resolution, g.resolution, g.resolution, g.resolution, g.release, g.release, g.release,
 		g.disposition, g.disposition, g.disposition, g.authorization, g.authorization, g.authorization, g.authorization, g.authorization,
-		g.locking, g.locking, g.locking, g.locking, g.locking, g.reporting, g.reporting, g.ending, g.acknowledgment,
+		g.locking, g.locking, g.locking, g.locking, g.locking, g.reporting, g.reporting, g.ending, g.acknowledgment, g.withholding,
 	}
 	if signer, m := pick(g.rand, draws...)(); m != nil {
 		return signer, m

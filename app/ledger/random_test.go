@@ -32,6 +32,11 @@ func TestModel(t *testing.T) {
 			t.Errorf("no random transaction was answered %s", code)
 		}
 	}
+	for _, reached := range []string{"a locked redaction", "a complete redaction"} {
+		if seen[reached] == 0 {
+			t.Errorf("the fixed seeds led to no state with %s", reached)
+		}
+	}
 	seed := *seedFlag
 	if seed == 0 {
 		seed = uint64(time.Now().UnixNano())
@@ -78,6 +83,11 @@ func playDuel(t *testing.T, seed uint64, blocks int, seen map[string]int) *duel 
 	d := newDuel(t, seed, seen)
 	d.random(t, blocks)
 	compareView(t, d.model, d.view)
+	for _, c := range d.model.dispositions {
+		if ends := map[int64]string{modelLocked: "a locked ", modelComplete: "a complete "}; c.msg.Action == record.ActionRedact && ends[c.status] != "" {
+			seen[ends[c.status]+"redaction"]++
+		}
+	}
 	return d
 }
 
@@ -168,7 +178,8 @@ func (d *duel) prelude(t *testing.T) {
 	}, "DPW", "IT", "CLERK", "ARCHIVE", "PRA")
 }
 
-// flood has an office refused more often than a day takes.
+// flood has an office refused more often than a day takes, and more decided
+// about one record than it takes.
 func (d *duel) flood(t *testing.T) {
 	t.Helper()
 	m := &record.AnchorRecords{Series: "DEMO-MINUTES", Items: []record.AnchorItem{{Commitment: commitment("young"), Day: record.LedgerDay(d.now)}}}
@@ -181,6 +192,14 @@ func (d *duel) flood(t *testing.T) {
 		}))
 	}
 	d.block(t, txs...)
+	txs = nil
+	for range 65 {
+		txs = append(txs, d.sign(t, "COUNSEL", record.LedgerDay(d.now), &record.Withhold{Record: young, Redaction: commitment("parts")}))
+	}
+	d.block(t, txs...)
+	d.block(t, d.sign(t, "DPW", record.LedgerDay(d.now), &record.ProposeDisposition{
+		Series: "DEMO-MINUTES", Action: record.ActionRedact, Redaction: commitment("parts"), Records: []record.Index{young},
+	}))
 }
 
 // thaw waits, in empty blocks, until a freeze is over, and then has it end.

@@ -37,7 +37,7 @@ func (s *staff) Why(ctx context.Context, r *apiv1.WhyRequest) (*apiv1.WhyRespons
 		return nil, err
 	}
 	resp := &apiv1.WhyResponse{Item: dueItem(&it), Lines: explanation(&it), LedgerDay: int32(inquiry.Day())}
-	resp.Item.Approvals = roleNames(it.Approvals())
+	resp.Item.Approvals = roleNames(it.Approvals(record.ActionDestroy))
 	for _, on := range it.Holds {
 		hold, _, err := ledger.HoldOf(view, on.Hold)
 		if err != nil {

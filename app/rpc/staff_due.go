@@ -210,7 +210,7 @@ func (l *dueList) approvalsOf(it *ledger.Item) []string {
 	}
 	names, known := l.approvals[key]
 	if !known {
-		names = roleNames(it.Approvals())
+		names = roleNames(it.Approvals(record.ActionDestroy))
 		l.approvals[key] = names
 	}
 	return names
