@@ -30,12 +30,12 @@ func (r *ring) unwatch() {
 
 // carryOn brings to the next epoch what was written since the last call, until
 // little is left.
-func (r *ring) carryOn(next *ring) error {
+func (r *ring) carryOn(next *ring, plan decided) error {
 	for range carryRounds {
 		r.mu.Lock()
 		c := r.takeChanges()
 		r.mu.Unlock()
-		if err := r.carry(next, c); err != nil {
+		if err := r.carry(next, c, plan); err != nil {
 			return err
 		}
 		if len(c.rids) < carryFew {
@@ -54,8 +54,8 @@ func (r *ring) takeChanges() *changes {
 
 // carry brings records to the next epoch as they are now, and the needles of what
 // ended: the next epoch may have sealed such a state in the copy, and then it
-// ends there, for good with that epoch.
-func (r *ring) carry(next *ring, c *changes) error {
+// ends there, for good with that epoch. What the plan has destroyed stays so.
+func (r *ring) carry(next *ring, c *changes, plan decided) error {
 	e := edit{ring: next, batch: next.db.NewBatch()}
 	for _, end := range c.ended {
 		if err := e.note(end); err != nil {
@@ -63,6 +63,9 @@ func (r *ring) carry(next *ring, c *changes) error {
 		}
 	}
 	for rid := range c.rids {
+		if change, ok := plan[rid]; ok && change.State == nil {
+			continue
+		}
 		if err := r.carryRecord(&e, rid); err != nil {
 			return errors.Join(fmt.Errorf("carry record %x: %w", rid, err), e.batch.Close())
 		}

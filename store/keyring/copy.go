@@ -63,21 +63,21 @@ func (p *part) equal(q *part) bool {
 }
 
 // copyRing makes the store of the next epoch in dir, which is there and empty,
-// of the states that a snapshot of the old one holds, and reads it back. On return
-// its files are on disk and META is among them.
-func copyRing(o Options, root Root, dir string, old *ring, snapshot *pebble.Snapshot, e Erasures) (next *ring, counts part, err error) {
+// of the states that a snapshot of the old one holds, changed as decided, and reads
+// it back. On return its files are on disk and META is among them.
+func copyRing(o Options, root Root, dir string, old *ring, snapshot *pebble.Snapshot, plan decided) (next *ring, counts part, err error) {
 	var key [32]byte
 	rand.Read(key[:])
 	aead, err := newCipher(key)
 	if err != nil {
 		return nil, part{}, err
 	}
-	m := meta{epoch: old.meta.epoch + 1, erasures: e}
+	m := meta{epoch: old.meta.epoch + 1, erasures: old.applied()}
 	written := parts()
 	err = together(written, func(p *part) error {
 		c := copier{part: p, options: o.pebbleOptions(), fs: o.fs(), dir: dir, aead: aead, place: placeOf(old.id, m.epoch)}
 		c.options.EnsureDefaults()
-		return errors.Join(p.each(snapshot, old.aead, old.place, c.add), c.finish())
+		return errors.Join(p.each(snapshot, old.aead, old.place, plan, c.add), c.finish())
 	})
 	if err != nil {
 		return nil, part{}, err
@@ -100,16 +100,10 @@ func copyRing(o Options, root Root, dir string, old *ring, snapshot *pebble.Snap
 	if err == nil {
 		err = readBack(db, aead, placeOf(old.id, m.epoch), written)
 	}
-	if err == nil {
-		m, err = sealMeta(root, old.id, m, key)
-	}
-	if err == nil {
-		err = writeMeta(db, m)
-	}
 	if err != nil {
 		return nil, part{}, errors.Join(err, db.Close())
 	}
-	next, err = newRing(db, old.id, m, key)
+	next, err = beginRing(db, root, old.id, m, key)
 	return next, counts, err
 }
 
@@ -121,7 +115,7 @@ func readBack(db *pebble.DB, aead cipher.AEAD, place []byte, written []*part) er
 		read[i] = &part{from: p.from, to: p.to, digest: sha256.New()}
 	}
 	err := together(read, func(p *part) error {
-		return p.each(db, aead, place, func(RID, []byte) error { return nil })
+		return p.each(db, aead, place, nil, func(RID, []byte) error { return nil })
 	})
 	if err != nil {
 		return err
@@ -134,9 +128,10 @@ func readBack(db *pebble.DB, aead cipher.AEAD, place []byte, written []*part) er
 	return nil
 }
 
-// each gives every state of a part, opened, in the order of rids, and takes it
-// down. What it gives is valid until visit returns.
-func (p *part) each(from pebble.Reader, aead cipher.AEAD, place []byte, visit func(rid RID, plain []byte) error) (err error) {
+// each gives every state of a part, opened or as decided, in the order of rids, and
+// takes it down. What it gives is valid until visit returns. A state that the plan
+// changes need not open: a damaged one can be destroyed.
+func (p *part) each(from pebble.Reader, aead cipher.AEAD, place []byte, plan decided, visit func(rid RID, plain []byte) error) (err error) {
 	iterator, err := from.NewIter(&pebble.IterOptions{LowerBound: p.bound(p.from), UpperBound: p.bound(p.to)})
 	if err != nil {
 		return err
@@ -155,7 +150,9 @@ func (p *part) each(from pebble.Reader, aead cipher.AEAD, place []byte, visit fu
 			return err
 		}
 		where = append(where[:len(place)], rid[:]...)
-		if plain, err = openSealed(aead, plain[:0], sealed, where); err != nil {
+		if change, ok := plan[rid]; ok {
+			plain = change.append(plain[:0])
+		} else if plain, err = openSealed(aead, plain[:0], sealed, where); err != nil {
 			return fmt.Errorf("record %x: %w", rid, err)
 		}
 		p.note(rid, plain)

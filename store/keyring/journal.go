@@ -17,7 +17,7 @@ type phase uint8
 
 const (
 	planned   phase = 1 // the next epoch's directory may be there, or parts of it
-	copied    phase = 2 // the next epoch is whole; the marker may name it
+	copied    phase = 2 // the next epoch is whole; the marker may name it; then the last look is due
 	destroyed phase = 3 // the old ring key is gone; parts of the old directory may be left
 )
 
@@ -25,9 +25,9 @@ const (
 // no key and nothing that was sealed: only counts, and what to look for.
 type journal struct {
 	phase    phase
-	from     uint64 // epoch; the next one is from+1
-	erasures Erasures
-	live     uint64 // as in Report, known once copied
+	from     uint64   // epoch; the next one is from+1
+	erasures Erasures // of the plan
+	live     uint64   // as in Report before the last look, known once copied
 	dead     uint64
 	ended    uint64
 	needles  []needle
@@ -44,7 +44,7 @@ func (j journal) marshal(id RingID) []byte {
 	b := make([]byte, 0, journalHead+len(j.needles)*needleSize+32)
 	b = append(b, journalVersion, byte(j.phase))
 	b = binary.BigEndian.AppendUint64(b, j.from)
-	b = binary.BigEndian.AppendUint64(b, uint64(j.erasures.Height))
+	b = binary.BigEndian.AppendUint64(b, uint64(j.erasures.Through))
 	b = append(b, j.erasures.Digest[:]...)
 	for _, n := range []uint64{j.live, j.dead, j.ended} {
 		b = binary.BigEndian.AppendUint64(b, n)
@@ -62,13 +62,13 @@ func parseJournal(id RingID, raw []byte) (journal, error) {
 	j := journal{
 		phase:    phase(b[1]),
 		from:     binary.BigEndian.Uint64(b[2:]),
-		erasures: Erasures{Height: int64(binary.BigEndian.Uint64(b[10:])), Digest: [32]byte(b[18:])},
+		erasures: Erasures{Through: int64(binary.BigEndian.Uint64(b[10:])), Digest: [32]byte(b[18:])},
 		live:     binary.BigEndian.Uint64(b[50:]),
 		dead:     binary.BigEndian.Uint64(b[58:]),
 		ended:    binary.BigEndian.Uint64(b[66:]),
 		needles:  needles,
 	}
-	if !ok || j.phase < planned || j.phase > destroyed || j.from == 0 || j.from == math.MaxUint64 || j.erasures.Height < 0 ||
+	if !ok || j.phase < planned || j.phase > destroyed || j.from == 0 || j.from == math.MaxUint64 || j.erasures.Through < 0 ||
 		!bytes.Equal(j.marshal(id), raw) {
 		return journal{}, fmt.Errorf("%w: phase %d, epoch %d", ErrJournal, b[1], j.from)
 	}

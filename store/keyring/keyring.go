@@ -34,18 +34,20 @@ type Keyring struct {
 
 	mu      sync.RWMutex // guards what follows
 	rings   map[RingID]*ring
+	waiting map[RingID]waiting       // rotations that wait for their last look
 	offices map[record.Code][32]byte // fingerprint keys read or made so far
 }
 
 // Open opens the rings below dir, which it makes if need be. Every ring key is
 // unwrapped at once, so that a wrong root shows here. Rings that were being made
-// when the process died are cleared away: no state was ever in them. Rotations
-// that it interrupted are undone or finished, the scan included; one that finds
-// something does not keep the keyring closed (LastReport).
+// when the process died are cleared away: no state was ever in them. A rotation
+// that it interrupted is undone, or finished, the scan included, or left unfinished
+// while its last look is due (Unfinished). A scan that finds something does not
+// keep the keyring closed (LastReport).
 func Open(dir string, root Root, o Options) (*Keyring, error) {
 	k := &Keyring{
 		options: o, fs: o.fs(), dir: dir, root: root,
-		rings: map[RingID]*ring{}, offices: map[record.Code][32]byte{},
+		rings: map[RingID]*ring{}, waiting: map[RingID]waiting{}, offices: map[record.Code][32]byte{},
 	}
 	if err := k.open(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open keyring: %w", err), k.Close())
@@ -111,7 +113,7 @@ func (k *Keyring) openMarked(id RingID, names []string) error {
 		return err
 	}
 	k.rings[id] = r
-	if _, err := k.resume(id, epoch); !errors.Is(err, ErrRemains) {
+	if _, err := k.recover(id); !errors.Is(err, ErrRemains) {
 		return err
 	}
 	return nil
@@ -130,6 +132,9 @@ func (k *Keyring) clear(names []string) error {
 		}
 		id, epoch, ok := parseDirectory(name)
 		if !ok || k.rings[id] != nil && k.rings[id].meta.epoch == epoch {
+			continue
+		}
+		if w, ok := k.waiting[id]; ok && w.old.meta.epoch == epoch {
 			continue
 		}
 		if k.rings[id] != nil || epoch != 1 {
@@ -171,7 +176,13 @@ func (k *Keyring) Close() error {
 			all = errors.Join(all, fmt.Errorf("close ring %s: %w", id, err))
 		}
 	}
+	for id, w := range k.waiting {
+		if err := w.old.close(); err != nil {
+			all = errors.Join(all, fmt.Errorf("close old epoch of ring %s: %w", id, err))
+		}
+	}
 	clear(k.rings)
+	clear(k.waiting)
 	return all
 }
 
@@ -216,7 +227,7 @@ func (k *Keyring) with(find func() (*ring, error), use func(*ring) error) error 
 		}
 		r.gate.RLock()
 		err = errMoved
-		if !r.closed {
+		if !r.retired {
 			err = use(r)
 		}
 		r.gate.RUnlock()
@@ -230,31 +241,10 @@ func (k *Keyring) with(find func() (*ring, error), use func(*ring) error) error 
 // record that has a state (ErrExists) or had one (ErrDestroyed). The first state
 // of a ring makes the ring.
 func (k *Keyring) Put(id RingID, rid RID, state []byte) error {
-	if err := checkState(id, state); err != nil {
-		return err
-	}
-	return k.outcome("put state into", id, k.with(k.made(id), func(r *ring) error { return r.put(rid, state) }))
-}
-
-// Replace keeps another state of a record that has one, durably: a punctured one.
-// What it takes the place of is gone for good when the epoch ends. It refuses a
-// record that has none (ErrAbsent) or had one (ErrDestroyed). Of two calls for
-// one record the last wins, so the caller must not make both from the same state.
-func (k *Keyring) Replace(id RingID, rid RID, state []byte) error {
-	if err := checkState(id, state); err != nil {
-		return err
-	}
-	if k.ring(id) == nil {
-		return k.outcome("replace state in", id, ErrAbsent)
-	}
-	return k.outcome("replace state in", id, k.with(k.found(id), func(r *ring) error { return r.replace(rid, state) }))
-}
-
-func checkState(id RingID, state []byte) error {
 	if !id.valid() || len(state) == 0 || len(state) > MaxState {
 		return fmt.Errorf("keep state of %d bytes in ring %.40q: %w", len(state), id, ErrRing)
 	}
-	return nil
+	return k.outcome("put state into", id, k.with(k.made(id), func(r *ring) error { return r.put(rid, state) }))
 }
 
 // State gives the state of a record. ok is false when there never was one; the
@@ -268,18 +258,6 @@ func (k *Keyring) State(id RingID, rid RID) (state []byte, ok bool, err error) {
 		return nil, false, fmt.Errorf("read state of ring %s: %w", id, err)
 	}
 	return state, ok, nil
-}
-
-// Destroy puts tombstones in the place of records' states, durably, all or none.
-// For readers the records are gone; they are gone for good when the epoch ends.
-func (k *Keyring) Destroy(id RingID, rids ...RID) error {
-	if !id.valid() {
-		return fmt.Errorf("destroy states in ring %.40q: %w", id, ErrRing)
-	}
-	if len(rids) == 0 {
-		return nil
-	}
-	return k.outcome("destroy state in", id, k.with(k.made(id), func(r *ring) error { return r.destroy(rids) }))
 }
 
 // Forget removes the state of a deposit that never became a record, durably and

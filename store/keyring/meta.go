@@ -1,6 +1,7 @@
 package keyring
 
 import (
+	"crypto/cipher"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -10,77 +11,82 @@ import (
 )
 
 // Erasures say up to where a custodian has applied the erasures of the ledger: the
-// height of the last one, 0 for none, and a digest of their log, as the caller
-// defines it. A rotation writes them into the new epoch.
+// number of entries of the log, 0 for none, and a digest of the erasures so far, as
+// the caller defines it. The last look of a rotation writes them into the new epoch.
 type Erasures struct {
-	Height int64
-	Digest [32]byte
+	Through int64
+	Digest  [32]byte
 }
 
-// meta describes one epoch of a ring. It is written once, after all that the
-// epoch begins with was read back, and before the epoch becomes the current one.
+// meta describes one epoch of a ring. It is written after all that the epoch begins
+// with was read back, before the epoch becomes the current one, and once more by
+// the last look of the rotation.
 type meta struct {
 	epoch    uint64
-	erasures Erasures // applied when the epoch began
+	erasures Erasures // applied in this epoch
 	carried  uint64   // states copied from the epoch before, tombstones included
+	seal     [28]byte // under the ring key, of all the rest
 	wrapped  []byte   // the ring key, wrapped for use
 }
 
 const (
-	metaVersion = 1
-	metaSize    = 1 + 3*8 + 32 // and the wrapped key
+	metaVersion = 2
+	metaHead    = 1 + 3*8 + 32
+	metaSize    = metaHead + 28 // and the wrapped key
 	maxWrapped  = 1024
+	metaDomain  = "MUN1 ring meta\n" // changed only with docs/spec/keyring.md
 )
 
-func (m meta) marshal() []byte {
+// head gives what comes before the seal.
+func (m meta) head() []byte {
 	b := []byte{metaVersion}
 	b = binary.BigEndian.AppendUint64(b, m.epoch)
-	b = binary.BigEndian.AppendUint64(b, uint64(m.erasures.Height))
+	b = binary.BigEndian.AppendUint64(b, uint64(m.erasures.Through))
 	b = binary.BigEndian.AppendUint64(b, m.carried)
-	b = append(b, m.erasures.Digest[:]...)
-	return append(b, m.wrapped...)
+	return append(b, m.erasures.Digest[:]...)
 }
 
+// context is what the seal is over: every byte of META but its own, and the ring.
+func (m meta) context(id RingID) []byte {
+	return append(append([]byte(metaDomain+id.String()+"\n"), m.head()...), m.wrapped...)
+}
+
+// marshal gives META, sealed anew: no byte of it changes unseen, and what the root
+// wrapped stays as it is when the erasures change.
+func (m meta) marshal(aead cipher.AEAD, id RingID) []byte {
+	return append(aead.Seal(m.head(), nil, nil, m.context(id)), m.wrapped...)
+}
+
+// check tells whether META was sealed under the ring key that it has.
+func (m meta) check(aead cipher.AEAD, id RingID) error {
+	if _, err := aead.Open(nil, nil, m.seal[:], m.context(id)); err != nil {
+		return fmt.Errorf("%w: META of epoch %d is not as it was sealed", ErrDamaged, m.epoch)
+	}
+	return nil
+}
+
+// parseMeta reads what marshal wrote, unchecked.
 func parseMeta(b []byte) (meta, error) {
 	if len(b) <= metaSize || len(b) > metaSize+maxWrapped || b[0] != metaVersion {
 		return meta{}, fmt.Errorf("%w: META of %d bytes", ErrDamaged, len(b))
 	}
-	height := binary.BigEndian.Uint64(b[9:])
+	through := binary.BigEndian.Uint64(b[9:])
 	m := meta{
 		epoch:    binary.BigEndian.Uint64(b[1:]),
-		erasures: Erasures{Height: int64(height & math.MaxInt64), Digest: [32]byte(b[25:])},
+		erasures: Erasures{Through: int64(through & math.MaxInt64), Digest: [32]byte(b[25:])},
 		carried:  binary.BigEndian.Uint64(b[17:]),
+		seal:     [28]byte(b[metaHead:]),
 		wrapped:  append([]byte(nil), b[metaSize:]...),
 	}
 	first := m.epoch == 1 && (m.erasures != Erasures{} || m.carried != 0)
-	if m.epoch == 0 || height > math.MaxInt64 || first {
+	if m.epoch == 0 || through > math.MaxInt64 || first {
 		return meta{}, fmt.Errorf("%w: META of epoch %d", ErrDamaged, m.epoch)
 	}
 	return m, nil
 }
 
-// use is what the ring key is wrapped with. It binds the key to the ring and to
-// everything else in META; the first epoch has nothing else.
-func (m meta) use(id RingID) string {
-	use := fmt.Sprintf("ring key %s %d", id, m.epoch)
-	if m.epoch == 1 {
-		return use
-	}
-	return fmt.Sprintf("%s %d %d %x", use, m.erasures.Height, m.carried, m.erasures.Digest)
-}
-
-// sealMeta completes META with the wrapped ring key.
-func sealMeta(root Root, id RingID, m meta, key [32]byte) (meta, error) {
-	wrapped, err := wrapFor(root, m.use(id), key)
-	if err == nil && len(wrapped) > maxWrapped {
-		err = fmt.Errorf("wrap key: %d bytes, at most %d", len(wrapped), maxWrapped)
-	}
-	if err != nil {
-		return meta{}, err
-	}
-	m.wrapped = wrapped
-	return m, nil
-}
+// use is what the ring key is wrapped with: it is of no other ring or epoch.
+func (m meta) use(id RingID) string { return fmt.Sprintf("ring key %s %d", id, m.epoch) }
 
 // readMeta reads META of an epoch; ok is false when it has none, as long as its
 // states are not all there.

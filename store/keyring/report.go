@@ -5,36 +5,22 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"math"
+
+	"github.com/muniment/muniment/app/record"
 )
-
-// Claim is what may be said of states that a rotation ended.
-type Claim uint8
-
-const (
-	// ClaimFiles: no file of the keyring holds them. Old copies of files, free
-	// blocks of the medium and snapshots hold them sealed, under a key that
-	// whoever has the root key can still unwrap there.
-	ClaimFiles Claim = 1
-	// ClaimKey: besides, the key that unwraps the old ring key was inside a device
-	// that has destroyed it. Left-over copies open for nobody.
-	ClaimKey Claim = 3
-)
-
-// String gives the level's name, "C1" or "C3".
-func (c Claim) String() string { return fmt.Sprintf("C%d", uint8(c)) }
 
 // Report is what a rotation did. Counts are of states unless they say otherwise.
 type Report struct {
 	Ring     RingID
 	From, To uint64 // epochs; To is From plus one
 	Erasures Erasures
-	Claim    Claim
+	Claim    record.Claim
 
-	Live       uint64 // copied to the new epoch
-	Tombstones uint64 // copied to the new epoch
-	Ended      uint64 // destroyed, forgotten or replaced before the copy began: no key of them is left
+	Live       uint64 // sealed again in the new epoch, punctured and preserved ones included
+	Tombstones uint64 // in the new epoch
+	Ended      uint64 // states of the old epoch, destroyed, punctured or forgotten: no key of them is left
+	Preserved  uint64 // records of the plan that go on as they were
 
 	Needles uint64   // pieces of the old wrapped ring key and of ended sealed states that were looked for
 	Files   uint64   // that were read for it: all below the keyring's directory
@@ -44,9 +30,9 @@ type Report struct {
 }
 
 const (
-	reportVersion = 1
+	reportVersion = 2
 	reportDomain  = "MUN1 ring report\n"
-	reportHead    = 1 + 8 + 8 + 32 + 1 + 7*8 + 1
+	reportHead    = 1 + 8 + 8 + 32 + 1 + 8*8 + 1
 	maxReport     = reportHead + maxRemains*(1+math.MaxUint8) + sha256.Size
 )
 
@@ -55,10 +41,10 @@ const (
 func (r Report) marshal() []byte {
 	b := []byte{reportVersion}
 	b = binary.BigEndian.AppendUint64(b, r.From)
-	b = binary.BigEndian.AppendUint64(b, uint64(r.Erasures.Height))
+	b = binary.BigEndian.AppendUint64(b, uint64(r.Erasures.Through))
 	b = append(b, r.Erasures.Digest[:]...)
 	b = append(b, byte(r.Claim))
-	for _, n := range []uint64{r.Live, r.Tombstones, r.Ended, r.Needles, r.Files, r.Bytes, r.Hits} {
+	for _, n := range []uint64{r.Live, r.Tombstones, r.Ended, r.Preserved, r.Needles, r.Files, r.Bytes, r.Hits} {
 		b = binary.BigEndian.AppendUint64(b, n)
 	}
 	b = append(b, byte(len(r.Remains)))
@@ -80,11 +66,11 @@ func parseReport(id RingID, raw []byte) (Report, error) {
 	r := Report{
 		Ring:     id,
 		From:     binary.BigEndian.Uint64(b[1:]),
-		Erasures: Erasures{Height: int64(binary.BigEndian.Uint64(b[9:])), Digest: [32]byte(b[17:])},
-		Claim:    Claim(b[49]),
+		Erasures: Erasures{Through: int64(binary.BigEndian.Uint64(b[9:])), Digest: [32]byte(b[17:])},
+		Claim:    record.Claim(b[49]),
 	}
 	r.To = r.From + 1
-	for i, n := range []*uint64{&r.Live, &r.Tombstones, &r.Ended, &r.Needles, &r.Files, &r.Bytes, &r.Hits} {
+	for i, n := range []*uint64{&r.Live, &r.Tombstones, &r.Ended, &r.Preserved, &r.Needles, &r.Files, &r.Bytes, &r.Hits} {
 		*n = binary.BigEndian.Uint64(b[50+8*i:])
 	}
 	names := b[reportHead:]
@@ -95,7 +81,7 @@ func parseReport(id RingID, raw []byte) (Report, error) {
 		r.Remains = append(r.Remains, string(names[1:1+int(names[0])]))
 		names = names[1+int(names[0]):]
 	}
-	if r.From == 0 || r.Erasures.Height < 0 || !bytes.Equal(r.marshal(), raw) {
+	if r.From == 0 || r.Erasures.Through < 0 || !bytes.Equal(r.marshal(), raw) {
 		return Report{}, errReport
 	}
 	return r, nil

@@ -25,9 +25,10 @@ var errMoved = errors.New("ring has a new epoch")
 
 // All keys of a ring's store.
 const (
-	prefixMeta  = 'm' // m               -> meta
-	prefixEnded = 'n' // n | name (16)   -> needles of a sealed live state that is no more
-	prefixState = 's' // s | rid         -> sealed kind and state
+	prefixMeta      = 'm' // m               -> meta
+	prefixEnded     = 'n' // n | name (16)   -> needles of a sealed live state that is no more
+	prefixPreserved = 'p' // p | rid         -> kind that the plan had for a record which the last look preserved
+	prefixState     = 's' // s | rid         -> sealed kind and state
 )
 
 // kind is the first byte of a sealed value.
@@ -52,10 +53,11 @@ type ring struct {
 	aead  cipher.AEAD // of the ring key
 	place []byte      // additional data of all its states, up to the rid
 
-	gate   sync.RWMutex // read-held by whoever uses the store, held to close it
-	closed bool         // guarded by gate
+	gate    sync.RWMutex // read-held by whoever uses the store, held to take it from them
+	retired bool         // guarded by gate: a rotation alone uses the store
+	closed  bool         // guarded by gate
 
-	mu      sync.Mutex // held from looking at a state to queueing its successor
+	mu      sync.Mutex // held from looking at a state to queueing its successor; guards meta.erasures
 	moved   bool       // guarded by mu: the next epoch is current, nothing is written here
 	changes *changes   // guarded by mu: what was written since the copy for the next epoch began; nil without one
 }
@@ -72,24 +74,38 @@ func createRing(o Options, root Root, dir string, id RingID) (*ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := sealMeta(root, id, meta{epoch: 1}, key)
-	if err == nil {
-		err = writeMeta(db, m)
+	return beginRing(db, root, id, meta{epoch: 1}, key)
+}
+
+// beginRing completes META with the wrapped ring key and writes it, which makes an
+// epoch of what is in db. It takes over db.
+func beginRing(db *pebble.DB, root Root, id RingID, m meta, key [32]byte) (*ring, error) {
+	wrapped, err := wrapFor(root, m.use(id), key)
+	if err == nil && len(wrapped) > maxWrapped {
+		err = fmt.Errorf("wrap key: %d bytes, at most %d", len(wrapped), maxWrapped)
 	}
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	return newRing(db, id, m, key)
+	m.wrapped = wrapped
+	r, err := newRing(db, id, m, key)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.writeMeta(); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return r, nil
 }
 
-// writeMeta writes META of an epoch, durably.
-func writeMeta(db *pebble.DB, m meta) error {
-	if err := db.Set([]byte{prefixMeta}, m.marshal(), pebble.Sync); err != nil {
+// writeMeta writes META of a new store, durably.
+func (r *ring) writeMeta() error {
+	if err := r.db.Set([]byte{prefixMeta}, r.meta.marshal(r.aead, r.id), pebble.Sync); err != nil {
 		return err
 	}
 	// Pebble starts the first log of a new store before it raises the format,
 	// so that log lacks the marks that tell damage from the end.
-	return db.Flush()
+	return r.db.Flush()
 }
 
 // openRing opens the store of an epoch.
@@ -111,7 +127,14 @@ func openRing(o Options, root Root, dir string, id RingID, epoch uint64) (*ring,
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	return newRing(db, id, m, key)
+	r, err := newRing(db, id, m, key)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.check(r.aead, id); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return r, nil
 }
 
 // newRing takes over db.
@@ -130,6 +153,13 @@ func placeOf(id RingID, epoch uint64) []byte {
 	return binary.BigEndian.AppendUint64(b, epoch)
 }
 
+// retire waits for those who use the store, and lets nobody else in.
+func (r *ring) retire() {
+	r.gate.Lock()
+	defer r.gate.Unlock()
+	r.retired = true
+}
+
 // close waits for those who use the store, and closes it.
 func (r *ring) close() error {
 	r.gate.Lock()
@@ -137,7 +167,7 @@ func (r *ring) close() error {
 	if r.closed {
 		return nil
 	}
-	r.closed = true
+	r.retired, r.closed = true, true
 	return r.db.Close()
 }
 
@@ -147,8 +177,10 @@ func stateKey(rid RID) []byte { return append([]byte{prefixState}, rid[:]...) }
 func (r *ring) context(rid RID) []byte { return append(r.place[:len(r.place):len(r.place)], rid[:]...) }
 
 // sealed gives what is stored of a record, live or tombstone; nil when nothing is.
-func (r *ring) sealed(rid RID) ([]byte, error) {
-	value, closer, err := r.db.Get(stateKey(rid))
+func (r *ring) sealed(rid RID) ([]byte, error) { return sealedIn(r.db, rid) }
+
+func sealedIn(store pebble.Reader, rid RID) ([]byte, error) {
+	value, closer, err := store.Get(stateKey(rid))
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, nil
 	}
@@ -206,31 +238,6 @@ func (r *ring) put(rid RID, state []byte) error {
 			return ErrExists
 		}
 		return e.set(rid, kindLive, state)
-	})
-}
-
-// replace writes another state of a record that has one.
-func (r *ring) replace(rid RID, state []byte) error {
-	return r.change(func(e *edit) error {
-		switch _, ok, err := r.get(rid); {
-		case err != nil:
-			return err
-		case !ok:
-			return ErrAbsent
-		}
-		return e.set(rid, kindLive, state)
-	})
-}
-
-// destroy puts tombstones in the place of whatever is there.
-func (r *ring) destroy(rids []RID) error {
-	return r.change(func(e *edit) error {
-		for _, rid := range rids {
-			if err := e.set(rid, kindDestroyed, nil); err != nil {
-				return err
-			}
-		}
-		return nil
 	})
 }
 
