@@ -2,6 +2,7 @@ package commitment
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"testing"
 )
@@ -85,5 +86,37 @@ func BenchmarkVerify(b *testing.B) {
 		if _, err := c.Verify(m.Commitment()); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkPlan plans a redaction of a table of 100,000 rows.
+func BenchmarkPlan(b *testing.B) {
+	var table bytes.Buffer
+	table.WriteString("number,name,mail,department,amount,checksum\n")
+	for i := range 100_000 {
+		fmt.Fprintf(&table, "%d,Name %d,n%d@example.org,Department %d,%d.00,%064x\n", i, i/3, i/3, i%7, i%1000, i)
+	}
+	for _, bench := range []struct {
+		name     string
+		profile  Profile
+		selector string
+	}{
+		{"rows", "csv/1;d=,", "rows 50-60"},
+		{"text", "csv/1;d=,", `text "n777@example.org"`},
+		{"cells", "csv-cells/1;d=,;c=6", "rows 50-60 columns 2-3"},
+		{"column", "csv-cells/1;d=,;c=6", "columns 3"},
+	} {
+		l, err := Arrange(bench.profile, table.Bytes(), nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(bench.name, func(b *testing.B) {
+			b.SetBytes(int64(table.Len()))
+			for b.Loop() {
+				if _, err := Plan(bench.profile, l.Segments, []Ask{{bench.selector, "X"}}); err != nil && !errors.Is(err, ErrPlan) {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
