@@ -132,8 +132,6 @@ func disposable(it Item, action record.Action, count int) Code {
 		return CodeNoRule
 	case action == record.ActionDestroy && !it.destroyable():
 		return CodeNotDue
-	case action == record.ActionRedact && len(it.Lifecycle.Decisions) >= maxDecisions:
-		return CodeTooManyDecisions
 	}
 	return OK
 }

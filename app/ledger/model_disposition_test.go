@@ -168,8 +168,6 @@ func (m *model) indisposable(d *modelDisposition, n int, today record.Day) model
 		no.code = "NO_RULE"
 	case d.msg.Action == record.ActionDestroy && !it.overdue(today):
 		no.code = "NOT_DUE"
-	case d.msg.Action == record.ActionRedact && len(m.decisions(i)) >= 64:
-		no.code = "TOO_MANY_DECISIONS"
 	}
 	return no
 }

@@ -197,9 +197,6 @@ func (d *duel) flood(t *testing.T) {
 		txs = append(txs, d.sign(t, "COUNSEL", record.LedgerDay(d.now), &record.Withhold{Record: young, Redaction: commitment("parts")}))
 	}
 	d.block(t, txs...)
-	d.block(t, d.sign(t, "DPW", record.LedgerDay(d.now), &record.ProposeDisposition{
-		Series: "DEMO-MINUTES", Action: record.ActionRedact, Redaction: commitment("parts"), Records: []record.Index{young},
-	}))
 }
 
 // thaw waits, in empty blocks, until a freeze is over, and then has it end.

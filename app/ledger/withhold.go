@@ -2,8 +2,9 @@ package ledger
 
 import "github.com/muniment/muniment/app/record"
 
-// maxDecisions is how many decisions about parts of a record can stand in its
-// lifecycle before a further one is refused.
+// maxDecisions is with how many decisions about parts of a record its lifecycle
+// takes no further withholding. An erasure is never refused for them: one office
+// can withhold as often as it likes, and must not stand in its way by that.
 const maxDecisions = 64
 
 // withhold judges the decision to withhold parts of a record from copies. It
