@@ -94,7 +94,7 @@ func FuzzLocate(f *testing.F) {
 	for i := range contents {
 		for _, selector := range []string{
 			"rows 2-3", "columns 1", "rows 1 columns 2-3", "paragraphs 1", "header Subject", "/holder/rooms/1", "/path",
-			`text "berth 7"`, `text "n\n"`, "segments 1-2",
+			`text "berth 7"`, `text "n\n"`, "segments 1-2", "lines 2-3", "part 1.2", "part 1.3 message part 1",
 		} {
 			f.Add(uint8(i), uint8(0), selector)
 			f.Add(uint8(i), uint8(3), selector)

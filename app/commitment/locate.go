@@ -30,7 +30,9 @@ const maxSelector = 4096
 //	columns 3              csv-cells/1
 //	rows 2-5 columns 3     csv-cells/1: the fields that lie in both
 //	paragraphs 2-5         text/1, eml/1
+//	lines 10-12            text/1: every segment that holds a byte of them
 //	header Subject         eml/1: every field of that name, in parts too
+//	part 2.1               eml/1: a part with its header and the parts in it
 //	/applicant/name        json/1: an RFC 6901 pointer; see pointerSpans
 //	text "some words"      every segment that holds a byte of these bytes; Go string syntax
 //	segments 2-5           every profile: content segments by position
@@ -62,10 +64,14 @@ func locate(p Profile, segs []Segment, selector string) ([]int, error) {
 		return locateRange(positions, rest)
 	case "header":
 		return locateHeader(p, segs, positions, rest)
+	case "part":
+		return locatePart(p, segs, positions, selector)
+	case "lines":
+		return locateLines(p, segs, positions, rest)
 	case "rows", "columns", "paragraphs":
 		return locateNumbers(p, segs, positions, selector)
 	}
-	return nil, fmt.Errorf("%w begins with none of rows, columns, paragraphs, header, text, segments, /", ErrSelector)
+	return nil, fmt.Errorf("%w begins with none of rows, columns, paragraphs, lines, header, part, text, segments, /", ErrSelector)
 }
 
 // contentPositions returns the indexes of the content segments.
