@@ -50,12 +50,20 @@ const (
 	MissingApproval  Reason = "MISSING_APPROVAL"
 	NoticePeriod     Reason = "NOTICE_PERIOD"
 	NoticeMissing    Reason = "NOTICE_MISSING"
+
+	// Of files of several proofs.
+	OtherRecord           Reason = "RECEIPT_OF_ANOTHER"     // a part is about a different record
+	StoodHeld             Reason = "HELD"                   // a hold stood on a record that was locked
+	StatementAltered      Reason = "STATEMENT_ALTERED"      // a certificate does not say what its proof gives
+	ReportContradicted    Reason = "REPORT_CONTRADICTED"    // a report is not the one that was signed, or contradicts it
+	ReportsDue            Reason = "REPORTS_DUE"            // not everybody who must report has
+	RedactionContradicted Reason = "REDACTION_CONTRADICTED" // a redaction is not the one that was decided
 )
 
 // Outcome gives the outcome that the reason leads to.
 func (r Reason) Outcome() Outcome {
 	switch r {
-	case UnknownOrigin, UnknownSigner, NoQuorum, KeysRetired, UnknownEntry, PartMissing, ClocksDisagree:
+	case UnknownOrigin, UnknownSigner, NoQuorum, KeysRetired, UnknownEntry, PartMissing, ClocksDisagree, ReportsDue:
 		return Indeterminate
 	}
 	return Failed

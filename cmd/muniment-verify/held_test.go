@@ -81,14 +81,14 @@ func newHeldWorld() heldWorld {
 }
 
 func heldFile(first []byte, parts ...[]byte) []byte {
-	return append(append([]byte(heldDomain), first...), bytes.Join(parts, nil)...)
+	return append(append([]byte(receipt.HeldDomain), first...), bytes.Join(parts, nil)...)
 }
 
 func TestHeldAndReleased(t *testing.T) {
 	w := newHeldWorld()
 	r := must(inspect(w.network, heldFile(w.first, w.parts...)))
 	if r.Outcome != receipt.Passed || r.Held == nil || !r.Held.Held || r.Held.Record != w.at || len(r.Held.Holds) != 2 ||
-		r.Held.Holds[0] != (heldHold{30, "LITIGATION", "COUNSEL", 30, 40}) || r.Held.Holds[1] != (heldHold{50, "AUDIT", "AUDIT", 50, 0}) {
+		r.Held.Holds[0] != (receipt.HeldHold{Hold: 30, Kind: "LITIGATION", Office: "COUNSEL", Since: 30, Released: 40}) || r.Held.Holds[1] != (receipt.HeldHold{Hold: 50, Kind: "AUDIT", Office: "AUDIT", Since: 50}) {
 		t.Fatalf("%s %v %s, %+v", r.Outcome, r.Reasons, r.Detail, r.Held)
 	}
 	for _, want := range []string{"PASSED", "held, after block", "30, LITIGATION, placed by COUNSEL, on the record since entry 30: released by entry 40", "50, AUDIT, placed by AUDIT, on the record since entry 50: it stands", "1 of 1 validators"} {
@@ -127,15 +127,15 @@ func TestHeldProofsThatDoNotBelong(t *testing.T) {
 	}{
 		{"no receipt at all", heldFile(nil), receipt.Malformed},
 		{"the record alone", heldFile(w.first), receipt.Malformed},
-		{"a list of holds is missing", heldFile(w.first, p[0], p[1], p[3], p[4], p[5]), otherRecord},
-		{"what befell the record is missing", heldFile(w.first, p[0], p[1], p[2], p[4], p[5]), otherRecord},
-		{"lists in another order", heldFile(w.first, swapped...), otherRecord},
-		{"a hold is missing", heldFile(w.first, p[:5]...), otherRecord},
-		{"every hold is missing", heldFile(w.first, p[:4]...), otherRecord},
-		{"holds in another order", heldFile(w.first, p[0], p[1], p[2], p[3], p[5], p[4]), otherRecord},
-		{"a hold twice", heldFile(w.first, append(p[:6:6], p[5])...), otherRecord},
+		{"a list of holds is missing", heldFile(w.first, p[0], p[1], p[3], p[4], p[5]), receipt.OtherRecord},
+		{"what befell the record is missing", heldFile(w.first, p[0], p[1], p[2], p[4], p[5]), receipt.OtherRecord},
+		{"lists in another order", heldFile(w.first, swapped...), receipt.OtherRecord},
+		{"a hold is missing", heldFile(w.first, p[:5]...), receipt.OtherRecord},
+		{"every hold is missing", heldFile(w.first, p[:4]...), receipt.OtherRecord},
+		{"holds in another order", heldFile(w.first, p[0], p[1], p[2], p[3], p[5], p[4]), receipt.OtherRecord},
+		{"a hold twice", heldFile(w.first, append(p[:6:6], p[5])...), receipt.OtherRecord},
 		{"another tree", heldFile(w.first, p[0], again, p[2], p[3], p[4], p[5]), receipt.Malformed},
-		{"another record", heldFile(w.receipt(other, true), p...), otherRecord},
+		{"another record", heldFile(w.receipt(other, true), p...), receipt.OtherRecord},
 		{"no record", heldFile(p[0], p...), receipt.Malformed},
 		{"a state receipt instead of the first", heldFile(w.first, append([][]byte{w.first}, p[1:]...)...), receipt.Malformed},
 		{"bytes behind the end", append(heldFile(w.first, p...), '\n'), receipt.Malformed},
@@ -181,5 +181,5 @@ func TestEveryByteOfAHeldFile(t *testing.T) {
 
 // lifecycleWith is what befell a record that a hold lists, and nothing else.
 func lifecycleWith(hold int) []byte {
-	return value(0, 0, 0, "", 0, 0, []any{}, []any{[]any{hold, hold}}, 0)
+	return value(0, 0, 0, "", 0, 0, []any{}, []any{[]any{hold, hold}}, 0, []any{})
 }

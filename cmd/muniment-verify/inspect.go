@@ -11,10 +11,8 @@ import (
 
 // Reasons of this program, beside those of package receipt.
 const (
-	badContent  receipt.Reason = "CONTENT_MISMATCH"   // the copy does not open its commitment
-	noReceipt   receipt.Reason = "NO_RECEIPT"         // nothing ties the content to the ledger
-	otherRecord receipt.Reason = "RECEIPT_OF_ANOTHER" // a receipt is about a different record
-	stoodHeld   receipt.Reason = "HELD"               // a hold stood on a record that was locked
+	badContent receipt.Reason = "CONTENT_MISMATCH" // the copy does not open its commitment
+	noReceipt  receipt.Reason = "NO_RECEIPT"       // nothing ties the content to the ledger
 
 	// Of a replay.
 	logContradicted receipt.Reason = "LOG_CONTRADICTED" // an entry is not what the rules make of those before it
@@ -29,7 +27,7 @@ type report struct {
 	Detail    string            `json:"detail,omitempty"`
 	CID       string            `json:"cid,omitempty"`
 	Content   *content          `json:"content,omitempty"` // nil: a receipt alone, or FAILED
-	Held      *held             `json:"held,omitempty"`    // whether a record was held
+	Held      *receipt.Held     `json:"held,omitempty"`    // whether a record was held
 	Receipts  []receipt.Verdict `json:"receipts"`
 	Extracted string            `json:"extracted,omitempty"`
 }
@@ -57,12 +55,12 @@ type field struct {
 // sound.
 func inspect(n receipt.Network, data []byte) (report, error) {
 	if bytes.HasPrefix(data, []byte("c2sp.org/tlog-proof")) {
-		if legality, holds, ok := splitLawful(data); ok {
-			return inspectLawful(n, legality, holds)
+		if _, _, ok := receipt.SplitLawful(data); ok {
+			return inspectLawful(n, data)
 		}
 		return inspectReceipt(n, data)
 	}
-	if bytes.HasPrefix(data, []byte(heldDomain)) {
+	if bytes.HasPrefix(data, []byte(receipt.HeldDomain)) {
 		return inspectHeld(n, data)
 	}
 	bundle, err := commitment.ParseBundle(data)
@@ -151,17 +149,17 @@ func (r *report) tie(id commitment.Commitment) {
 		case ok && commitment.Commitment(anchor.Commitment) == id:
 			anchored[record.Index(v.Index)] = true
 		case ok:
-			r.worsen(receipt.Failed, otherRecord, fmt.Sprintf("receipt %d anchors %s, the copy is of %s", i+1, commitment.Commitment(anchor.Commitment).CID(), id.CID()))
+			r.worsen(receipt.Failed, receipt.OtherRecord, fmt.Sprintf("receipt %d anchors %s, the copy is of %s", i+1, commitment.Commitment(anchor.Commitment).CID(), id.CID()))
 		}
 	}
 	for i, v := range r.Receipts {
 		item, disposed := v.Entry.(record.ItemEntry)
 		if disposed && len(anchored) > 0 && !anchored[item.Record] {
-			r.worsen(receipt.Failed, otherRecord, fmt.Sprintf("receipt %d is about the disposition of record %d, the copy is of another", i+1, item.Record))
+			r.worsen(receipt.Failed, receipt.OtherRecord, fmt.Sprintf("receipt %d is about the disposition of record %d, the copy is of another", i+1, item.Record))
 		}
 		superseded, ok := v.Entry.(record.SupersedeEntry)
 		if ok && len(anchored) > 0 && !anchored[superseded.Record] && !anchored[superseded.By] {
-			r.worsen(receipt.Failed, otherRecord, fmt.Sprintf("receipt %d supersedes record %d by %d, the copy is of neither", i+1, superseded.Record, superseded.By))
+			r.worsen(receipt.Failed, receipt.OtherRecord, fmt.Sprintf("receipt %d supersedes record %d by %d, the copy is of neither", i+1, superseded.Record, superseded.By))
 		}
 	}
 	if len(anchored) == 0 {

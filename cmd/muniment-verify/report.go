@@ -30,7 +30,7 @@ func (r report) text() string {
 		r.contentText(line)
 	}
 	if r.Held != nil {
-		r.heldText(line)
+		receipt.HeldVerdict{Receipts: r.Receipts, Held: r.Held}.Text(line)
 	} else if r.Outcome == receipt.Passed {
 		for i, v := range r.Receipts {
 			if r.Content != nil {
