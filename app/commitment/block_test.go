@@ -111,7 +111,7 @@ func TestEvidenceBlockRefuses(t *testing.T) {
 	r := commitTo(t, testKey(), numbered(5))
 	inner := r.copy(t).blocks()
 	receipt, empty := newBlock(codecRaw, []byte("a receipt\n")), newBlock(codecRaw, nil)
-	large, stray := newBlock(codecRaw, make([]byte, chunkSize+1)), newBlock(codecRaw, []byte("stray"))
+	large, stray := newBlock(codecRaw, make([]byte, maxReceipt+1)), newBlock(codecRaw, []byte("stray"))
 	good := []member{{"v", "\x01"}, {"typ", "\x6dmun1.evidence"}, {"copy", link(inner[0])}, {"receipts", list(link(receipt))}}
 	for _, c := range []struct {
 		name, why string
@@ -128,7 +128,7 @@ func TestEvidenceBlockRefuses(t *testing.T) {
 		{"manifest in place of the copy", "redacted copy", with(good, "copy", link(inner[len(inner)-1])), nil},
 		{"receipt missing", "missing", with(good, "receipts", list(link(stray))), nil},
 		{"receipt empty", "empty receipt", with(good, "receipts", list(link(empty))), []block{empty}},
-		{"receipt over the limit", "262145 bytes", with(good, "receipts", list(link(large))), []block{large}},
+		{"receipt over the limit", "section of 1048612 bytes", with(good, "receipts", list(link(large))), []block{large}},
 		{"receipts unlinked", "unused", with(good, "receipts", list()), nil},
 		{"too many receipts", "too many", with(good, "receipts", list(slices.Repeat([]string{link(receipt)}, maxReceipts+1)...)), nil},
 	} {

@@ -12,11 +12,12 @@ const (
 	bundleVersion = 1
 	typEvidence   = "mun1.evidence"
 	maxReceipts   = 1024
+	maxReceipt    = maxBlock // bytes
 )
 
-// Bundle is evidence: a copy, and the receipts and certificates that tie its
-// commitment to the ledger, each as its exact bytes. This package does not read
-// receipts.
+// Bundle is evidence: a copy, and the receipts, redactions and reports that tie
+// its commitment and what it hides to the ledger, each as its exact bytes. This
+// package does not read them.
 type Bundle struct {
 	Copy     Copy
 	Receipts [][]byte
@@ -24,13 +25,13 @@ type Bundle struct {
 
 // MarshalBundle encodes a bundle as a CARv1 file whose root is the evidence
 // block: {v: 1, typ: "mun1.evidence", copy: link, receipts: [link]}. It refuses
-// more than 1,024 receipts, and empty ones or such over 256 KiB.
+// more than 1,024 receipts, and empty ones or such over 1 MiB.
 func MarshalBundle(c Copy, receipts [][]byte) ([]byte, error) {
 	if len(receipts) > maxReceipts {
 		return nil, fmt.Errorf("%w: %d receipts", ErrBundle, len(receipts))
 	}
 	for i, r := range receipts {
-		if len(r) == 0 || len(r) > chunkSize {
+		if len(r) == 0 || len(r) > maxReceipt {
 			return nil, fmt.Errorf("%w: receipt %d of %d bytes", ErrBundle, i, len(r))
 		}
 	}
@@ -83,7 +84,7 @@ func ParseBundle(car []byte) (Bundle, error) {
 	r.key("receipts")
 	var b Bundle
 	for range r.count(cborArray, maxReceipts) {
-		receipt := file.chunk(&r, r.link(codecRaw))
+		receipt := file.part(&r, r.link(codecRaw), maxReceipt)
 		if r.err == nil && len(receipt) == 0 {
 			r.fail("empty receipt")
 		}

@@ -244,7 +244,7 @@ func TestMarshalBundleRefuses(t *testing.T) {
 	r, _ := goldenBundle(t)
 	for name, receipts := range map[string][][]byte{
 		"empty":    {[]byte("one"), {}},
-		"too long": {make([]byte, chunkSize+1)},
+		"too long": {make([]byte, maxReceipt+1)},
 		"too many": slices.Repeat([][]byte{[]byte("one")}, maxReceipts+1),
 	} {
 		if raw, err := MarshalBundle(r.copy(t), receipts); !errors.Is(err, ErrBundle) || raw != nil {

@@ -153,7 +153,10 @@ func (f carFile) copy(id cid) (Copy, error) {
 }
 
 // chunk returns the bytes of a linked block, at most chunkSize.
-func (f carFile) chunk(r *cborReader, id cid) []byte {
+func (f carFile) chunk(r *cborReader, id cid) []byte { return f.part(r, id, chunkSize) }
+
+// part returns the bytes of a linked block, at most limit.
+func (f carFile) part(r *cborReader, id cid, limit int) []byte {
 	if r.err != nil {
 		return nil
 	}
@@ -162,7 +165,7 @@ func (f carFile) chunk(r *cborReader, id cid) []byte {
 		r.fail("%w", err)
 		return nil
 	}
-	if len(b) > chunkSize {
+	if len(b) > limit {
 		r.fail("block %s of %d bytes", id, len(b))
 		return nil
 	}
