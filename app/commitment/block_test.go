@@ -128,7 +128,7 @@ func TestEvidenceBlockRefuses(t *testing.T) {
 		{"manifest in place of the copy", "redacted copy", with(good, "copy", link(inner[len(inner)-1])), nil},
 		{"receipt missing", "missing", with(good, "receipts", list(link(stray))), nil},
 		{"receipt empty", "empty receipt", with(good, "receipts", list(link(empty))), []block{empty}},
-		{"receipt over the limit", "section of 1048612 bytes", with(good, "receipts", list(link(large))), []block{large}},
+		{"receipt over the limit", "section of 1048613 bytes", with(good, "receipts", list(link(large))), []block{large}},
 		{"receipts unlinked", "unused", with(good, "receipts", list()), nil},
 		{"too many receipts", "too many", with(good, "receipts", list(slices.Repeat([]string{link(receipt)}, maxReceipts+1)...)), nil},
 	} {
