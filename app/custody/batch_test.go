@@ -95,7 +95,7 @@ func TestBatchesAreKept(t *testing.T) {
 		if err != nil || len(hits) != 1 || !hits[0].Anchored {
 			t.Errorf("%s: found %+v, %v", office, hits, err)
 		}
-		car, err := h.Evidence(context.Background(), caller, ref, CaseWork, nil, nil)
+		car, err := h.Evidence(context.Background(), caller, ref, CaseWork, Extent{}, receipts())
 		if err != nil {
 			t.Fatal(err)
 		}

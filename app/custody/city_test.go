@@ -210,6 +210,28 @@ func (h *house) close() {
 	}
 }
 
+// punctures takes leaves of a record away as an erasure does, in a rotation; with
+// none the record is destroyed.
+func (h *house) punctures(t testing.TB, ref Ref, gone ...commitment.Range) {
+	t.Helper()
+	r, _, err := h.vault.Find(ref.Office, ref.Commitment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	change := keyring.Change{RID: r.RID}
+	if len(gone) > 0 {
+		s, _, err := h.state(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.state.PunctureRanges(gone)
+		change.State = s.marshal()
+	}
+	if _, err := h.rings.Rotate(ringOf(r), keyring.Plan{Changes: []keyring.Change{change}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 var (
 	clerk   = Caller{Office: "CLERK", Account: "00112233445566ff", Roles: []record.Role{record.RoleDepartment, record.RoleClerk}}
 	works   = Caller{Office: "DPW", Account: "a0112233445566ff", Roles: []record.Role{record.RoleDepartment}}
@@ -242,6 +264,16 @@ func read(c *Custody, caller Caller, ref Ref, p Purpose) (string, error) {
 	var b bytes.Buffer
 	err := c.Read(context.Background(), caller, ref, p, &b)
 	return b.String(), err
+}
+
+// receipts are what Evidence is given to put into a bundle.
+func receipts(texts ...string) func([][32]byte) ([][]byte, error) {
+	return func([][32]byte) (all [][]byte, err error) {
+		for _, text := range texts {
+			all = append(all, []byte(text))
+		}
+		return all, nil
+	}
 }
 
 func wantReason(t testing.TB, what string, err error, want Reason) {

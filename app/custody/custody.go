@@ -40,6 +40,9 @@ type Custody struct {
 	// content would find it.
 	seal func(enc [32]byte, rid [16]byte, index uint32, kind commitment.Kind, payload []byte) ([]byte, error)
 
+	openings openings   // requests between their permission and their release
+	filing   sync.Mutex // held while a redaction is filed
+
 	mu       sync.Mutex
 	underway map[deposited]bool      // deposits that have not been answered
 	pending  map[deposited]vault.RID // deposits that wait for their anchor
@@ -106,12 +109,15 @@ func (c *Custody) AccessHead() vault.Head { return c.log.Head() }
 
 // Actions and outcomes of the access log.
 const (
-	actionDeposit  = "deposit"
-	actionRead     = "read"
-	actionSegments = "segments"
-	actionCopy     = "copy"
-	actionEvidence = "evidence"
-	actionSearch   = "search"
+	actionDeposit    = "deposit"
+	actionRead       = "read"
+	actionSegments   = "segments"
+	actionPlan       = "plan"
+	actionCopy       = "copy"
+	actionEvidence   = "evidence"
+	actionFile       = "file"
+	actionRedactions = "redactions"
+	actionSearch     = "search"
 
 	outcomeAllowed   = "allowed"
 	outcomeDenied    = "denied"
@@ -123,12 +129,26 @@ const (
 
 // audit writes a line of the access log and returns when it is on disk.
 func (c *Custody) audit(caller Caller, action string, rid vault.RID, purpose Purpose, outcome string) error {
-	err := c.log.Append(vault.Line{
+	synced, err := c.startAudit(caller, action, rid, purpose, outcome)
+	if err != nil {
+		return err
+	}
+	return auditUnavailable(synced())
+}
+
+// startAudit writes a line of the access log and gives what returns when it is on
+// disk.
+func (c *Custody) startAudit(caller Caller, action string, rid vault.RID, purpose Purpose, outcome string) (synced func() error, err error) {
+	synced, err = c.log.Start(vault.Line{
 		Time: c.config.Now().Unix(), Account: string(caller.Office) + "/" + caller.Account,
 		Action: action, RID: rid, Purpose: string(purpose), Outcome: outcome,
 	})
-	if err != nil {
-		return refuseFor(err, AuditUnavailable, "the access log cannot be written, so nothing is opened: try again later")
+	return synced, auditUnavailable(err)
+}
+
+func auditUnavailable(err error) error {
+	if err == nil {
+		return nil
 	}
-	return nil
+	return refuseFor(err, AuditUnavailable, "the access log cannot be written, so nothing is opened: try again later")
 }

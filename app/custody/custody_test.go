@@ -60,7 +60,7 @@ func TestRecordPath(t *testing.T) {
 	if err != nil || len(segments) != 16 || segments[4].Label != "paragraph 1" || segments[4].Size != 17 || segments[3].Kind != commitment.Digest {
 		t.Errorf("segments %+v, %v", segments, err)
 	}
-	car, err := h.Copy(context.Background(), clerk, ref, PublicRequest, []string{"paragraphs 3"}, false)
+	car, err := h.Copy(context.Background(), clerk, ref, PublicRequest, Extent{Hide: []string{"paragraphs 3"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func TestRecordPath(t *testing.T) {
 	if bytes.Contains(car, []byte("budget")) || bytes.Contains(car, []byte("May")) {
 		t.Error("the copy's file holds what it hides")
 	}
-	evidence, err := h.Evidence(context.Background(), clerk, ref, Legal, nil, [][]byte{[]byte("a receipt")})
+	evidence, err := h.Evidence(context.Background(), clerk, ref, Legal, Extent{WithName: true}, receipts("a receipt"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,8 +219,8 @@ func TestWhoMayRead(t *testing.T) {
 			var out bytes.Buffer
 			readErr := h.Read(ctx, caller, ref, purpose, &out)
 			segments, segmentsErr := h.Segments(ctx, caller, ref, purpose)
-			car, copyErr := h.Copy(ctx, caller, ref, purpose, nil, true)
-			evidence, evidenceErr := h.Evidence(ctx, caller, ref, purpose, nil, [][]byte{{1}})
+			car, copyErr := h.Copy(ctx, caller, ref, purpose, Extent{WithName: true})
+			evidence, evidenceErr := h.Evidence(ctx, caller, ref, purpose, Extent{}, receipts("one"))
 			left := out.Len() + len(segments) + len(car) + len(evidence)
 			for what, err := range map[string]error{"read": readErr, "segments": segmentsErr, "copy": copyErr, "evidence": evidenceErr} {
 				if slices.Contains(strings.Fields(allowed[string(caller.Office)]), string(purpose)) {
@@ -246,9 +246,9 @@ func TestWhoMayRead(t *testing.T) {
 	wantReason(t, "no purpose", err, Malformed)
 	_, err = read(h.Custody, works, Ref{"DPW", record.Commitment{1}}, CaseWork)
 	wantReason(t, "unknown record", err, NotFound)
-	_, err = h.Copy(ctx, works, ref, CaseWork, []string{"rows 1"}, true)
+	_, err = h.Copy(ctx, works, ref, CaseWork, Extent{Hide: []string{"rows 1"}})
 	wantReason(t, "selector of another profile", err, NoSuchSegment)
-	_, err = h.Copy(ctx, works, ref, CaseWork, []string{"paragraphs 99"}, true)
+	_, err = h.Copy(ctx, works, ref, CaseWork, Extent{Hide: []string{"paragraphs 99"}})
 	wantReason(t, "no such paragraph", err, NoSuchSegment)
 	_, _, err = h.Search(ctx, works, Query{Text: "m", Limit: 5})
 	wantReason(t, "search for one letter", err, Malformed)
@@ -258,17 +258,11 @@ func TestDestroyedRecordsStayShut(t *testing.T) {
 	h := newHouse(t)
 	header, content := offer(minutes, "Minutes")
 	ref := Ref{"CLERK", mustDeposit(t, h.Custody, clerk, header, content)}
-	r, _, err := h.vault.Find(ref.Office, ref.Commitment)
-	if err != nil {
-		t.Fatal(err)
-	}
 	if held, err := h.Holds(ref.Office, ref.Commitment); !held || err != nil {
 		t.Errorf("held %v, %v", held, err)
 	}
-	if err := h.rings.Destroy(ringOf(r), r.RID); err != nil {
-		t.Fatal(err)
-	}
-	_, err = read(h.Custody, clerk, ref, CaseWork)
+	h.punctures(t, ref)
+	_, err := read(h.Custody, clerk, ref, CaseWork)
 	wantReason(t, "read", err, Destroyed)
 	_, err = h.Deposit(context.Background(), clerk, header, bytes.NewReader(content))
 	wantReason(t, "deposit again", err, Destroyed)
@@ -286,27 +280,13 @@ func TestPuncturedLeavesStayShut(t *testing.T) {
 	h := newHouse(t)
 	header, content := offer(minutes, "Minutes")
 	ref := Ref{"CLERK", mustDeposit(t, h.Custody, clerk, header, content)}
-	r, _, err := h.vault.Find(ref.Office, ref.Commitment)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, _, err := h.state(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.state.PunctureRanges([]commitment.Range{{First: 2, Last: 3}, {First: 6, Last: 6}}) // title, digest, third paragraph
-	if err := h.rings.Forget(ringOf(r), r.RID); err != nil {
-		t.Fatal(err)
-	}
-	if err := h.rings.Put(ringOf(r), r.RID, s.marshal()); err != nil {
-		t.Fatal(err)
-	}
+	h.punctures(t, ref, commitment.Range{First: 2, Last: 3}, commitment.Range{First: 6, Last: 6}) // title, digest, third paragraph
 	got, err := read(h.Custody, clerk, ref, CaseWork)
 	wantReason(t, "read", err, PartlyDestroyed)
 	if got != "" {
 		t.Errorf("read %q", got)
 	}
-	car, err := h.Copy(context.Background(), clerk, ref, CaseWork, nil, true)
+	car, err := h.Copy(context.Background(), clerk, ref, CaseWork, Extent{WithName: true})
 	if err != nil {
 		t.Fatal(err)
 	}

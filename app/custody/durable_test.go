@@ -264,9 +264,9 @@ func TestNothingLeavesWithoutALine(t *testing.T) {
 	wantReason(t, "read", err, AuditUnavailable)
 	segments, err := h.Segments(ctx, clerk, ref, CaseWork)
 	wantReason(t, "segments", err, AuditUnavailable)
-	car, err := h.Copy(ctx, clerk, ref, CaseWork, nil, true)
+	car, err := h.Copy(ctx, clerk, ref, CaseWork, Extent{WithName: true})
 	wantReason(t, "copy", err, AuditUnavailable)
-	evidence, err := h.Evidence(ctx, clerk, ref, CaseWork, nil, nil)
+	evidence, err := h.Evidence(ctx, clerk, ref, CaseWork, Extent{}, receipts())
 	wantReason(t, "evidence", err, AuditUnavailable)
 	hits, _, err := h.Search(ctx, clerk, Query{Text: "minutes", Limit: 5})
 	wantReason(t, "search", err, AuditUnavailable)
@@ -310,7 +310,7 @@ func TestNothingReadableOnDisk(t *testing.T) {
 			if _, _, err := h.Search(context.Background(), clerk, Query{Text: "canary", Limit: 5}); err != nil {
 				t.Error(err)
 			}
-			if _, err := h.Copy(context.Background(), clerk, ref, CaseWork, nil, true); err != nil {
+			if _, err := h.Copy(context.Background(), clerk, ref, CaseWork, Extent{WithName: true}); err != nil {
 				t.Error(err)
 			}
 		}
@@ -429,7 +429,7 @@ func TestDamageIsNeverGivenOut(t *testing.T) {
 		if !strings.HasPrefix(minutes, got) {
 			t.Errorf("%s: read %q", name, got)
 		}
-		if car, err := h.Copy(context.Background(), clerk, ref, CaseWork, nil, true); err == nil || car != nil {
+		if car, err := h.Copy(context.Background(), clerk, ref, CaseWork, Extent{WithName: true}); err == nil || car != nil {
 			t.Errorf("%s: a copy was made", name)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 type opened struct {
 	record vault.Record
 	state  commitment.State
+	layout [32]byte // key
 	facts  []vault.LeafFact
 }
 
@@ -38,7 +39,7 @@ func (c *Custody) open(r vault.Record, s secrets) (opened, error) {
 	if err != nil {
 		return opened{}, damaged(err)
 	}
-	return opened{r, s.state, facts}, nil
+	return opened{r, s.state, s.layout, facts}, nil
 }
 
 // eachSegment opens the live segments of a record in leaf order and compares each
@@ -94,46 +95,78 @@ func (c *Custody) segments(o opened, hashes [][32]byte) ([]commitment.Segment, e
 	return all, nil
 }
 
-// request is one ask for a record's content.
+// request is one ask for a record's content, or about its redactions.
 type request struct {
 	caller  Caller
 	action  string
 	ref     Ref
-	purpose Purpose
+	purpose Purpose // noPurpose where redactions are filed or listed
 }
 
-// admit checks the permission, finds the record and its secrets, and has the
-// access on disk before it returns them.
-func (c *Custody) admit(q request) (opened, error) {
-	if !known(q.purpose) {
-		return opened{}, refuse(Malformed, "purpose %.32q is none of %v", q.purpose, Purposes())
+// admit checks the permission, finds the record and its secrets, and lets beside
+// prepare the answer while the line of the access is on its way to the disk. When
+// admit returns without an error the line is there, and not before may anything
+// of the answer leave.
+func (c *Custody) admit(q request, beside func(opened) error) error {
+	if q.purpose != noPurpose && !known(q.purpose) {
+		return refuse(Malformed, "purpose %.32q is none of %v", q.purpose, Purposes())
 	}
+	defer c.openings.enter()()
+	r, s, err := c.find(q)
+	if err != nil {
+		return err
+	}
+	synced, err := c.startAudit(q.caller, q.action, r.RID, q.purpose, outcomeAllowed)
+	if err != nil {
+		return err
+	}
+	logged := make(chan error, 1)
+	go func() { logged <- synced() }()
+	o, err := c.open(r, s)
+	if err == nil {
+		err = beside(o)
+	}
+	if unlogged := <-logged; unlogged != nil {
+		return auditUnavailable(unlogged)
+	}
+	return err
+}
+
+// find gives the record of a request and its secrets, or logs the refusal.
+func (c *Custody) find(q request) (vault.Record, secrets, error) {
 	r, found, err := c.vault.Find(q.ref.Office, q.ref.Commitment)
 	if err != nil {
-		return opened{}, damaged(err)
+		return vault.Record{}, secrets{}, damaged(err)
 	}
-	if !q.caller.mayRead(q.ref.Office, q.purpose) {
-		return opened{}, c.refuseAudited(q, r.RID, outcomeDenied,
-			refuse(Denied, "office %s may not read records of office %.16s for %s", q.caller.Office, q.ref.Office, q.purpose))
+	if refusal := q.forbidden(); refusal != nil {
+		return vault.Record{}, secrets{}, c.refuseAudited(q, r.RID, outcomeDenied, refusal)
 	}
 	absent := refuse(NotFound, "no content of that record is kept here")
 	if !found {
-		return opened{}, c.refuseAudited(q, vault.RID{}, outcomeAbsent, absent)
+		return vault.Record{}, secrets{}, c.refuseAudited(q, vault.RID{}, outcomeAbsent, absent)
 	}
 	s, found, err := c.state(r)
 	if reason, _ := ReasonOf(err); reason == Destroyed {
-		return opened{}, c.refuseAudited(q, r.RID, outcomeDestroyed, err)
+		return vault.Record{}, secrets{}, c.refuseAudited(q, r.RID, outcomeDestroyed, err)
 	}
 	if err != nil {
-		return opened{}, err
+		return vault.Record{}, secrets{}, err
 	}
 	if !found {
-		return opened{}, c.refuseAudited(q, r.RID, outcomeAbsent, absent)
+		return vault.Record{}, secrets{}, c.refuseAudited(q, r.RID, outcomeAbsent, absent)
 	}
-	if err := c.audit(q.caller, q.action, r.RID, q.purpose, outcomeAllowed); err != nil {
-		return opened{}, err
+	return r, s, nil
+}
+
+// forbidden is why the caller may not do what it asks for; nil: it may.
+func (q request) forbidden() error {
+	switch {
+	case q.purpose == noPurpose && !q.caller.mayFile(q.ref.Office):
+		return refuse(Denied, "office %s may neither file nor see redactions of records of office %.16s", q.caller.Office, q.ref.Office)
+	case q.purpose != noPurpose && !q.caller.mayRead(q.ref.Office, q.purpose):
+		return refuse(Denied, "office %s may not read records of office %.16s for %s", q.caller.Office, q.ref.Office, q.purpose)
 	}
-	return c.open(r, s)
+	return nil
 }
 
 func known(p Purpose) bool {

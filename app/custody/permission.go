@@ -54,5 +54,11 @@ func (c Caller) mayRead(office record.Code, p Purpose) bool {
 	return false
 }
 
+// mayFile tells whether the caller may file redactions of an office's records,
+// and see those that were filed: they say where in a record something is hidden.
+func (c Caller) mayFile(office record.Code) bool {
+	return c.Office == office || slices.Contains(c.Roles, record.RoleClerk) || slices.Contains(c.Roles, record.RoleCounsel)
+}
+
 // mayDeposit tells whether the caller may deposit for its own office.
 func (c Caller) mayDeposit() bool { return slices.Contains(c.Roles, record.RoleDepartment) }

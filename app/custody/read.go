@@ -2,26 +2,29 @@ package custody
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/muniment/muniment/app/commitment"
+	"github.com/muniment/muniment/app/record"
 )
 
 // Read writes the original bytes of a record, each segment only after it was
 // compared with its leaf hash. When it fails half-way, what was written so far is
 // genuine and incomplete.
 func (c *Custody) Read(ctx context.Context, caller Caller, ref Ref, purpose Purpose, w io.Writer) error {
-	o, err := c.admit(request{caller, actionRead, ref, purpose})
+	q := request{caller, actionRead, ref, purpose}
+	var o opened
+	err := c.admit(q, func(found opened) error {
+		if o = found; o.content(o.state.Hidden()) {
+			return refuse(PartlyDestroyed, "parts of the record were destroyed: ask for a copy of the rest")
+		}
+		return c.release(q, o, record.ReleaseRead, nil, [32]byte{})
+	})
 	if err != nil {
 		return err
-	}
-	for _, gone := range o.state.Hidden() {
-		for leaf := gone.First; leaf <= gone.Last; leaf++ {
-			if o.facts[leaf].Kind == commitment.Content {
-				return refuse(PartlyDestroyed, "parts of the record were destroyed: ask for a copy of the rest")
-			}
-		}
 	}
 	leaves, err := c.vault.Leaves(o.record)
 	if err != nil {
@@ -47,121 +50,178 @@ type Segment struct {
 }
 
 // Segments lists the leaves of a record: what a copy can hide, by which label.
-func (c *Custody) Segments(ctx context.Context, caller Caller, ref Ref, purpose Purpose) ([]Segment, error) {
-	o, segments, release, err := c.openAll(ctx, request{caller, actionSegments, ref, purpose})
+func (c *Custody) Segments(ctx context.Context, caller Caller, ref Ref, purpose Purpose) (list []Segment, err error) {
+	err = c.admit(request{caller, actionSegments, ref, purpose}, func(o opened) error {
+		return c.withSegments(ctx, o, func(segments []commitment.Segment, _ [][32]byte) error {
+			labels := commitment.Labels(o.record.Manifest.Profile, segments)
+			list = make([]Segment, len(segments))
+			for i, s := range segments {
+				list[i] = Segment{Leaf: uint32(i), Kind: s.Kind, Label: labels[i], Oracle: s.Oracle}
+				if o.state.Live(uint32(i)) {
+					list[i].Size = o.facts[i].Size
+				} else {
+					list[i].Destroyed = true
+				}
+			}
+			return nil
+		})
+	})
 	if err != nil {
 		return nil, err
-	}
-	defer release()
-	labels := commitment.Labels(o.record.Manifest.Profile, segments)
-	list := make([]Segment, len(segments))
-	for i, s := range segments {
-		list[i] = Segment{
-			Leaf: uint32(i), Kind: s.Kind, Label: labels[i], Size: o.facts[i].Size, Oracle: s.Oracle,
-			Destroyed: !o.state.Live(uint32(i)),
-		}
 	}
 	return list, nil
 }
 
-// Copy gives a CAR file that proves the record and withholds what the selectors
-// name (see commitment.Locate), with all that would betray it. Unless withName is
-// set, file name and title are withheld too.
-func (c *Custody) Copy(ctx context.Context, caller Caller, ref Ref, purpose Purpose, hide []string, withName bool) ([]byte, error) {
-	made, release, err := c.redacted(ctx, request{caller, actionCopy, ref, purpose}, hide, withName)
-	if err != nil {
-		return nil, err
-	}
-	defer release()
-	return made.Marshal(), nil
+// Extent is what a copy hides: what selectors name (see commitment.Locate), what
+// filed redactions mark, and all that would betray either. What was destroyed is
+// hidden always.
+type Extent struct {
+	Hide       []string
+	Redactions [][32]byte // hashes
+	WithName   bool       // file name and title are disclosed, unless a redaction hides them
 }
 
-// Evidence gives a CAR file with a copy and the receipts that tie it to the
-// ledger, which the caller of this package provides. File name and title are
-// disclosed.
-func (c *Custody) Evidence(ctx context.Context, caller Caller, ref Ref, purpose Purpose, hide []string, receipts [][]byte) ([]byte, error) {
-	made, release, err := c.redacted(ctx, request{caller, actionEvidence, ref, purpose}, hide, true)
-	if err != nil {
-		return nil, err
-	}
-	defer release()
-	bundle, err := commitment.MarshalBundle(made, receipts)
-	if err != nil {
-		return nil, refuseFor(err, Malformed, "%v", err)
-	}
-	return bundle, nil
-}
+// maxSelectors is how many selectors one request can have.
+const maxSelectors = 1000
 
-// redacted admits a request and makes a copy. Whoever is done with it calls release.
-func (c *Custody) redacted(ctx context.Context, q request, hide []string, withName bool) (_ commitment.Copy, release func(), err error) {
-	o, segments, release, err := c.openAll(ctx, q)
-	if err != nil {
-		return commitment.Copy{}, nil, err
-	}
-	made, err := c.redact(o, segments, hide, withName)
-	if err != nil {
-		release()
-		return commitment.Copy{}, nil, err
-	}
-	return made, release, nil
-}
-
-func (c *Custody) redact(o opened, segments []commitment.Segment, hide []string, withName bool) (commitment.Copy, error) {
-	ranges, err := locate(o.record.Manifest.Profile, segments, hide)
-	if err != nil {
-		return commitment.Copy{}, err
-	}
-	for i, s := range segments {
-		if !withName && isTitle(s) {
-			ranges = append(ranges, commitment.Range{First: uint32(i), Last: uint32(i)})
+// Copy gives a CAR file that proves the record and withholds what the extent says.
+func (c *Custody) Copy(ctx context.Context, caller Caller, ref Ref, purpose Purpose, e Extent) (car []byte, err error) {
+	q := request{caller, actionCopy, ref, purpose}
+	err = c.admit(q, func(o opened) error {
+		applied, err := c.applied(o, e)
+		if err != nil {
+			return err
 		}
-	}
-	leaves, err := c.vault.Leaves(o.record)
+		return c.withCopy(ctx, o, e, applied, func(made commitment.Copy) error {
+			car = made.Marshal()
+			return c.release(q, o, record.ReleaseCopy, made.Hidden(), sha256.Sum256(car))
+		})
+	})
 	if err != nil {
-		return commitment.Copy{}, damaged(err)
+		return nil, err
 	}
-	made, err := commitment.NewCopy(o.record.Manifest, leaves, o.state, segments, commitment.Redact(segments, ranges, withName))
-	if err != nil {
-		return commitment.Copy{}, damaged(err)
-	}
-	return made, nil
+	return car, nil
 }
 
-// openAll admits a request and opens all leaves of the record. Whoever is done
-// with them calls release.
-func (c *Custody) openAll(ctx context.Context, q request) (_ opened, _ []commitment.Segment, release func(), err error) {
-	o, err := c.admit(q)
+// Evidence gives a CAR file with a copy, the receipts that tie it to the ledger,
+// the redactions that say why parts are hidden, and the reports on their erasure.
+// Proofs provides the receipts; it is told the hashes of these redactions.
+func (c *Custody) Evidence(ctx context.Context, caller Caller, ref Ref, purpose Purpose, e Extent, proofs func(redactions [][32]byte) ([][]byte, error)) (car []byte, err error) {
+	q := request{caller, actionEvidence, ref, purpose}
+	err = c.admit(q, func(o opened) error {
+		applied, err := c.applied(o, e)
+		if err != nil {
+			return err
+		}
+		told, reports, err := c.explained(o, applied)
+		if err != nil {
+			return err
+		}
+		hashes := make([][32]byte, len(told))
+		for i, f := range told {
+			hashes[i] = f.hash
+		}
+		parts, err := proofs(hashes)
+		if err != nil {
+			return err
+		}
+		for _, f := range told {
+			parts = append(parts, f.text)
+		}
+		parts = append(parts, reports...)
+		return c.withCopy(ctx, o, e, applied, func(made commitment.Copy) error {
+			if car, err = commitment.MarshalBundle(made, parts); err != nil {
+				return refuseFor(err, TooLarge, "the evidence does not fit into one bundle: %v", err)
+			}
+			return c.release(q, o, record.ReleaseEvidence, made.Hidden(), sha256.Sum256(car))
+		})
+	})
 	if err != nil {
-		return opened{}, nil, nil, err
+		return nil, err
 	}
+	return car, nil
+}
+
+// applied gives the redactions that an extent names, each once.
+func (c *Custody) applied(o opened, e Extent) (all []filed, err error) {
+	if len(e.Hide) > maxSelectors || len(e.Redactions) > MaxRedactions {
+		return nil, refuse(Malformed, "a copy takes at most %d selectors and %d redactions", maxSelectors, MaxRedactions)
+	}
+	for i, hash := range e.Redactions {
+		if slices.Contains(e.Redactions[:i], hash) {
+			continue
+		}
+		f, err := c.mustBeFiled(o, hash)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, f)
+	}
+	return all, nil
+}
+
+// withCopy makes a copy for use, which must be done with it when it returns.
+func (c *Custody) withCopy(ctx context.Context, o opened, e Extent, applied []filed, use func(commitment.Copy) error) error {
+	return c.withSegments(ctx, o, func(segments []commitment.Segment, leaves [][32]byte) error {
+		hide, err := locate(o.record.Manifest.Profile, segments, e.Hide)
+		if err != nil {
+			return err
+		}
+		for _, f := range applied {
+			hide = append(hide, f.Ranges()...)
+		}
+		for i, s := range segments {
+			if !e.WithName && isTitle(s) {
+				hide = append(hide, commitment.Range{First: uint32(i), Last: uint32(i)})
+			}
+		}
+		made, err := commitment.NewCopy(o.record.Manifest, leaves, o.state, segments, commitment.Redact(segments, hide, e.WithName))
+		if err != nil {
+			return damaged(err)
+		}
+		return use(made)
+	})
+}
+
+// withSegments opens all leaves of a record for use, which must be done with them
+// when it returns.
+func (c *Custody) withSegments(ctx context.Context, o opened, use func(segments []commitment.Segment, leaves [][32]byte) error) error {
 	leaves, err := c.vault.Leaves(o.record)
 	if err != nil {
-		return opened{}, nil, nil, damaged(err)
+		return damaged(err)
 	}
 	// The leaves, the copy made of them and its encoding.
-	if release, err = c.memory.take(ctx, 3*o.size()); err != nil {
-		return opened{}, nil, nil, err
+	done, err := c.memory.take(ctx, 3*o.size())
+	if err != nil {
+		return err
 	}
+	defer done()
 	segments, err := c.segments(o, leaves)
 	if err != nil {
-		release()
-		return opened{}, nil, nil, err
+		return err
 	}
-	return o, segments, release, nil
+	return use(segments, leaves)
 }
 
 func locate(p commitment.Profile, segments []commitment.Segment, selectors []string) (ranges []commitment.Range, err error) {
 	for _, selector := range selectors {
 		found, err := commitment.Locate(p, segments, selector)
-		switch {
-		case errors.Is(err, commitment.ErrSelector), errors.Is(err, commitment.ErrNoMatch), errors.Is(err, commitment.ErrGaps):
-			return nil, refuseFor(err, NoSuchSegment, "%v", err)
-		case err != nil:
-			return nil, err
+		if err != nil {
+			return nil, located(err)
 		}
 		for _, i := range found {
 			ranges = append(ranges, commitment.Range{First: uint32(i), Last: uint32(i)})
 		}
 	}
 	return ranges, nil
+}
+
+// located turns what commitment.Locate says of a selector into a refusal.
+func located(err error) error {
+	for _, is := range []error{commitment.ErrSelector, commitment.ErrNoMatch, commitment.ErrGaps} {
+		if errors.Is(err, is) {
+			return refuseFor(err, NoSuchSegment, "%v", err)
+		}
+	}
+	return err
 }

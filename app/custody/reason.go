@@ -25,6 +25,8 @@ const (
 	TooFarAhead        Reason = "TOO_FAR_AHEAD"       // the last day of the deposit is further away than an anchor may name
 	AlreadyDeposited   Reason = "ALREADY_DEPOSITED"   // the commitment was deposited with other facts
 	NoSuchSegment      Reason = "NO_SUCH_SEGMENT"     // a selector is malformed or finds nothing
+	NoSuchRedaction    Reason = "NO_SUCH_REDACTION"   // no redaction of that hash was filed
+	TooManyRedactions  Reason = "TOO_MANY_REDACTIONS" // so many redactions of the record were filed that no more are kept
 	Busy               Reason = "BUSY"                // the same deposit is under way
 	AuditUnavailable   Reason = "AUDIT_UNAVAILABLE"   // the access log cannot be written, so nothing is given out
 	Damaged            Reason = "DAMAGED"             // what is stored is not what was stored
@@ -33,7 +35,8 @@ const (
 // Reasons lists every reason.
 func Reasons() []Reason {
 	return []Reason{Denied, Malformed, NotFound, Destroyed, PartlyDestroyed, TooLarge, SizeMismatch, CommitmentMismatch, ProfileRefused,
-		UnknownSeries, UnknownCustody, Expired, TooFarAhead, AlreadyDeposited, NoSuchSegment, Busy, AuditUnavailable, Damaged}
+		UnknownSeries, UnknownCustody, Expired, TooFarAhead, AlreadyDeposited, NoSuchSegment, NoSuchRedaction,
+		TooManyRedactions, Busy, AuditUnavailable, Damaged}
 }
 
 // Error is a refusal: a reason and one sentence that may be shown to the caller.

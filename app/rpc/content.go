@@ -153,14 +153,21 @@ func (d *departments) Search(ctx context.Context, r *apiv1.SearchRequest) (*apiv
 const pageBytes = 1 << 20
 
 // opening finds the record that a request names, among the caller's own where it
-// is named by its commitment.
-func (d *departments) opening(ctx context.Context, ref *apiv1.RecordRef, p apiv1.Purpose) (o opening, err error) {
+// is named by its commitment, and wants a purpose.
+func (d *departments) opening(ctx context.Context, ref *apiv1.RecordRef, p apiv1.Purpose) (opening, error) {
+	purpose, ok := purposes[p]
+	if !ok {
+		return opening{}, refuse(reasonMalformed, "content is opened for a purpose: name one")
+	}
+	o, err := d.named(ctx, ref)
+	o.purpose = purpose
+	return o, err
+}
+
+// named is opening without a purpose.
+func (d *departments) named(ctx context.Context, ref *apiv1.RecordRef) (o opening, err error) {
 	if o.custody, o.caller, err = d.custodian(ctx); err != nil {
 		return opening{}, err
-	}
-	var ok bool
-	if o.purpose, ok = purposes[p]; !ok {
-		return opening{}, refuse(reasonMalformed, "content is opened for a purpose: name one")
 	}
 	index, anchor, err := d.server.anchorOf(d.server.options.Node.View(), o.caller.Office, ref)
 	o.index, o.ref = index, custody.Ref{Office: anchor.Office, Commitment: anchor.Commitment}
@@ -196,7 +203,8 @@ func (d *departments) Segments(r *apiv1.SegmentsRequest, stream grpc.ServerStrea
 	}
 	resp, size := &apiv1.SegmentsResponse{}, 0
 	for _, segment := range list {
-		info := &apiv1.SegmentInfo{Leaf: segment.Leaf, Kind: segment.Kind.String(), Label: segment.Label, Size: uint64(segment.Size), Oracle: segment.Oracle}
+		info := &apiv1.SegmentInfo{Leaf: segment.Leaf, Kind: segment.Kind.String(), Label: segment.Label, Size: uint64(segment.Size),
+			Oracle: segment.Oracle, Destroyed: segment.Destroyed}
 		resp.Segments = append(resp.Segments, info)
 		if size += proto.Size(info); size > pageBytes {
 			if err := stream.Send(resp); err != nil {
@@ -227,7 +235,11 @@ func (d *departments) Copy(r *apiv1.CopyRequest, stream grpc.ServerStreamingServ
 	if err != nil {
 		return err
 	}
-	car, err := o.custody.Copy(stream.Context(), o.caller, o.ref, o.purpose, r.Hide, r.WithName)
+	e, err := extentOf(r.Hide, r.Redactions, r.WithName)
+	if err != nil {
+		return err
+	}
+	car, err := o.custody.Copy(stream.Context(), o.caller, o.ref, o.purpose, e)
 	if err != nil {
 		return err
 	}
@@ -235,23 +247,36 @@ func (d *departments) Copy(r *apiv1.CopyRequest, stream grpc.ServerStreamingServ
 	return err
 }
 
-// Evidence streams a copy with the receipt of its anchor and, where the record
-// was superseded, the receipt of that.
+// Evidence streams a copy with the receipts of its anchor, of its supersession
+// and of the decisions that say why parts of it are hidden, where there are any.
 func (d *departments) Evidence(r *apiv1.EvidenceRequest, stream grpc.ServerStreamingServer[apiv1.EvidenceResponse]) error {
 	o, err := d.opening(stream.Context(), r.Record, r.Purpose)
 	if err != nil {
 		return err
 	}
-	receipts, err := d.server.receiptsOf(stream.Context(), o.index)
+	e, err := extentOf(r.Hide, r.Redactions, true)
 	if err != nil {
 		return err
 	}
-	car, err := o.custody.Evidence(stream.Context(), o.caller, o.ref, o.purpose, r.Hide, receipts)
+	car, err := o.custody.Evidence(stream.Context(), o.caller, o.ref, o.purpose, e, func(redactions [][32]byte) ([][]byte, error) {
+		return d.server.receiptsOf(stream.Context(), o.index, redactions)
+	})
 	if err != nil {
 		return err
 	}
 	_, err = chunkWriter(func(chunk []byte) error { return stream.Send(&apiv1.EvidenceResponse{Chunk: chunk}) }).Write(car)
 	return err
+}
+
+func extentOf(hide []string, redactions [][]byte, withName bool) (custody.Extent, error) {
+	e := custody.Extent{Hide: hide, WithName: withName}
+	for _, hash := range redactions {
+		if len(hash) != 32 {
+			return custody.Extent{}, refuse(reasonMalformed, "a redaction is named by a hash of 32 bytes, not %d", len(hash))
+		}
+		e.Redactions = append(e.Redactions, [32]byte(hash))
+	}
+	return e, nil
 }
 
 // chunkWriter sends what is written in messages of at most chunkBytes.

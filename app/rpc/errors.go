@@ -38,6 +38,7 @@ const (
 	reasonOutcomeUnknown     = "OUTCOME_UNKNOWN"
 	reasonDeadline           = "DEADLINE"
 	reasonCanceled           = "CANCELED"
+	reasonNotDone            = "NOT_DONE" // to operators alone: what they asked for went wrong
 	reasonInternal           = "INTERNAL"
 )
 
@@ -58,6 +59,7 @@ var grpcCodes = map[string]codes.Code{
 	reasonOutcomeUnknown:     codes.DeadlineExceeded,
 	reasonDeadline:           codes.DeadlineExceeded,
 	reasonCanceled:           codes.Canceled,
+	reasonNotDone:            codes.Aborted,
 	reasonInternal:           codes.Internal,
 
 	string(custody.Destroyed):          codes.NotFound,
@@ -71,6 +73,8 @@ var grpcCodes = map[string]codes.Code{
 	string(custody.TooFarAhead):        codes.FailedPrecondition,
 	string(custody.AlreadyDeposited):   codes.AlreadyExists,
 	string(custody.NoSuchSegment):      codes.InvalidArgument,
+	string(custody.NoSuchRedaction):    codes.NotFound,
+	string(custody.TooManyRedactions):  codes.ResourceExhausted,
 	string(custody.AuditUnavailable):   codes.Unavailable,
 	string(custody.Damaged):            codes.DataLoss,
 }

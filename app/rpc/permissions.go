@@ -25,6 +25,10 @@ var wants = map[string]string{
 	apiv1.Departments_Read_FullMethodName:     "read the content of records",
 	apiv1.Departments_Copy_FullMethodName:     "make copies of records",
 	apiv1.Departments_Evidence_FullMethodName: "make evidence bundles",
+
+	apiv1.Departments_PlanRedaction_FullMethodName: "plan redactions of records",
+	apiv1.Departments_FileRedaction_FullMethodName: "file redactions of records",
+	apiv1.Departments_Redactions_FullMethodName:    "see redactions of records",
 }
 
 // denied says what an office may not do, and which roles may.
@@ -50,6 +54,10 @@ var permissions = map[string][]record.Role{
 	apiv1.Departments_Read_FullMethodName:         readers,
 	apiv1.Departments_Copy_FullMethodName:         readers,
 	apiv1.Departments_Evidence_FullMethodName:     readers,
+
+	apiv1.Departments_PlanRedaction_FullMethodName: readers,
+	apiv1.Departments_FileRedaction_FullMethodName: readers,
+	apiv1.Departments_Redactions_FullMethodName:    readers,
 
 	apiv1.RecordsStaff_Due_FullMethodName:          everyRole, // codes and days, which the log holds too
 	apiv1.RecordsStaff_Why_FullMethodName:          everyRole,

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"slices"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -125,16 +126,25 @@ func hasCustodianKey(raw []byte, id record.KeyID) (bool, error) {
 	return ok && node.CustodianKey != [32]byte{} && record.KeyIDOf(node.CustodianKey[:]) == id, nil
 }
 
-// receiptsOf gives the receipts that tell a record's story: its anchor and,
-// where it was superseded, that.
-func (s *Server) receiptsOf(ctx context.Context, index record.Index) ([][]byte, error) {
+// receiptsOf gives the receipts that tell a record's story: its anchor, where it
+// was superseded, that, and the decisions about parts of it that name one of these
+// redactions.
+func (s *Server) receiptsOf(ctx context.Context, index record.Index, redactions [][32]byte) ([][]byte, error) {
 	entries := []record.Index{index}
-	life, ok, err := ledger.LifecycleOf(s.options.Node.View(), index)
+	view := s.options.Node.View()
+	life, ok, err := ledger.LifecycleOf(view, index)
 	if err != nil {
 		return nil, err
 	}
 	if ok && life.Supersession != 0 {
 		entries = append(entries, life.Supersession)
+	}
+	for _, decision := range life.Decisions {
+		more, err := decisionEntries(view, decision, redactions)
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, more...)
 	}
 	var receipts [][]byte
 	for _, i := range entries {
@@ -145,4 +155,35 @@ func (s *Server) receiptsOf(ctx context.Context, index record.Index) ([][]byte, 
 		receipts = append(receipts, text)
 	}
 	return receipts, nil
+}
+
+// decisionEntries gives the entries that prove a decision about parts of a record,
+// if it is about one of these redactions: the withholding; or the proposal of the
+// erasure, its item at the lock, and the reports.
+func decisionEntries(view ledger.View, decision record.Index, redactions [][32]byte) ([]record.Index, error) {
+	d, erased, err := ledger.DispositionOf(view, decision)
+	switch {
+	case err != nil:
+		return nil, err
+	case erased && slices.Contains(redactions, d.Redaction):
+		entries := []record.Index{decision, d.Lock + 1} // a redaction is of one record
+		for _, r := range d.Reports {
+			entries = append(entries, r.Entry)
+		}
+		return entries, nil
+	case erased:
+		return nil, nil
+	}
+	raw, err := view.Entry(decision)
+	if err != nil {
+		return nil, err
+	}
+	entry, err := record.ParseEntry(raw)
+	if err != nil {
+		return nil, err
+	}
+	if w, ok := entry.(record.WithholdingEntry); ok && slices.Contains(redactions, w.Redaction) {
+		return []record.Index{decision}, nil
+	}
+	return nil, nil
 }

@@ -91,6 +91,16 @@ func (l *AccessLog) Head() Head {
 // may not be, and that what it says must not happen; a later call may succeed.
 // Calls at the same time share one sync.
 func (l *AccessLog) Append(line Line) error {
+	synced, err := l.Start(line)
+	if err != nil {
+		return err
+	}
+	return synced()
+}
+
+// Start writes a line as Append does, and gives what returns when it is on disk:
+// until then what it says may be prepared, and must not happen.
+func (l *AccessLog) Start(line Line) (synced func() error, err error) {
 	sequence, err := l.write(line)
 	if errors.Is(err, errTorn) {
 		if err = l.cutTorn(); err == nil {
@@ -98,9 +108,9 @@ func (l *AccessLog) Append(line Line) error {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrAccessLog, err)
+		return nil, fmt.Errorf("%w: %w", ErrAccessLog, err)
 	}
-	return l.sync(sequence + 1)
+	return func() error { return l.sync(sequence + 1) }, nil
 }
 
 // errTorn: the file must be mended before it takes another line.
