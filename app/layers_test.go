@@ -123,7 +123,10 @@ var outside = map[string][]string{
 	"store/state":   {"github.com/cockroachdb/pebble/v2", "golang.org/x/mod/sumdb/tlog"},
 	"store/cometdb": {"github.com/cockroachdb/pebble/v2", "github.com/cometbft/cometbft-db", "github.com/cometbft/cometbft/config"},
 	"store/vault":   {"github.com/cockroachdb/pebble/v2"},
-	"store/keyring": {"github.com/cockroachdb/pebble/v2"},
+	"store/keyring": {
+		"github.com/cockroachdb/pebble/v2",
+		"github.com/miekg/pkcs11", // the device that keeps and destroys keys
+	},
 
 	"cmd/munimentd": {
 		"github.com/spf13/cobra",

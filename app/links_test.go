@@ -19,10 +19,10 @@ type linkRule struct {
 
 var linkRules = map[string]linkRule{
 	"muniment-verify": {80, []string{
-		"github.com/cometbft", "github.com/cockroachdb/pebble", "google.golang.org/grpc",
+		"github.com/cometbft", "github.com/cockroachdb/pebble", "google.golang.org/grpc", "github.com/miekg/pkcs11",
 	}},
 	"muniment": {0, []string{
-		"github.com/cometbft", "github.com/cockroachdb/pebble",
+		"github.com/cometbft", "github.com/cockroachdb/pebble", "github.com/miekg/pkcs11",
 	}},
 }
 

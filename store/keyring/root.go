@@ -19,17 +19,20 @@ var (
 	ErrRootFile = errors.New("not the key file of a ring root")
 )
 
-// Root wraps the keys of rings. A back end is a key file or a device. Both
-// methods are safe for concurrent use; wrapping twice gives different bytes, of
-// which the last 24 are random.
+// Root wraps the keys of rings. A back end is a key file or a device. Its methods
+// are safe for concurrent use; wrapping twice gives different bytes, of which the
+// last 24 are random. Unwrap's error is ErrRoot for bytes that this root can no
+// longer or never could unwrap, and for these alone: a device that does not answer
+// gives another. Device names the kind of back end in reports, as "key file".
 //
-// A device that draws a key for each wrapping and never gives it away may have a
-// third method, Destroy(wrapped []byte) error. It ends that key before it returns,
+// A device that draws a key for each wrapping and never gives it away may have one
+// method more, Destroy(wrapped []byte) error. It ends that key before it returns,
 // and is no error for one that is gone already, since a crash repeats the call.
-// Rotations then end epochs at level C3 ([ClaimKey]).
+// Rotations then end epochs at level C3 ([record.ClaimKey]).
 type Root interface {
 	Wrap(key []byte) (wrapped []byte, err error)
 	Unwrap(wrapped []byte) (key []byte, err error)
+	Device() string
 }
 
 const (
@@ -47,11 +50,24 @@ func NewRootFile(rand io.Reader, passphrase []byte, iterations int) ([]byte, err
 	return keyfile.Seal(rand, passphrase, iterations, rootLabel, key[:])
 }
 
-// OpenRootFile opens the text of a key file that NewRootFile made.
+// OpenRootFile opens the text of a key file that NewRootFile or NewPKCS11File
+// made, and the device that it leads to. A root that is an io.Closer has to be
+// closed after the keyring.
 func OpenRootFile(passphrase, text []byte) (Root, error) {
 	label, key, err := keyfile.Open(passphrase, text)
 	if err != nil {
 		return nil, err
+	}
+	if label == tokenLabel {
+		p, err := parsePKCS11(key)
+		if err != nil {
+			return nil, fmt.Errorf("open ring root: %w", err)
+		}
+		token, err := OpenPKCS11(p)
+		if err != nil {
+			return nil, fmt.Errorf("open ring root: %w", err)
+		}
+		return token, nil
 	}
 	if label != rootLabel || len(key) != 32 {
 		return nil, fmt.Errorf("open ring root: %w: label %q, %d bytes", ErrRootFile, label, len(key))
@@ -67,6 +83,9 @@ func (fileRoot) String() string { return "ring root" }
 
 // GoString hides the key from logs.
 func (fileRoot) GoString() string { return "ring root" }
+
+// Device gives "key file".
+func (fileRoot) Device() string { return deviceFile }
 
 func (r fileRoot) Wrap(key []byte) ([]byte, error) {
 	aead, err := newCipher(r.key)
