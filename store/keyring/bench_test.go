@@ -39,8 +39,8 @@ func benchRID(i int) (rid RID) {
 	return rid
 }
 
-// BenchmarkRotate destroys records of a ring on the disk in one batch and rotates
-// it, scan included.
+// BenchmarkRotate rotates a ring on the disk with a plan that destroys records, scan
+// included.
 func BenchmarkRotate(b *testing.B) {
 	for _, c := range []struct{ records, destroyed int }{{10_000, 1}, {100_000, 1}, {100_000, 1000}, {1_000_000, 1}, {1_000_000, 1000}} {
 		b.Run(fmt.Sprintf("%d/%d", c.records, c.destroyed), func(b *testing.B) {
@@ -53,15 +53,12 @@ func BenchmarkRotate(b *testing.B) {
 			next := 0
 			var report Report
 			for b.Loop() {
-				rids := make([]RID, c.destroyed)
-				for i := range rids {
-					rids[i] = benchRID(next % c.records)
+				var plan Plan
+				for range c.destroyed {
+					plan.Changes = append(plan.Changes, Change{RID: benchRID(next)})
 					next++
 				}
-				if err := k.Destroy(minutes, rids...); err != nil {
-					b.Fatal(err)
-				}
-				if report, err = k.Rotate(minutes, Erasures{}); err != nil {
+				if report, err = k.Rotate(minutes, plan); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -90,7 +87,7 @@ func BenchmarkPutBesideRotation(b *testing.B) {
 						return
 					default:
 					}
-					if _, err := k.Rotate(minutes, Erasures{}); err != nil {
+					if _, err := k.Rotate(minutes, Plan{}); err != nil {
 						b.Error(err)
 						return
 					}

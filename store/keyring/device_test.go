@@ -11,6 +11,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"github.com/muniment/muniment/app/record"
 )
 
 // device is a root that makes a key for each wrapping, keeps it inside, and can
@@ -47,12 +49,17 @@ const deviceHead = len("device key ") + 4
 func (d *device) Unwrap(wrapped []byte) ([]byte, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.away {
+		return nil, errAway
+	}
 	inside, ok := d.keys[binary.BigEndian.Uint32(wrapped[deviceHead-4:])]
-	if d.away || !ok {
-		return nil, errors.Join(errAway, ErrRoot)
+	if !ok {
+		return nil, ErrRoot
 	}
 	return inside.Unwrap(wrapped[deviceHead:])
 }
+
+func (d *device) Device() string { return "PKCS#11" }
 
 // Destroy is repeated after a crash: a key that is gone is no error.
 func (d *device) Destroy(wrapped []byte) error {
@@ -86,13 +93,10 @@ func TestDeviceDestroysTheKey(t *testing.T) {
 	mustPut(t, k, minutes, rid(2), "two")
 	before := mem.CrashClone(vfs.CrashCloneCfg{})
 	wantState(t, openTest(t, mem.CrashClone(vfs.CrashCloneCfg{}), root.clone()), minutes, rid(2), "two")
-	if err := k.Destroy(minutes, rid(2)); err != nil {
-		t.Fatal(err)
+	if k.Claim() != record.ClaimKey || k.Device() != "PKCS#11" {
+		t.Errorf("claim %v by %s, want C3 by PKCS#11", k.Claim(), k.Device())
 	}
-	if k.Claim() != ClaimKey || ClaimKey.String() != "C3" || ClaimFiles.String() != "C1" {
-		t.Errorf("claim %v, want C3", k.Claim())
-	}
-	if r := mustRotate(t, k, minutes, Erasures{}); r.Claim != ClaimKey || len(root.keys) != 1 {
+	if r := mustDestroy(t, k, minutes, rid(2)); r.Claim != record.ClaimKey || len(root.keys) != 1 {
 		t.Errorf("claim %v, %d keys in the device; want C3 and one key", r.Claim, len(root.keys))
 	}
 	if _, err := Open("rings", root, Options{FS: before}); !errors.Is(err, ErrRoot) {
@@ -108,7 +112,7 @@ func TestDeviceThatIsAway(t *testing.T) {
 	k := openTest(t, fs, root)
 	mustPut(t, k, minutes, rid(1), "one")
 	root.set(true, false)
-	if _, err := k.Rotate(minutes, Erasures{}); !errors.Is(err, errAway) {
+	if _, err := k.Rotate(minutes, Plan{}); !errors.Is(err, errAway) {
 		t.Errorf("rotation without the device: %v", err)
 	}
 	root.set(false, false)
@@ -120,25 +124,35 @@ func TestDeviceThatIsAway(t *testing.T) {
 		t.Errorf("report %+v, %d keys", r, len(root.keys))
 	}
 	root.set(false, true)
-	for range 2 { // the second call comes to the same point
-		if r, err := k.Rotate(minutes, Erasures{}); !errors.Is(err, errAway) || r.To != 0 {
-			t.Errorf("rotation of a key that is not destroyed: %+v, %v", r, err)
-		}
-		wantState(t, k, minutes, rid(2), "two")
+	looks := 0
+	look := func() (Preserved, error) { looks++; return Preserved{}, nil }
+	if r, err := k.Rotate(minutes, Plan{LastLook: look}); !errors.Is(err, errAway) || r.To != 0 || !k.Unfinished(minutes) {
+		t.Errorf("rotation of a key that is not destroyed: %+v, %v", r, err)
 	}
+	if _, err := k.Rotate(minutes, Plan{}); !errors.Is(err, ErrUnfinished) {
+		t.Errorf("another rotation: %v, want ErrUnfinished", err)
+	}
+	if r, err := k.Resume(minutes, look); !errors.Is(err, errAway) || r.To != 0 || looks != 2 {
+		t.Errorf("resumed: %+v, %v, %d looks", r, err, looks)
+	}
+	wantState(t, k, minutes, rid(2), "two")
 	if names, err := fs.List("rings/" + minutes.directory(2)); err != nil || len(names) == 0 {
 		t.Errorf("the old epoch went before its key: %v", err)
 	}
 	if err := k.Close(); err != nil {
 		t.Fatal(err)
 	}
+	root.set(true, false)
 	if _, err := Open("rings", root, Options{FS: fs}); !errors.Is(err, errAway) {
-		t.Errorf("open with a key that is not destroyed: %v", err)
+		t.Errorf("open without the device: %v", err)
 	}
 	root.set(false, false)
 	k = openTest(t, fs, root)
-	if r, ok, err := k.LastReport(minutes); r.From != 2 || !ok || err != nil || len(root.keys) != 1 {
-		t.Errorf("report %+v, %v, %v, %d keys", r, ok, err, len(root.keys))
+	if _, ok, err := k.LastReport(minutes); !ok || err != nil || !k.Unfinished(minutes) || len(root.keys) != 2 {
+		t.Errorf("opened: %v, %v, unfinished %v, %d keys", ok, err, k.Unfinished(minutes), len(root.keys))
+	}
+	if r, err := k.Resume(minutes, look); r.From != 2 || err != nil || len(root.keys) != 1 || looks != 3 || k.Unfinished(minutes) {
+		t.Errorf("report %+v, %v, %d keys, %d looks", r, err, len(root.keys), looks)
 	}
 	wantState(t, k, minutes, rid(1), "one")
 }
@@ -159,7 +173,7 @@ func TestUndoneRotationLeavesNoKey(t *testing.T) {
 	}))
 	k := openTest(t, fs, root)
 	mustPut(t, k, minutes, rid(1), "one")
-	if _, err := k.Rotate(minutes, Erasures{}); !errors.Is(err, full) {
+	if _, err := k.Rotate(minutes, Plan{}); !errors.Is(err, full) {
 		t.Errorf("rotation: %v, want the error of the disk", err)
 	}
 	if root.last != 2 || len(root.keys) != 1 {
@@ -169,8 +183,9 @@ func TestUndoneRotationLeavesNoKey(t *testing.T) {
 }
 
 // TestEveryCrashWithADevice crashes a rotation everywhere, the device with it: one
-// key of the device opens the ring in the end, and the old one never does once the
-// new epoch is current.
+// key of the device opens the ring in the end. The old one is there until the last
+// look is over, and gone when the rotation is finished. Once it is gone nobody has
+// to look again.
 func TestEveryCrashWithADevice(t *testing.T) {
 	mem, root := vfs.NewCrashableMem(), &device{}
 	s := newScene(t, mem, root)
@@ -182,20 +197,29 @@ func TestEveryCrashWithADevice(t *testing.T) {
 	}
 	old := k.ring(minutes).meta
 	c.turn(true)
-	mustRotate(t, k, minutes, Erasures{})
+	mustCarryOut(t, k, minutes, s.plan)
 	c.turn(false)
 	if err := k.Close(); err != nil {
 		t.Fatal(err)
 	}
-	epochs, orphans := map[uint64]int{}, 0
+	var seen outcomes
+	orphans, between := 0, 0
 	for _, crash := range c.crashes {
 		then := crash.beside.(*device)
 		s.root = then
-		epoch := s.check(t, crash.name, crash.fs, nil, nil)
-		epochs[epoch]++
 		_, err := then.Unwrap(old.wrapped)
-		if opens := err == nil; opens != (epoch == 1) {
-			t.Errorf("%s: in epoch %d the old wrapped key opens: %v", crash.name, epoch, opens)
+		gone := err != nil
+		raw, err := readFile(crash.fs, "rings", minutes.journal(), maxJournal)
+		if j, parseErr := parseJournal(minutes, raw); err == nil && parseErr == nil && gone && j.phase == copied {
+			between++
+		}
+		epoch, unfinished := s.check(t, crash.name, crash.fs, nil, nil)
+		seen.add(epoch, unfinished)
+		if gone && (epoch == 1 || unfinished) {
+			t.Errorf("%s: epoch %d, unfinished %v, and the old key is gone", crash.name, epoch, unfinished)
+		}
+		if _, err := then.Unwrap(old.wrapped); (err == nil) != (epoch == 1) {
+			t.Errorf("%s: in epoch %d the old wrapped key opens: %v", crash.name, epoch, err)
 		}
 		if len(then.keys) > 1 {
 			orphans++ // a key that was made and of which nothing had reached the disk
@@ -204,7 +228,8 @@ func TestEveryCrashWithADevice(t *testing.T) {
 			t.Errorf("%s: epoch %d, %d keys in the device", crash.name, epoch, len(then.keys))
 		}
 	}
-	if epochs[1] == 0 || epochs[2] == 0 || orphans > len(c.crashes)/4 {
-		t.Errorf("crashes by epoch %v, %d left a key that nothing uses", epochs, orphans)
+	t.Logf("%+v, %d left a key that nothing uses, %d between key and journal", seen, orphans, between)
+	if seen.old == 0 || seen.unfinished == 0 || seen.finished == 0 || between == 0 || orphans > len(c.crashes)/4 {
+		t.Errorf("%+v, %d left a key that nothing uses, %d between key and journal", seen, orphans, between)
 	}
 }

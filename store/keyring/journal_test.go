@@ -8,19 +8,21 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/muniment/muniment/app/record"
 )
 
 func testJournal() journal {
 	return journal{
-		phase: copied, from: 3, erasures: Erasures{Height: 77, Digest: [32]byte{5, 6}}, live: 10, dead: 4, ended: 2,
+		phase: copied, from: 3, erasures: Erasures{Through: 77, Digest: [32]byte{5, 6}}, live: 10, dead: 4, ended: 2,
 		needles: needlesOf(bytes.Repeat([]byte("wrapped"), 9)),
 	}
 }
 
 func testReport() Report {
 	return Report{
-		Ring: minutes, From: 3, To: 4, Erasures: Erasures{Height: 77, Digest: [32]byte{5, 6}}, Claim: ClaimKey, Live: 10,
-		Tombstones: 4, Ended: 2, Needles: 6, Files: 12, Bytes: 4096, Hits: 2, Remains: []string{"notes", "ring-A_B-1/000004.sst"},
+		Ring: minutes, From: 3, To: 4, Erasures: Erasures{Through: 77, Digest: [32]byte{5, 6}}, Claim: record.ClaimKey, Live: 10,
+		Tombstones: 4, Ended: 2, Preserved: 1, Needles: 6, Files: 12, Bytes: 4096, Hits: 2, Remains: []string{"notes", "ring-A_B-1/000004.sst"},
 	}
 }
 
@@ -67,11 +69,11 @@ func TestEveryByteOfJournalAndReport(t *testing.T) {
 // TestWrongJournals are whole, and say what cannot be.
 func TestWrongJournals(t *testing.T) {
 	for name, change := range map[string]func(*journal){
-		"no phase":        func(j *journal) { j.phase = 0 },
-		"unknown phase":   func(j *journal) { j.phase = 4 },
-		"no epoch":        func(j *journal) { j.from = 0 },
-		"last epoch":      func(j *journal) { j.from = 1<<64 - 1 },
-		"negative height": func(j *journal) { j.erasures.Height = -1 },
+		"no phase":           func(j *journal) { j.phase = 0 },
+		"unknown phase":      func(j *journal) { j.phase = 4 },
+		"no epoch":           func(j *journal) { j.from = 0 },
+		"last epoch":         func(j *journal) { j.from = 1<<64 - 1 },
+		"entries below zero": func(j *journal) { j.erasures.Through = -1 },
 	} {
 		j := testJournal()
 		change(&j)
@@ -140,14 +142,17 @@ func TestEveryByteOfMeta(t *testing.T) {
 		if m.epoch != epoch {
 			t.Fatalf("epoch %d, want %d", m.epoch, epoch)
 		}
-		raw := m.marshal()
+		r := k.ring(minutes)
+		raw := m.marshal(r.aead, minutes)
 		for i := range raw {
 			for bit := range 8 {
 				flipped := bytes.Clone(raw)
 				flipped[i] ^= 1 << bit
 				m, err := parseMeta(flipped)
 				if err == nil && m.epoch == epoch {
-					_, err = unwrapFor(root, m.use(minutes), m.wrapped)
+					if _, err = unwrapFor(root, m.use(minutes), m.wrapped); err == nil {
+						err = m.check(r.aead, minutes)
+					}
 				} else if err == nil {
 					err = ErrDamaged // readMeta compares epochs
 				}
@@ -156,20 +161,18 @@ func TestEveryByteOfMeta(t *testing.T) {
 				}
 			}
 		}
-		mustRotate(t, k, minutes, Erasures{Height: 7, Digest: [32]byte{8}})
+		mustRotate(t, k, minutes, Erasures{Through: 7, Digest: [32]byte{8}})
 	}
-	// The same on the disk: a ring whose META says another height does not open.
+	// The same on the disk: a ring whose META is that of another ring does not open.
 	r := k.ring(minutes)
-	m := r.meta
-	m.erasures.Height++
-	if err := r.db.Set([]byte{prefixMeta}, m.marshal(), pebble.Sync); err != nil {
+	if err := r.db.Set([]byte{prefixMeta}, r.meta.marshal(r.aead, permits), pebble.Sync); err != nil {
 		t.Fatal(err)
 	}
 	if err := k.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open("rings", root, Options{FS: fs}); !errors.Is(err, ErrRoot) {
-		t.Errorf("META with another height: %v, want ErrRoot", err)
+	if _, err := Open("rings", root, Options{FS: fs}); !errors.Is(err, ErrDamaged) {
+		t.Errorf("META of another ring: %v, want ErrDamaged", err)
 	}
 }
 

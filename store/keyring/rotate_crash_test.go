@@ -3,7 +3,9 @@ package keyring
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -26,22 +28,26 @@ func (k *Keyring) answer(id RingID, r RID) (want, error) {
 	return want{state: string(state)}, err
 }
 
-// scene is a ring on a disk, with what it must answer and what must be gone once
-// it is rotated.
+// scene is a ring on a disk, a plan for it, and what the ring must answer before
+// and after; what must be gone once the plan is carried out.
 type scene struct {
-	root  Root
-	wants map[RID]want
-	gone  []needle
+	root   Root
+	before map[RID]want
+	after  map[RID]want
+	plan   Plan
+	kept   []RID // that the last look preserves
+	gone   []needle
 }
 
-// newScene puts 40 states, of which some do not stay.
+// newScene puts 40 states and forgets three. The plan destroys five and punctures
+// four; the last look preserves three of these, and some that are not in the plan.
 func newScene(t *testing.T, fs vfs.FS, root Root) *scene {
 	t.Helper()
 	k, err := Open("rings", root, Options{FS: fs})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &scene{root: root, wants: map[RID]want{}}
+	s := &scene{root: root, before: map[RID]want{}}
 	end := func(r RID) {
 		sealed, err := k.ring(minutes).sealed(r)
 		if err != nil || sealed == nil {
@@ -52,26 +58,44 @@ func newScene(t *testing.T, fs vfs.FS, root Root) *scene {
 	for i := range byte(40) {
 		state := fmt.Sprintf("state %d", i)
 		mustPut(t, k, minutes, rid(i*6), state)
-		s.wants[rid(i*6)] = want{state: state}
+		s.before[rid(i*6)] = want{state: state}
 	}
 	s.gone = append(s.gone, needlesOf(k.ring(minutes).meta.wrapped)...)
-	for i, change := range []func(RID) (want, error){
-		func(r RID) (want, error) { return want{destroyed: true}, k.Destroy(minutes, r) },
-		func(r RID) (want, error) { return want{}, k.Forget(minutes, r) },
-		func(r RID) (want, error) { return want{state: "less"}, k.Replace(minutes, r, []byte("less")) },
-	} {
-		for j := range 3 {
-			r := rid(byte(i*3+j) * 6)
-			end(r)
-			if s.wants[r], err = change(r); err != nil {
-				t.Fatal(err)
-			}
+	for i := byte(3); i < 6; i++ {
+		end(rid(i * 6))
+		if err := k.Forget(minutes, rid(i*6)); err != nil {
+			t.Fatal(err)
 		}
+		s.before[rid(i*6)] = want{}
+	}
+	s.after = maps.Clone(s.before)
+	s.plan.Erasures = Erasures{Through: 5}
+	for _, i := range []byte{0, 1, 2, 9, 10} {
+		s.plan.Changes = append(s.plan.Changes, Change{RID: rid(i * 6)})
+		s.after[rid(i*6)] = want{destroyed: true}
+	}
+	for _, i := range []byte{6, 7, 8, 11} {
+		s.plan.Changes = append(s.plan.Changes, Change{rid(i * 6), []byte("less")})
+		s.after[rid(i*6)] = want{state: "less"}
+	}
+	for _, c := range s.plan.Changes {
+		end(c.RID)
+	}
+	s.plan.LastLook = s.look
+	for _, i := range []byte{9, 10, 11} {
+		s.kept = append(s.kept, rid(i*6))
+		s.after[rid(i*6)] = s.before[rid(i*6)]
 	}
 	if err := k.Close(); err != nil {
 		t.Fatal(err)
 	}
 	return s
+}
+
+var lastErasures = Erasures{Through: 7, Digest: [32]byte{7}} // of the scene's last look
+
+func (s *scene) look() (Preserved, error) {
+	return Preserved{append(s.kept[:len(s.kept):len(s.kept)], rid(3*6), rid(12*6), RID{9, 9}), lastErasures}, nil
 }
 
 // step is one write beside a rotation, and what it makes of a record.
@@ -80,23 +104,28 @@ type step struct {
 	after want
 }
 
-// check opens a disk after a crash. All must be there; the records of maybe may
-// be as before or as after. It tells the epoch.
-func (s *scene) check(t *testing.T, name string, fs vfs.FS, done []step, maybe *step) (epoch uint64) {
+// check opens a disk after a crash, and resumes the rotation if it is unfinished.
+// All must be there; the record of maybe may be as before or as after. It tells the
+// epoch, and whether the rotation was unfinished.
+func (s *scene) check(t *testing.T, name string, fs vfs.FS, done []step, maybe *step) (epoch uint64, unfinished bool) {
 	t.Helper()
 	k, err := Open("rings", s.root, Options{FS: fs, Fatal: func(err error) { t.Errorf("%s: fatal: %v", name, err) }})
 	if err != nil {
 		t.Errorf("%s: %v", name, err)
-		return 0
+		return 0, false
 	}
 	defer func() {
 		if err := k.Close(); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}()
-	wants := map[RID]want{}
-	for r, w := range s.wants {
-		wants[r] = w
+	epoch, _ = k.Epoch(minutes)
+	if unfinished = k.Unfinished(minutes); unfinished {
+		s.resume(t, name, k, done, maybe)
+	}
+	wants := maps.Clone(s.after)
+	if epoch == 1 {
+		wants = maps.Clone(s.before)
 	}
 	for _, d := range done {
 		wants[d.rid] = d.after
@@ -107,18 +136,54 @@ func (s *scene) check(t *testing.T, name string, fs vfs.FS, done []step, maybe *
 			t.Errorf("%s: record %x answers %+v, %v; want %+v", name, r[:4], got, err, w)
 		}
 	}
-	epoch, _ = k.Epoch(minutes)
 	s.wantOnly(t, name, fs, epoch)
+	applied, _ := k.Erasures(minutes)
 	if epoch == 1 {
-		return epoch
+		if applied != (Erasures{}) {
+			t.Errorf("%s: erasures %v before the rotation", name, applied)
+		}
+		return epoch, unfinished
 	}
-	if r, ok, err := k.LastReport(minutes); err != nil || !ok || r.From != epoch-1 || r.Hits != 0 || done == nil && (r.Ended != 9 || r.Live+r.Tombstones != 37) {
+	if applied != lastErasures {
+		t.Errorf("%s: erasures %v, want those of the last look", name, applied)
+	}
+	r, ok, err := k.LastReport(minutes)
+	if err != nil || !ok || r.From != 1 || r.Hits != 0 || r.Erasures != lastErasures || r.Preserved != 3 ||
+		done == nil && (r.Ended != 9 || r.Live != 34 || r.Tombstones != 3) {
 		t.Errorf("%s: report %+v, %v, %v", name, r, ok, err)
 	}
 	if seen, err := scan(fs, "rings", s.gone); err != nil || seen.hits != 0 {
 		t.Errorf("%s: %d hits in %v, %v", name, seen.hits, seen.remains, err)
 	}
-	return epoch
+	return epoch, unfinished
+}
+
+// resume demands that the old epoch is whole, that readers see the new one, and
+// that another rotation is refused, and then goes on.
+func (s *scene) resume(t *testing.T, name string, k *Keyring, done []step, maybe *step) {
+	t.Helper()
+	old := k.waiting[minutes].old
+	for r, w := range s.before {
+		if maybe != nil && maybe.rid == r || slices.ContainsFunc(done, func(d step) bool { return d.rid == r }) {
+			continue // forgotten before or after the switch
+		}
+		if state, _, err := old.get(r); string(state) != w.state || err != nil {
+			t.Errorf("%s: in the old epoch record %x is %q, %v; want %q", name, r[:4], state, err, w.state)
+		}
+	}
+	for _, c := range s.plan.Changes {
+		got, err := k.answer(minutes, c.RID)
+		want := want{state: string(c.State), destroyed: c.State == nil}
+		if isKept := slices.Contains(s.kept, c.RID) && got == s.before[c.RID]; err != nil || got != want && !isKept {
+			t.Errorf("%s: unfinished, record %x answers %+v, %v; want %+v", name, c.RID[:4], got, err, want)
+		}
+	}
+	if _, err := k.Rotate(minutes, Plan{}); !errors.Is(err, ErrUnfinished) {
+		t.Errorf("%s: a rotation of an unfinished one: %v", name, err)
+	}
+	if r, err := k.Resume(minutes, s.look); err != nil || r.From != 1 || k.Unfinished(minutes) {
+		t.Errorf("%s: resumed: %+v, %v", name, r, err)
+	}
 }
 
 // wantOnly demands that one epoch's directory is there and no journal.
@@ -198,13 +263,28 @@ func (c *camera) acknowledge() {
 func stages() []string {
 	return []string{
 		minutes.journal() + newSuffix, minutes.directory(2) + "/part-", minutes.directory(2) + "/MANIFEST",
-		minutes.marker() + newSuffix, minutes.directory(1), minutes.report() + newSuffix,
+		minutes.marker() + newSuffix, minutes.directory(1), minutes.report() + newSuffix, minutes.directory(2) + "/0",
+	}
+}
+
+// outcomes counts what crashes led to.
+type outcomes struct{ old, unfinished, finished int }
+
+func (o *outcomes) add(epoch uint64, unfinished bool) {
+	switch {
+	case epoch == 1 && !unfinished:
+		o.old++
+	case unfinished:
+		o.unfinished++
+	default:
+		o.finished++
 	}
 }
 
 // TestEveryCrashOfARotation crashes before each operation that changes the disk,
 // with nothing, half or all of what was not synced. Each disk opens with the old
-// epoch whole or with the new one alone. Of some, the recovery is crashed too.
+// epoch whole, with the new one and the rotation unfinished, or with the new one
+// alone. Of some, the recovery is crashed too.
 func TestEveryCrashOfARotation(t *testing.T) {
 	for _, unsynced := range []int{0, 50, 100} {
 		mem, root := vfs.NewCrashableMem(), testRoot(t)
@@ -215,7 +295,7 @@ func TestEveryCrashOfARotation(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.turn(true)
-		mustRotate(t, k, minutes, Erasures{Height: 5})
+		mustCarryOut(t, k, minutes, s.plan)
 		c.turn(false)
 		c.mu.Lock()
 		c.take("after the rotation")
@@ -223,20 +303,21 @@ func TestEveryCrashOfARotation(t *testing.T) {
 		if err := k.Close(); err != nil {
 			t.Fatal(err)
 		}
-		epochs := map[uint64]int{}
+		var seen outcomes
 		var names []string
 		for i, crash := range c.crashes {
 			names = append(names, crash.name)
 			if unsynced == 0 && i%5 == 0 {
 				s.crashAgain(t, crash)
 			}
-			epochs[s.check(t, crash.name, crash.fs, nil, nil)]++
+			seen.add(s.check(t, crash.name, crash.fs, nil, nil))
 		}
-		t.Logf("%d %% unsynced: crashes by epoch: %v", unsynced, epochs)
-		if epochs[1] == 0 || epochs[2] == 0 || len(epochs) != 2 {
-			t.Errorf("%d %% unsynced: crashes by epoch: %v", unsynced, epochs)
+		t.Logf("%d %% unsynced: %+v", unsynced, seen)
+		if seen.old == 0 || seen.unfinished == 0 || seen.finished == 0 {
+			t.Errorf("%d %% unsynced: %+v", unsynced, seen)
 		}
-		if last := len(c.crashes) - 1; s.check(t, names[last], c.crashes[last].fs, nil, nil) != 2 {
+		last := c.crashes[len(c.crashes)-1]
+		if epoch, unfinished := s.check(t, last.name, last.fs, nil, nil); epoch != 2 || unfinished {
 			t.Error("the rotation had returned and is undone")
 		}
 		for _, stage := range stages() {
@@ -258,6 +339,11 @@ func (s *scene) crashAgain(t *testing.T, first crash) {
 		t.Errorf("%s: %v", first.name, err)
 		return
 	}
+	if k.Unfinished(minutes) {
+		if _, err := k.Resume(minutes, s.look); err != nil {
+			t.Errorf("%s: %v", first.name, err)
+		}
+	}
 	c.turn(false)
 	if err := k.Close(); err != nil {
 		t.Errorf("%s: %v", first.name, err)
@@ -267,9 +353,8 @@ func (s *scene) crashAgain(t *testing.T, first crash) {
 	}
 }
 
-// TestCrashesOfARotationUnderWrites rotates while another goroutine puts,
-// replaces, destroys and forgets: whatever was acknowledged is there after any
-// crash, in whichever epoch.
+// TestCrashesOfARotationUnderWrites rotates while another goroutine puts and
+// forgets: whatever was acknowledged is there after any crash, in whichever epoch.
 func TestCrashesOfARotationUnderWrites(t *testing.T) {
 	mem, root := vfs.NewCrashableMem(), testRoot(t)
 	s := newScene(t, mem, root)
@@ -298,58 +383,47 @@ func TestCrashesOfARotationUnderWrites(t *testing.T) {
 		}
 	})
 	c.turn(true)
-	mustRotate(t, k, minutes, Erasures{Height: 5})
+	mustCarryOut(t, k, minutes, s.plan)
 	c.turn(false)
 	close(rotated)
 	wg.Wait()
+	wants := maps.Clone(s.after)
 	for _, last := range steps {
-		s.wants[last.rid] = last.after
+		wants[last.rid] = last.after
 	}
-	for r, w := range s.wants {
+	for r, w := range wants {
 		if got, err := k.answer(minutes, r); got != w || err != nil {
 			t.Errorf("record %x answers %+v, %v; want %+v", r[:4], got, err, w)
 		}
-		delete(s.wants, r)
 	}
 	if err := k.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s.wants = newScene(t, vfs.NewMem(), root).wants
-	epochs := map[uint64]int{}
+	var seen outcomes
 	for i := 0; i < len(c.crashes); i += 1 + len(c.crashes)/300 {
 		crash := c.crashes[i]
 		var maybe *step
 		if crash.done < len(steps) {
 			maybe = &steps[crash.done]
 		}
-		epochs[s.check(t, crash.name, crash.fs, steps[:crash.done], maybe)]++
+		seen.add(s.check(t, crash.name, crash.fs, steps[:crash.done], maybe))
 	}
-	t.Logf("crashes by epoch: %v, %d steps", epochs, len(steps))
-	if epochs[1] == 0 || epochs[2] == 0 || len(epochs) != 2 || len(steps) < 4 {
-		t.Errorf("crashes by epoch: %v, %d steps", epochs, len(steps))
+	t.Logf("%+v, %d steps", seen, len(steps))
+	if seen.old == 0 || seen.unfinished == 0 || seen.finished == 0 || len(steps) < 4 {
+		t.Errorf("%+v, %d steps", seen, len(steps))
 	}
 }
 
-// write makes the i-th of a series of changes, on records of the scene and others.
+// write makes the i-th of a series of changes, on records of the scene that are
+// not in its plan, and on others.
 func (s *scene) write(k *Keyring, i int) (step, error) {
-	fresh := RID{byte(i * 37), 9, byte(i >> 8), byte(i)}
-	old := rid(byte(10+i/4%28) * 6)
+	of := func(i int) RID { return RID{byte(i * 37), 9, byte(i >> 8), byte(i)} }
 	state := fmt.Sprintf("written %d", i)
-	switch i % 4 {
-	case 0:
-		return step{fresh, want{state: state}}, k.Put(minutes, fresh, []byte(state))
-	case 1:
-		if i/4 >= 28 { // the others are destroyed by now
-			return step{fresh, want{destroyed: true}}, k.Destroy(minutes, fresh)
-		}
-		return step{old, want{state: state}}, k.Replace(minutes, old, []byte(state))
-	case 2:
-		return step{old, want{destroyed: true}}, k.Destroy(minutes, old)
-	default:
-		last := RID{byte((i - 3) * 37), 9, byte((i - 3) >> 8), byte(i - 3)}
-		if i%8 == 3 {
-			return step{last, want{}}, k.Forget(minutes, last)
-		}
-		return step{last, want{destroyed: true}}, k.Destroy(minutes, last)
+	switch old := 13 + i/4; {
+	case i%4 == 3:
+		return step{of(i - 3), want{}}, k.Forget(minutes, of(i-3))
+	case i%4 == 1 && old < 40:
+		return step{rid(byte(old) * 6), want{}}, k.Forget(minutes, rid(byte(old)*6))
 	}
+	return step{of(i), want{state: state}}, k.Put(minutes, of(i), []byte(state))
 }

@@ -5,8 +5,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,26 +25,31 @@ func TestRotationThatFails(t *testing.T) {
 		kind  errorfs.OpKind
 		path  string
 		epoch uint64
+		waits bool // for its last look
 	}{
-		"plan":                {errorfs.OpCreate, minutes.journal() + newSuffix, 1},
-		"plan, renamed":       {errorfs.OpRename, minutes.journal() + newSuffix, 1},
-		"directory":           {errorfs.OpMkdirAll, minutes.directory(2), 1},
-		"copy, begun":         {errorfs.OpCreate, "part-0-0", 1},
-		"copy, written":       {errorfs.OpFileWrite, "part-0-0", 1},
-		"copy, synced":        {errorfs.OpFileSyncData, "part-0-0", 1},
-		"old one removed":     {errorfs.OpRemoveAll, minutes.directory(1), 2},
-		"report":              {errorfs.OpCreate, minutes.report() + newSuffix, 2},
-		"report, renamed":     {errorfs.OpRename, minutes.report() + newSuffix, 2},
-		"journal, taken away": {errorfs.OpRemove, minutes.journal(), 2},
+		"plan":                {errorfs.OpCreate, minutes.journal() + newSuffix, 1, false},
+		"plan, renamed":       {errorfs.OpRename, minutes.journal() + newSuffix, 1, false},
+		"directory":           {errorfs.OpMkdirAll, minutes.directory(2), 1, false},
+		"copy, begun":         {errorfs.OpCreate, "part-0-0", 1, false},
+		"copy, written":       {errorfs.OpFileWrite, "part-0-0", 1, false},
+		"copy, synced":        {errorfs.OpFileSyncData, "part-0-0", 1, false},
+		"old one removed":     {errorfs.OpRemoveAll, minutes.directory(1), 2, false},
+		"report":              {errorfs.OpCreate, minutes.report() + newSuffix, 2, false},
+		"report, renamed":     {errorfs.OpRename, minutes.report() + newSuffix, 2, false},
+		"journal of the end":  {errorfs.OpRename, minutes.journal() + newSuffix, 2, true},
+		"journal, taken away": {errorfs.OpRemove, minutes.journal(), 2, false},
 	} {
 		mem, root := vfs.NewMem(), testRoot(t)
 		s := newScene(t, mem, root)
 		var mu sync.Mutex
-		broken, failures := false, 0
+		broken, switched, failures := false, false, 0
 		fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
 			mu.Lock()
 			defer mu.Unlock()
-			if broken && op.Kind == c.kind && strings.HasSuffix(op.Path, c.path) {
+			if broken && op.Kind == errorfs.OpRename && strings.HasSuffix(op.Path, minutes.marker()+newSuffix) {
+				switched = true
+			}
+			if broken && op.Kind == c.kind && strings.HasSuffix(op.Path, c.path) && (switched || !c.waits) {
 				failures++
 				return full
 			}
@@ -58,7 +65,7 @@ func TestRotationThatFails(t *testing.T) {
 			t.Fatal(err)
 		}
 		breakIt(true)
-		if r, err := k.Rotate(minutes, Erasures{}); !errors.Is(err, full) || r.To != 0 {
+		if r, err := k.Rotate(minutes, s.plan); !errors.Is(err, full) || r.To != 0 {
 			t.Errorf("%s: %+v, %v; want the error of the disk", name, r, err)
 		}
 		breakIt(false)
@@ -66,13 +73,24 @@ func TestRotationThatFails(t *testing.T) {
 			t.Errorf("%s: epoch %d, want %d; %d failures", name, epoch, c.epoch, failures)
 		}
 		mustPut(t, k, minutes, RID{7, 7}, "seven")
-		s.wants[RID{7, 7}] = want{state: "seven"}
-		for r, w := range s.wants {
+		if k.Unfinished(minutes) != c.waits {
+			t.Errorf("%s: unfinished %v, want %v", name, !c.waits, c.waits)
+		}
+		if c.waits {
+			s.resume(t, name, k, nil, nil)
+		}
+		wants := map[uint64]map[RID]want{1: s.before, 2: s.after}[c.epoch]
+		wants[RID{7, 7}] = want{state: "seven"}
+		for r, w := range wants {
 			if got, err := k.answer(minutes, r); got != w || err != nil {
 				t.Errorf("%s: record %x answers %+v, %v; want %+v", name, r[:4], got, err, w)
 			}
 		}
-		r := mustRotate(t, k, minutes, Erasures{})
+		next := Plan{Erasures: lastErasures}
+		if c.epoch == 1 {
+			next = s.plan
+		}
+		r := mustCarryOut(t, k, minutes, next)
 		if err := k.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -107,7 +125,7 @@ func TestMarkerThatFailsIsFatal(t *testing.T) {
 	}
 	returned := make(chan error, 1)
 	go func() {
-		_, err := k.Rotate(minutes, Erasures{})
+		_, err := k.Rotate(minutes, Plan{})
 		returned <- err
 	}()
 	select {
@@ -132,7 +150,7 @@ func TestHalfRemovedDirectories(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.turn(true)
-	mustRotate(t, k, minutes, Erasures{})
+	mustCarryOut(t, k, minutes, s.plan)
 	c.turn(false)
 	if err := k.Close(); err != nil {
 		t.Fatal(err)
@@ -170,7 +188,7 @@ func TestHalfRemovedDirectories(t *testing.T) {
 		}
 		halved[epoch]++
 		s.root = crash.beside.(*device)
-		if got := s.check(t, crash.name+", half removed", crash.fs, nil, nil); got != epoch {
+		if got, _ := s.check(t, crash.name+", half removed", crash.fs, nil, nil); got != epoch {
 			t.Errorf("%s: epoch %d, want %d", crash.name, got, epoch)
 		}
 	}
@@ -189,11 +207,26 @@ func TestRotationProcess(t *testing.T) {
 		return
 	}
 	k := openProcess(t, dir)
+	var mu sync.Mutex // guards doomed, and lines
+	var doomed []RID
+	say := func(word string, rids ...RID) {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, r := range rids {
+			fmt.Printf("%s %x\n", word, r)
+		}
+	}
 	go func() {
 		for {
-			switch _, err := k.Rotate(minutes, Erasures{}); {
+			mu.Lock()
+			rids := doomed
+			doomed = nil
+			mu.Unlock()
+			say("destroying", rids...)
+			switch _, err := k.Rotate(minutes, Plan{Changes: destroying(rids...), LastLook: spare(rids)}); {
 			case err == nil:
-				fmt.Println("rotated")
+				say("destroyed", rids...)
+				say("rotated", RID{})
 			case !errors.Is(err, ErrAbsent):
 				fmt.Printf("error %v\n", err)
 			}
@@ -204,14 +237,26 @@ func TestRotationProcess(t *testing.T) {
 		if err := k.Put(minutes, r, fmt.Appendf(nil, "state %x", r)); err != nil {
 			fmt.Printf("error %v\n", err)
 		}
-		fmt.Printf("put %x\n", r)
+		say("put", r)
 		if i%2 == 0 {
-			fmt.Printf("destroying %x\n", r)
-			if err := k.Destroy(minutes, r); err != nil {
-				fmt.Printf("error %v\n", err)
-			}
-			fmt.Printf("destroyed %x\n", r)
+			mu.Lock()
+			doomed = append(doomed, r)
+			mu.Unlock()
 		}
+	}
+}
+
+// isSpared tells which records the last looks of the process preserve.
+func isSpared(r RID) bool { return r[4]%8 == 0 }
+
+func spare(rids []RID) func() (Preserved, error) {
+	return func() (p Preserved, err error) {
+		for _, r := range rids {
+			if isSpared(r) {
+				p.RIDs = append(p.RIDs, r)
+			}
+		}
+		return p, nil
 	}
 }
 
@@ -243,7 +288,7 @@ func TestKilledProcess(t *testing.T) {
 	if err := os.WriteFile(dir+"/root.key", text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	said := map[string]string{} // record: the last that was said of it
+	said := map[RID]string{} // the last that was said of a record
 	rotations := 0
 	for round := range 12 {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestRotationProcess$")
@@ -262,40 +307,50 @@ func TestKilledProcess(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			word, record, _ := strings.Cut(lines.Text(), " ")
-			switch word {
-			case "put", "destroying", "destroyed":
-				said[record] = word
-			case "rotated":
+			word, name, _ := strings.Cut(lines.Text(), " ")
+			raw, err := hex.DecodeString(name)
+			if err != nil || len(raw) != len(RID{}) {
+				t.Fatalf("round %d: %s", round, lines.Text())
+			}
+			if word == "rotated" {
 				rotations++
-			default:
-				t.Errorf("round %d: %s", round, lines.Text())
+			} else {
+				said[RID(raw)] = word
 			}
 		}
 		if err := cmd.Wait(); err == nil {
 			t.Errorf("round %d: the process ended by itself", round)
 		}
-		k := openProcess(t, dir)
-		for record, word := range said {
-			raw, err := hex.DecodeString(record)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got, err := k.answer(minutes, RID(raw))
-			isLive, isDestroyed := got.state == "state "+record, got.destroyed
-			if err != nil || word == "put" && !isLive || word == "destroyed" && !isDestroyed || !isLive && !isDestroyed {
-				t.Errorf("round %d: %s %s answers %+v, %v", round, word, record, got, err)
-			}
-		}
-		if report, ok, err := k.LastReport(minutes); err != nil || ok && report.Hits != 0 {
-			t.Errorf("round %d: report %+v, %v", round, report, err)
-		}
-		if err := k.Close(); err != nil {
-			t.Fatal(err)
-		}
+		checkProcess(t, fmt.Sprintf("round %d", round), dir, said)
 	}
 	if rotations == 0 || len(said) == 0 {
 		t.Errorf("%d rotations, %d records", rotations, len(said))
+	}
+}
+
+// checkProcess opens the rings of a process that was killed, and finishes what it
+// had begun.
+func checkProcess(t *testing.T, name, dir string, said map[RID]string) {
+	t.Helper()
+	k := openProcess(t, dir)
+	if k.Unfinished(minutes) {
+		if _, err := k.Resume(minutes, spare(slices.Collect(maps.Keys(said)))); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for r, word := range said {
+		got, err := k.answer(minutes, r)
+		isLive, isDestroyed := got.state == fmt.Sprintf("state %x", r), got.destroyed
+		mustLive, mustDie := word == "put" || isSpared(r), word == "destroyed" && !isSpared(r)
+		if err != nil || mustLive && !isLive || mustDie && !isDestroyed || !isLive && !isDestroyed {
+			t.Errorf("%s: %s %x answers %+v, %v", name, word, r, got, err)
+		}
+	}
+	if report, ok, err := k.LastReport(minutes); err != nil || ok && report.Hits != 0 {
+		t.Errorf("%s: report %+v, %v", name, report, err)
+	}
+	if err := k.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -309,10 +364,13 @@ func TestReadBackSeesADifference(t *testing.T) {
 	r := k.ring(minutes)
 	written := parts()
 	err := together(written, func(p *part) error {
-		return p.each(r.db, r.aead, r.place, func(RID, []byte) error { return nil })
+		return p.each(r.db, r.aead, r.place, nil, func(RID, []byte) error { return nil })
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	set := func(at RID, k kind, state string) error {
+		return r.change(func(e *edit) error { return e.set(at, k, []byte(state)) })
 	}
 	check := func(name string, want error, change error) {
 		t.Helper()
@@ -324,9 +382,9 @@ func TestReadBackSeesADifference(t *testing.T) {
 		}
 	}
 	check("the same", nil, nil)
-	check("another state", ErrDamaged, k.Replace(minutes, rid(24), []byte("stale")))
-	check("the same again", nil, k.Replace(minutes, rid(24), []byte("state")))
+	check("another state", ErrDamaged, set(rid(24), kindLive, "stale"))
+	check("the same again", nil, set(rid(24), kindLive, "state"))
 	check("a state too many", ErrDamaged, k.Put(minutes, rid(7), []byte("state")))
 	check("the same once more", nil, k.Forget(minutes, rid(7)))
-	check("a tombstone for a state", ErrDamaged, k.Destroy(minutes, rid(36)))
+	check("a tombstone for a state", ErrDamaged, set(rid(36), kindDestroyed, ""))
 }

@@ -10,15 +10,34 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/muniment/muniment/app/record"
 )
 
-func mustRotate(t *testing.T, k *Keyring, id RingID, e Erasures) Report {
+func mustCarryOut(t *testing.T, k *Keyring, id RingID, p Plan) Report {
 	t.Helper()
-	r, err := k.Rotate(id, e)
+	r, err := k.Rotate(id, p)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r
+}
+
+func mustRotate(t *testing.T, k *Keyring, id RingID, e Erasures) Report {
+	t.Helper()
+	return mustCarryOut(t, k, id, Plan{Erasures: e})
+}
+
+func destroying(rids ...RID) (changes []Change) {
+	for _, r := range rids {
+		changes = append(changes, Change{RID: r})
+	}
+	return changes
+}
+
+func mustDestroy(t *testing.T, k *Keyring, id RingID, rids ...RID) Report {
+	t.Helper()
+	return mustCarryOut(t, k, id, Plan{Changes: destroying(rids...)})
 }
 
 func wantDestroyed(t *testing.T, k *Keyring, id RingID, r RID) {
@@ -70,24 +89,20 @@ func TestRotationKeepsWhatLives(t *testing.T) {
 	mustPut(t, k, minutes, rid(4), "four")
 	mustPut(t, k, minutes, rid(255), "a state that is too long")
 	mustPut(t, k, permits, rid(1), "another one")
-	for _, err := range []error{
-		k.Destroy(minutes, rid(3), rid(77)), k.Forget(minutes, rid(4)), k.Replace(minutes, rid(255), []byte("punctured")), k.Destroy(minutes, rid(3)),
-	} {
-		if err != nil {
-			t.Fatal(err)
-		}
+	if err := k.Forget(minutes, rid(4)); err != nil {
+		t.Fatal(err)
 	}
-	if n, err := k.Pending(minutes); n != 3 || err != nil {
-		t.Errorf("%d states pending, %v; want 3", n, err)
+	if n, err := k.Pending(minutes); n != 1 || err != nil {
+		t.Errorf("%d states pending, %v; want 1", n, err)
 	}
 	before := k.ring(minutes)
-	first := Erasures{Height: 12, Digest: [32]byte{1, 2, 3}}
-	got := mustRotate(t, k, minutes, first)
+	first := Erasures{Through: 12, Digest: [32]byte{1, 2, 3}}
+	got := mustCarryOut(t, k, minutes, Plan{Erasures: first, Changes: []Change{{RID: rid(3)}, {rid(255), []byte("punctured")}}})
 	if got.Files == 0 || got.Bytes == 0 {
 		t.Errorf("%d files, %d bytes scanned", got.Files, got.Bytes)
 	}
 	want := Report{
-		Ring: minutes, From: 1, To: 2, Erasures: first, Claim: ClaimFiles, Live: 3, Tombstones: 2, Ended: 3,
+		Ring: minutes, From: 1, To: 2, Erasures: first, Claim: record.ClaimFiles, Live: 3, Tombstones: 1, Ended: 3,
 		Needles: 3*2 + uint64(len(needlesOf(before.meta.wrapped))), Files: got.Files, Bytes: got.Bytes,
 	}
 	if !slices.Equal(got.marshal(), want.marshal()) {
@@ -100,7 +115,6 @@ func TestRotationKeepsWhatLives(t *testing.T) {
 		wantState(t, k, minutes, rid(255), "punctured")
 		wantState(t, k, minutes, rid(4), "")
 		wantDestroyed(t, k, minutes, rid(3))
-		wantDestroyed(t, k, minutes, rid(77))
 		wantState(t, k, permits, rid(1), "another one")
 		if err := k.Put(minutes, rid(3), []byte("back")); !errors.Is(err, ErrDestroyed) {
 			t.Errorf("state for a destroyed record: %v, want ErrDestroyed", err)
@@ -124,10 +138,10 @@ func TestRotationKeepsWhatLives(t *testing.T) {
 	}
 	k = openTest(t, fs, root)
 	check(2, first)
-	if _, err := k.Rotate(minutes, Erasures{Height: 11}); !errors.Is(err, ErrErasures) {
+	if _, err := k.Rotate(minutes, Plan{Erasures: Erasures{Through: 11}}); !errors.Is(err, ErrErasures) {
 		t.Errorf("rotation of earlier erasures: %v, want ErrErasures", err)
 	}
-	second := Erasures{Height: 13}
+	second := Erasures{Through: 13}
 	mustRotate(t, k, minutes, second)
 	mustPut(t, k, minutes, rid(9), "nine")
 	check(3, second)
@@ -136,7 +150,7 @@ func TestRotationKeepsWhatLives(t *testing.T) {
 			t.Errorf("%s is left", name)
 		}
 	}
-	if _, err := k.Rotate(RingID{"CLERK", "NONE"}, Erasures{}); !errors.Is(err, ErrAbsent) {
+	if _, err := k.Rotate(RingID{"CLERK", "NONE"}, Plan{}); !errors.Is(err, ErrAbsent) {
 		t.Errorf("rotation of no ring: %v, want ErrAbsent", err)
 	}
 	if epoch, _ := k.Epoch(permits); epoch != 1 {
@@ -149,17 +163,16 @@ func TestRotationKeepsWhatLives(t *testing.T) {
 func TestRotationOfAWholeClass(t *testing.T) {
 	fs, root := vfs.NewMem(), testRoot(t)
 	k := openTest(t, fs, root)
+	var all []RID
 	for i := range byte(50) {
 		mustPut(t, k, minutes, rid(i*5), "state")
-		if err := k.Destroy(minutes, rid(i*5)); err != nil {
-			t.Fatal(err)
-		}
+		all = append(all, rid(i*5))
 	}
 	mustPut(t, k, permits, rid(1), "state")
 	if err := k.Forget(permits, rid(1)); err != nil {
 		t.Fatal(err)
 	}
-	if r := mustRotate(t, k, minutes, Erasures{}); r.Live != 0 || r.Tombstones != 50 || r.Ended != 50 {
+	if r := mustDestroy(t, k, minutes, all...); r.Live != 0 || r.Tombstones != 50 || r.Ended != 50 {
 		t.Errorf("report %+v", r)
 	}
 	if r := mustRotate(t, k, permits, Erasures{}); r.Live != 0 || r.Tombstones != 0 || r.Ended != 1 {
@@ -175,27 +188,39 @@ func TestRotationOfAWholeClass(t *testing.T) {
 	wantState(t, k, permits, rid(1), "")
 }
 
-func TestReplace(t *testing.T) {
-	k := openTest(t, vfs.NewMem(), testRoot(t))
-	if err := k.Replace(minutes, rid(1), []byte("x")); !errors.Is(err, ErrAbsent) || len(k.Rings()) != 0 {
-		t.Errorf("replace in no ring: %v, want ErrAbsent; rings %v", err, k.Rings())
-	}
+// TestPlansThatAreRefused change nothing and leave nothing behind.
+func TestPlansThatAreRefused(t *testing.T) {
+	fs := vfs.NewMem()
+	k := openTest(t, fs, testRoot(t))
 	mustPut(t, k, minutes, rid(1), "one")
-	if err := k.Destroy(minutes, rid(2)); err != nil {
-		t.Fatal(err)
-	}
-	for name, c := range map[string]struct{ err, want error }{
-		"absent":    {k.Replace(minutes, rid(3), []byte("x")), ErrAbsent},
-		"destroyed": {k.Replace(minutes, rid(2), []byte("x")), ErrDestroyed},
-		"empty":     {k.Replace(minutes, rid(1), nil), ErrRing},
-		"live":      {k.Replace(minutes, rid(1), []byte("less")), nil},
+	mustPut(t, k, minutes, rid(2), "two")
+	mustDestroy(t, k, minutes, rid(2))
+	for name, c := range map[string]struct {
+		changes []Change
+		want    error
+	}{
+		"absent":               {destroying(rid(1), rid(3)), ErrAbsent},
+		"destroyed":            {destroying(rid(2)), ErrAbsent},
+		"punctured, absent":    {[]Change{{rid(3), []byte("less")}}, ErrAbsent},
+		"punctured to nothing": {[]Change{{rid(1), []byte{}}}, ErrRing},
+		"punctured to a flood": {[]Change{{rid(1), make([]byte, MaxState+1)}}, ErrRing},
+		"twice":                {append(destroying(rid(1)), Change{rid(1), []byte("less")}), ErrRing},
 	} {
-		if !errors.Is(c.err, c.want) {
-			t.Errorf("%s: %v, want %v", name, c.err, c.want)
+		looked := false
+		r, err := k.Rotate(minutes, Plan{Changes: c.changes, LastLook: func() (Preserved, error) { looked = true; return Preserved{}, nil }})
+		if !errors.Is(err, c.want) || r.To != 0 || looked {
+			t.Errorf("%s: %+v, %v, looked %v; want %v", name, r, err, looked, c.want)
 		}
 	}
-	wantState(t, k, minutes, rid(1), "less")
-	wantState(t, k, minutes, rid(3), "")
+	wantState(t, k, minutes, rid(1), "one")
+	if epoch, _ := k.Epoch(minutes); epoch != 2 || k.Unfinished(minutes) {
+		t.Errorf("epoch %d, want 2", epoch)
+	}
+	for name := range files(t, fs, "rings") {
+		if strings.Contains(name, minutes.directory(3)) || strings.HasSuffix(name, journalSuffix) {
+			t.Errorf("%s is left of a plan that was refused", name)
+		}
+	}
 }
 
 // TestOldRingDoesNotOpen keeps a copy of the old epoch's directory: the new ring
@@ -214,13 +239,7 @@ func TestOldRingDoesNotOpen(t *testing.T) {
 	if found := left(t, fs, "rings", gone); len(found) == 0 {
 		t.Error("the scan does not find what is there")
 	}
-	if err := k.Destroy(minutes, rid(2)); err != nil {
-		t.Fatal(err)
-	}
-	if found := left(t, fs, "rings", gone); len(found) == 0 {
-		t.Error("bytes went without a rotation: the test shows nothing")
-	}
-	mustRotate(t, k, minutes, Erasures{})
+	mustDestroy(t, k, minutes, rid(2))
 	if found := left(t, fs, "rings", gone); len(found) != 0 {
 		t.Errorf("left after the rotation: %v", found)
 	}
@@ -257,17 +276,15 @@ func TestScanFindsWhatIsPlanted(t *testing.T) {
 		if err := replaceFile(fs, "rings", c.at, c.bytes(sealed, k.ring(minutes).meta.wrapped)); err != nil {
 			t.Fatal(err)
 		}
-		if err := k.Destroy(minutes, rid(2)); err != nil {
-			t.Fatal(err)
-		}
 		wantHit := func(r Report) {
 			t.Helper()
 			if r.Hits == 0 || !slices.Equal(r.Remains, []string{c.at}) || r.From != 1 || r.Ended != 1 {
 				t.Errorf("%s: report %+v", name, r)
 			}
 		}
+		p := Plan{Changes: destroying(rid(2))}
 		for range 2 { // the second time the same rotation goes on
-			r, err := k.Rotate(minutes, Erasures{})
+			r, err := k.Rotate(minutes, p)
 			if !errors.Is(err, ErrRemains) || !strings.Contains(err.Error(), c.at) {
 				t.Errorf("%s: %v, want ErrRemains", name, err)
 			}
@@ -333,13 +350,10 @@ func TestNothingIsInTheClear(t *testing.T) {
 	}
 	key("ring key 1")
 	check("put")
-	for i := range byte(10) {
-		if err := k.Destroy(minutes, rid(i)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	check("destroyed")
-	mustRotate(t, k, minutes, Erasures{})
+	mustCarryOut(t, k, minutes, Plan{Changes: destroying(rid(0), rid(1), rid(2), rid(3)), LastLook: func() (Preserved, error) {
+		check("last look")
+		return Preserved{RIDs: []RID{rid(3)}}, nil
+	}})
 	key("ring key 2")
 	check("rotated")
 	mustRotate(t, k, minutes, Erasures{})
@@ -356,10 +370,7 @@ func TestLargeStates(t *testing.T) {
 	for i := range byte(20) {
 		mustPut(t, k, minutes, rid(i), state(i))
 	}
-	if err := k.Destroy(minutes, rid(0)); err != nil {
-		t.Fatal(err)
-	}
-	r := mustRotate(t, k, minutes, Erasures{})
+	r := mustDestroy(t, k, minutes, rid(0))
 	if r.Live != 19 || r.Ended != 1 || r.Needles < 50 {
 		t.Errorf("report %+v", r)
 	}
@@ -381,7 +392,7 @@ func TestDamagedStateStopsARotation(t *testing.T) {
 	if err := r.db.Set(stateKey(rid(2)), bytes.Repeat([]byte{9}, 40), pebble.Sync); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := k.Rotate(minutes, Erasures{}); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "02010203") {
+	if _, err := k.Rotate(minutes, Plan{}); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "02010203") {
 		t.Errorf("rotation of a damaged state: %v, want ErrDamaged and its name", err)
 	}
 	if epoch, _ := k.Epoch(minutes); epoch != 1 {
@@ -393,10 +404,7 @@ func TestDamagedStateStopsARotation(t *testing.T) {
 		}
 	}
 	mustPut(t, k, minutes, rid(3), "three")
-	if err := k.Destroy(minutes, rid(2)); err != nil {
-		t.Fatal(err)
-	}
-	mustRotate(t, k, minutes, Erasures{})
+	mustDestroy(t, k, minutes, rid(2))
 	wantState(t, k, minutes, rid(1), "one")
 	wantState(t, k, minutes, rid(3), "three")
 	wantDestroyed(t, k, minutes, rid(2))
