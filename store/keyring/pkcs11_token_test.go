@@ -326,22 +326,27 @@ func TestTokenComesBack(t *testing.T) {
 	}
 }
 
+// away takes all tokens away, and brings them back.
+func away(t *testing.T, tokens string) (back func()) {
+	t.Helper()
+	if err := errors.Join(os.Rename(tokens, tokens+".away"), os.Mkdir(tokens, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		t.Helper()
+		if err := errors.Join(os.Remove(tokens), os.Rename(tokens+".away", tokens)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestTokenThatIsGone takes the token away and brings it back. While it is away,
 // nothing counts as destroyed, and nothing is blamed on the wrapped key.
 func TestTokenThatIsGone(t *testing.T) {
 	p, tokens := softHSM(t)
 	token := openToken(t, p)
 	wrapped := mustWrap(t, token, "a key")
-	move := func(from, to string) {
-		t.Helper()
-		if err := os.Rename(from, to); err != nil {
-			t.Fatal(err)
-		}
-	}
-	move(tokens, tokens+".away")
-	if err := os.Mkdir(tokens, 0o700); err != nil {
-		t.Fatal(err)
-	}
+	back := away(t, tokens)
 	for range 2 {
 		_, wrapErr := token.Wrap([]byte("another key"))
 		_, unwrapErr := token.Unwrap(wrapped)
@@ -351,10 +356,7 @@ func TestTokenThatIsGone(t *testing.T) {
 			}
 		}
 	}
-	if err := os.Remove(tokens); err != nil {
-		t.Fatal(err)
-	}
-	move(tokens+".away", tokens)
+	back()
 	wantKey(t, token, wrapped, "a key")
 	if n := keys(t, token); n != 1 {
 		t.Errorf("%d keys, want 1", n)
