@@ -26,19 +26,25 @@ type setting struct {
 	name   string
 	series [2]record.Code
 	rules  []*record.ScheduleRule
+	parts  bool // parts of the records are withheld and erased, and fewer other moves are made
 }
 
 // settings: two records of different series, of which the first is due at once
 // and asks for two approvals, the second is due a day later and asks for one
-// and a day of notice; and two records of one series.
+// and a day of notice; two records of one series; and two that ask for one
+// approval, but for more when parts of them are erased.
 var settings = []setting{
 	{"two series", [2]record.Code{"DEMO-MINUTES", "DEMO-PLANS"}, []*record.ScheduleRule{
 		demoRule("DEMO-MINUTES", 0, record.RoleClerk, record.RoleChiefAdmin),
 		demoRule("DEMO-PLANS", 1, record.RoleClerk),
-	}},
+	}, false},
 	{"one series", [2]record.Code{"DEMO-MINUTES", "DEMO-MINUTES"}, []*record.ScheduleRule{
 		demoRule("DEMO-MINUTES", 0, record.RoleClerk, record.RoleChiefAdmin),
-	}},
+	}, false},
+	{"parts of records", [2]record.Code{"DEMO-MINUTES", "DEMO-PLANS"}, []*record.ScheduleRule{
+		demoRule("DEMO-MINUTES", 0, record.RoleClerk),
+		demoRule("DEMO-PLANS", 0, record.RoleClerk),
+	}, true},
 }
 
 // demoRule keeps records for a day after they were created.
@@ -63,7 +69,7 @@ func keyID(name string) record.KeyID {
 // keys names the signers. Second keys take over when the first are suspended.
 var keys = func() map[string]record.KeyID {
 	ids := map[string]record.KeyID{}
-	for _, name := range []string{"DPW", "DPW/2", "CLERK", "CLERK/2", "COUNSEL", "CAO", "IT", "AUDIT", "node/custodian"} {
+	for _, name := range []string{"DPW", "DPW/2", "CLERK", "CLERK/2", "COUNSEL", "CAO", "IT", "AUDIT", "OPRA", "node/custodian"} {
 		ids[name] = keyID(name)
 	}
 	return ids
@@ -80,6 +86,7 @@ func facts(s setting) []record.Fact {
 		{Code: "COUNSEL", Roles: []record.Role{record.RoleCounsel}},
 		{Code: "DPW", Roles: []record.Role{record.RoleDepartment}},
 		{Code: "IT", Roles: []record.Role{record.RoleIT, record.RoleGovernor}},
+		{Code: "OPRA", Roles: []record.Role{record.RoleStateRecords}},
 	}
 	signing := func(office record.Code, name string) {
 		all = append(all, &record.Key{Office: office, Use: record.UseSigning, PublicKey: publicKey(name), Status: active})

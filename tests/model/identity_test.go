@@ -57,7 +57,7 @@ func (n node) identify(records [2]record.Index) (identity, error) {
 	read2(ledger.LocksOf(n.view))
 	freeze, frozen, e := ledger.FreezeOf(n.view)
 	note(freeze.Jump, frozen, e)
-	w.seen = append(w.seen, n.oracle.frozen, n.oracle.holds, n.oracle.offices["CAO"])
+	w.seen = append(w.seen, n.oracle.frozen, n.oracle.holds, n.oracle.decisions, n.oracle.offices["CAO"])
 	if err != nil {
 		return identity{}, err
 	}

@@ -78,7 +78,7 @@ func everyPath(t *testing.T, n node, w *walk, depth int, seen map[identity]bool)
 		return 1
 	}
 	var paths uint64
-	for _, m := range n.moves(w.records, w.setting.series) {
+	for _, m := range n.moves(w.records, w.setting) {
 		after, _, err := n.make(m)
 		if err != nil {
 			t.Fatal(err)
@@ -190,7 +190,7 @@ func (w *walk) leave(s reached) ([]reached, error) {
 	var ahead []reached
 	var edges []int32
 	answers, rest := map[string]int{}, int32(-1)
-	for _, m := range s.moves(w.records, w.setting.series) {
+	for _, m := range s.moves(w.records, w.setting) {
 		after, results, err := s.make(m)
 		if err != nil {
 			return nil, fmt.Errorf("%v: %w", &path{s.path, m.name}, err)
@@ -243,6 +243,9 @@ func (w *walk) arrive(n node) (number int32, left bool, err error) {
 		return number, left, nil
 	}
 	locked, complete, err := n.judgeEnds()
+	if err == nil {
+		err = n.judgeLives(w.records)
+	}
 	w.mu.Lock()
 	w.locked, w.complete = w.locked+locked, w.complete+complete
 	w.mu.Unlock()
@@ -312,6 +315,27 @@ func (n node) judgeRefusals(m move, c ledger.Changes, results []ledger.Result) e
 	}
 	if len(c.Entries) != left {
 		return fmt.Errorf("the refusal %s has left %d entries", code, len(c.Entries))
+	}
+	return nil
+}
+
+// judgeLives wants that the ledger says of each record under what it is locked and
+// which decisions about parts of it there are, as the log does.
+func (n node) judgeLives(records [2]record.Index) error {
+	for _, i := range records {
+		l, _, err := ledger.LifecycleOf(n.view, i)
+		if err != nil {
+			return err
+		}
+		under := record.Index(0)
+		for at, d := range n.oracle.cases {
+			if d.locked && slices.Contains(d.records, i) {
+				under = at
+			}
+		}
+		if want := n.oracle.decisions[i]; l.Disposition != under || !slices.Equal(l.Decisions, want) {
+			return fmt.Errorf("record %d is locked under %d, with decisions %d; want %d, %d", i, l.Disposition, l.Decisions, under, want)
+		}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"crypto/sha256"
 	"maps"
 	"slices"
 	"time"
@@ -23,12 +24,25 @@ var plain = []string{
 	"a day passes", "counsel holds the first record", "a hold is closed and released",
 	"the first record is proposed", "the second record is proposed", "the clerk approves", "the administrator approves",
 	"the department withdraws", "it is locked", "the department reports", "the custodian reports", "the custodian has preserved",
+	"parts of the first record are proposed", "parts of the second record are proposed", "counsel approves", "the state approves", "counsel withholds",
 	"the administrator's role is removed", "the key of CLERK is suspended", "the key of CLERK is suspended for all time",
 }
 
+// aside are the moves that are not made where parts of records are erased: what
+// they try is tried elsewhere, and the walk would not go as deep.
+var aside = []string{
+	"the auditor releases a hold that is not closed", "a hold is closed and released by whom placed it", "the second record is proposed",
+	"the administrator approves", "the administrator approves something else", "the administrator locks", "the auditor reports",
+	"the clerk approves and it is locked at once", "the clock leaps", "the clock leaps and it is locked", "the administrator's role is removed",
+	"the key of CLERK is suspended", "the key of DPW is suspended for all time", "the clerk holds all of the department",
+}
+
 // moves lists what can be tried in a state, with -plain the plain moves alone.
-func (n node) moves(records [2]record.Index, series [2]record.Code) []move {
-	all := n.every(records, series)
+func (n node) moves(records [2]record.Index, s setting) []move {
+	all := n.every(records, s)
+	if s.parts {
+		all = slices.DeleteFunc(all, func(m move) bool { return slices.Contains(aside, m.name) })
+	}
 	if *plainFlag {
 		all = slices.DeleteFunc(all, func(m move) bool { return !slices.Contains(plain, m.name) })
 	}
@@ -37,7 +51,8 @@ func (n node) moves(records [2]record.Index, series [2]record.Code) []move {
 
 // every lists all that can be tried in a state: by those who may, and by those
 // who may not.
-func (n node) every(records [2]record.Index, series [2]record.Code) []move {
+func (n node) every(records [2]record.Index, s setting) []move {
+	series := s.series
 	all := []move{{"a day passes", day, nil}}
 	if !n.oracle.frozen {
 		all = append(all, move{"the clock leaps", leap, nil})
@@ -66,10 +81,31 @@ func (n node) every(records [2]record.Index, series [2]record.Code) []move {
 	if series[0] == series[1] {
 		propose("both records are proposed", series[0], records[:]...)
 	}
+	if s.parts {
+		all = append(all, n.aboutParts(records, series)...)
+	}
 	for _, i := range slices.Sorted(maps.Keys(n.oracle.cases)) {
 		all = append(all, n.steps(i, n.oracle.cases[i], first)...)
 	}
 	return append(all, n.misfortunes()...)
+}
+
+// aboutParts lists what can be tried with parts of the records.
+func (n node) aboutParts(records [2]record.Index, series [2]record.Code) []move {
+	var all []move
+	add := func(name string, a act) { all = append(all, move{name, second, []act{a}}) }
+	parts := sha256.Sum256([]byte("parts"))
+	for i, name := range [...]string{"parts of the first record are proposed", "parts of the second record are proposed"} {
+		add(name, act{n.key("DPW"), &record.ProposeDisposition{
+			Series: series[i], Action: record.ActionRedact, Records: records[i : i+1], Redaction: parts,
+		}})
+	}
+	withhold := &record.Withhold{Record: records[0], Redaction: parts}
+	if len(n.oracle.decisions[records[0]]) == 0 {
+		add("counsel withholds", act{"COUNSEL", withhold})
+	}
+	add("the auditor withholds", act{"AUDIT", withhold})
+	return all
 }
 
 // steps lists what can be tried with a disposition.
@@ -82,6 +118,10 @@ func (n node) steps(i record.Index, d *dossier, hold *record.PlaceHold) []move {
 		return &record.ReportErasure{Disposition: i, Outcome: outcome}
 	}
 	add("the clerk approves", act{n.key("CLERK"), approve})
+	if d.parts && !d.over {
+		add("counsel approves", act{"COUNSEL", approve})
+		add("the state approves", act{"OPRA", approve})
+	}
 	if !d.over {
 		add("the administrator approves", act{"CAO", approve})
 		add("the department approves itself", act{n.key("DPW"), approve})

@@ -17,11 +17,14 @@ func (p *page) readDisposition(e record.Entry) {
 	case record.DispositionEntry:
 		m := p.body.(*record.ProposeDisposition)
 		p.unless(e.Hash == sha256.Sum256(p.tx.Body), "the hash is not that of the proposal")
-		p.free(m.Records)
+		parts := m.Action == record.ActionRedact
+		p.free(m.Records, parts)
 		for _, i := range m.Records {
 			p.unless(p.records[i].office == p.office, "record %d is not of %s", i, p.office)
 		}
-		p.cases[p.at] = &dossier{office: p.office, key: p.tx.KeyID, records: m.Records, hash: sha256.Sum256(p.tx.Body), day: p.today, height: p.height}
+		p.cases[p.at] = &dossier{
+			office: p.office, key: p.tx.KeyID, records: m.Records, parts: parts, hash: sha256.Sum256(p.tx.Body), day: p.today, height: p.height,
+		}
 	case record.AuthorizationEntry:
 		d := p.cases[e.Disposition]
 		p.unless(!d.over, "disposition %d is over", e.Disposition)
@@ -44,9 +47,17 @@ func (p *page) readDisposition(e record.Entry) {
 		if n >= 0 {
 			d.due = slices.Delete(d.due, n, n+1)
 		}
-		if m := p.body.(*record.ReportErasure); m.Outcome == record.OutcomePreserved {
+		m := p.body.(*record.ReportErasure)
+		if d.parts && m.Outcome == record.OutcomeDone {
+			p.decide(d.records[0], e.Disposition)
+		}
+		if d.parts || m.Outcome == record.OutcomePreserved {
 			d.records = nil // they live on
 		}
+	case record.WithholdingEntry:
+		by, r := p.offices[p.office], p.records[e.Record]
+		p.unless(r.office == p.office || has(by, record.RoleClerk) || has(by, record.RoleCounsel), "%s must not withhold", p.office)
+		p.decide(e.Record, p.at)
 	case record.RefusalEntry:
 		p.unless(p.tx.Count == 1, "a refusal has left more than its entry")
 	}
@@ -58,7 +69,7 @@ func (p *page) readLock(e record.LockEntry) {
 	p.unless(!d.over, "disposition %d is over", e.Disposition)
 	p.unless(p.body.(*record.LockDisposition).Hash == d.hash, "the lock is of something else than %d", e.Disposition)
 	p.unless(e.Day == p.today, "the lock says day %d on day %d", e.Day, p.today)
-	p.free(d.records)
+	p.free(d.records, d.parts)
 	locker := p.offices[p.office]
 	p.unless(locker.Status == record.StatusActive && (has(locker, record.RoleIT) || has(locker, record.RoleOperator)), "%s must not lock", p.office)
 	proposer := p.signers[d.key]
@@ -108,6 +119,12 @@ func (p *page) enough(good []approval, at record.Index, d *dossier) {
 	for _, i := range d.records {
 		rule := p.rules[p.records[i].series]
 		roles = append(roles, rule.Approvals...)
+		if d.parts {
+			roles = append(roles, record.RoleClerk, record.RoleCounsel)
+		}
+		if d.parts && p.today <= p.lastDay(p.records[i]) {
+			roles = append(roles, record.RoleStateRecords)
+		}
 		days, heights = max(days, record.Day(rule.NoticeDays)), max(heights, int64(rule.NoticeHeights))
 	}
 	slices.Sort(roles)

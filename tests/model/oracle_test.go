@@ -20,8 +20,10 @@ type oracle struct {
 	records map[record.Index]held
 	holds   map[record.Index]hold
 	cases   map[record.Index]*dossier // dispositions
-	frozen  bool                      // the clock leapt, and nobody explained it
-	wrong   []string                  // what was against the law in the last block
+	// decisions about parts of a record, ascending
+	decisions map[record.Index][]record.Index
+	frozen    bool     // the clock leapt, and nobody explained it
+	wrong     []string // what was against the law in the last block
 }
 
 // signer is a registered key.
@@ -54,8 +56,9 @@ type hold struct {
 // dossier is all that was signed about one disposition.
 type dossier struct {
 	office    record.Code
-	key       record.KeyID // that signed the proposal
-	records   []record.Index
+	key       record.KeyID   // that signed the proposal
+	records   []record.Index // that are not free again
+	parts     bool           // of its record are erased, not the whole
 	hash      [32]byte
 	day       record.Day
 	height    int64
@@ -83,6 +86,7 @@ func newOracle(s setting) *oracle {
 	o := &oracle{
 		offices: map[record.Code]record.Office{}, signers: map[record.KeyID]signer{}, rules: map[record.Code]*record.ScheduleRule{},
 		records: map[record.Index]held{}, holds: map[record.Index]hold{}, cases: map[record.Index]*dossier{},
+		decisions: map[record.Index][]record.Index{},
 	}
 	for _, r := range s.rules {
 		o.rules[r.Series] = r
@@ -110,7 +114,7 @@ func (o *oracle) after(c ledger.Changes) (*oracle, error) {
 	next := &oracle{
 		offices: maps.Clone(o.offices), signers: maps.Clone(o.signers), rules: o.rules,
 		records: maps.Clone(o.records), holds: maps.Clone(o.holds), cases: make(map[record.Index]*dossier, len(o.cases)),
-		frozen: o.frozen,
+		decisions: maps.Clone(o.decisions), frozen: o.frozen,
 	}
 	for i, d := range o.cases {
 		clone := *d
@@ -230,18 +234,28 @@ func (h *hold) covers(i record.Index, r held) bool {
 	return h.department == r.office || slices.Contains(h.records, i)
 }
 
-// free accuses records that must not be disposed of today.
-func (p *page) free(records []record.Index) {
+// free accuses records that must not be disposed of today, whole or in parts.
+func (p *page) free(records []record.Index, parts bool) {
 	for _, i := range records {
 		r := p.records[i]
 		for at, h := range p.holds {
 			p.unless(!h.covers(i, r) || h.released != 0, "record %d is under hold %d", i, at)
 		}
-		rule := p.rules[r.series].Rule
-		lastDay := r.created + record.Day(rule.Count)
-		p.unless(p.today > lastDay, "record %d is kept until day %d, and this is day %d", i, lastDay, p.today)
+		p.unless(parts || p.today > p.lastDay(r), "record %d is kept until day %d, and this is day %d", i, p.lastDay(r), p.today)
 		for at, d := range p.cases {
 			p.unless(!d.locked || !slices.Contains(d.records, i), "record %d is locked under %d", i, at)
 		}
 	}
+}
+
+// lastDay gives the last day of the period of a record.
+func (p *page) lastDay(r held) record.Day {
+	return r.created + record.Day(p.rules[r.series].Rule.Count)
+}
+
+// decide notes a decision about parts of a record.
+func (p *page) decide(i, entry record.Index) {
+	all := append(slices.Clone(p.decisions[i]), entry)
+	slices.Sort(all)
+	p.decisions[i] = all
 }
