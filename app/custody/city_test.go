@@ -148,6 +148,7 @@ func (c *clock) set(day record.Day) {
 // house is a custodian with its stores below "house" of a file system.
 type house struct {
 	*Custody
+	fs    vfs.FS
 	city  *city
 	clock *clock
 	vault *vault.Vault
@@ -179,7 +180,7 @@ func tryHouse(fs vfs.FS, dir string, ledger *city, clock *clock, fatal func(erro
 	if err != nil {
 		return nil, err
 	}
-	h := &house{city: ledger, clock: clock}
+	h := &house{fs: fs, city: ledger, clock: clock}
 	if err := fs.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
