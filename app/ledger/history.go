@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"fmt"
 	"iter"
 	"slices"
 
@@ -71,13 +72,45 @@ func ItemOf(v View, i record.Index) (item record.Index, ok bool, err error) {
 		return 0, false, err
 	}
 	d, known, err := DispositionOf(v, l.Disposition)
-	if err != nil || !known || d.Lock == 0 {
+	if err != nil || !known {
 		return 0, false, err
+	}
+	return ItemUnder(v, d, i)
+}
+
+// ItemUnder gives the item entry of a record under a disposition, whether the
+// record is still locked or not; ok is false where the disposition was not locked
+// or is not about the record.
+func ItemUnder(v View, d Disposition, i record.Index) (item record.Index, ok bool, err error) {
+	if d.Lock == 0 {
+		return 0, false, nil
 	}
 	records, err := RecordsOf(v, d)
 	if err != nil {
 		return 0, false, err
 	}
 	place, ours := slices.BinarySearch(records, i)
-	return d.Lock + 1 + record.Index(place), ours, nil
+	if !ours {
+		return 0, false, nil
+	}
+	return d.Lock + 1 + record.Index(place), true, nil
+}
+
+// DayOf gives the ledger day on which an entry was written.
+func DayOf(v View, i record.Index) (record.Day, error) {
+	for at := max(i, 0); int64(at) < v.Head().Size; at++ {
+		raw, err := v.Entry(at)
+		if err != nil {
+			return 0, fmt.Errorf("read entry %d: %w", at, err)
+		}
+		if record.KindOf(raw) != record.KindBlock {
+			continue
+		}
+		e, err := entryOf(v, at)
+		if err != nil {
+			return 0, err
+		}
+		return record.LedgerDay(e.(record.BlockEntry).Time), nil
+	}
+	return 0, fmt.Errorf("find the block of entry %d: it is beyond the end of the log: %w", i, errDamaged)
 }
