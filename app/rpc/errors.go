@@ -59,7 +59,7 @@ var grpcCodes = map[string]codes.Code{
 	reasonOutcomeUnknown:     codes.DeadlineExceeded,
 	reasonDeadline:           codes.DeadlineExceeded,
 	reasonCanceled:           codes.Canceled,
-	reasonNotDone:            codes.Aborted,
+	reasonNotDone:            codes.Internal,
 	reasonInternal:           codes.Internal,
 
 	string(custody.Destroyed):          codes.NotFound,

@@ -33,7 +33,8 @@ var standard = limits{
 	handshake: 10 * time.Second, call: time.Minute, stalled: time.Minute, inquiry: 10 * time.Minute, age: 24 * time.Hour,
 }
 
-// unary are the methods that are one request and one answer.
+// unary are the methods that are one request and one answer, and whose answer
+// does not take long by nature, as that of a backup does.
 var unary = func() map[string]bool {
 	methods := map[string]bool{}
 	for _, service := range []grpc.ServiceDesc{
@@ -43,6 +44,8 @@ var unary = func() map[string]bool {
 			methods["/"+service.ServiceName+"/"+m.MethodName] = true
 		}
 	}
+	delete(methods, apiv1.Operators_Erase_FullMethodName)
+	delete(methods, apiv1.Operators_Backup_FullMethodName)
 	return methods
 }()
 

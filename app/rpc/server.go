@@ -50,6 +50,9 @@ type Options struct {
 	Certificate tls.Certificate  // of the node, as in the network file
 	Now         func() time.Time
 	Log         *slog.Logger
+	// What operators may ask for besides; nil where a node cannot do it.
+	Erase  func(context.Context) (*apiv1.EraseResponse, error)
+	Backup func(ctx context.Context, path string, keyring bool) (*apiv1.BackupResponse, error)
 }
 
 // Server serves departments, records staff and auditors on one listener, the log tiles on
