@@ -1,6 +1,7 @@
 package custody
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"time"
@@ -17,6 +18,13 @@ type Config struct {
 	View      func() ledger.View // the state after the last committed block
 	Now       func() time.Time   // the custodian's own clock
 	Custodian record.KeyID       // id of this node's custodian key
+
+	// Behind tells whether the ledger of this node may be older than those of
+	// others; nil: never. No content is read while it is.
+	Behind func() bool
+	// Submit signs a report with the custodian's key and returns when the ledger has
+	// it, or had one before. It may be called by several at once. Nil: reports stay here.
+	Submit func(ctx context.Context, m *record.ReportErasure) error
 
 	MaxContent int64 // bytes of one content; 0: 64 MiB
 	MaxMemory  int64 // bytes for all contents in memory at once; 0: 512 MiB
@@ -43,10 +51,15 @@ type Custody struct {
 	openings openings   // requests between their permission and their release
 	filing   sync.Mutex // held while a redaction is filed
 
+	deposits   openings // deposits between their look at the log and their last write
+	quarantine quarantine
+	erasing    sync.Mutex // held by Erase; taken before sweeping
+	buried     bool       // what a restored vault has again is buried; guarded by sweeping
+
 	mu       sync.Mutex
 	underway map[deposited]bool      // deposits that have not been answered
 	pending  map[deposited]vault.RID // deposits that wait for their anchor
-	sweeping sync.Mutex              // held by CatchUp
+	sweeping sync.Mutex              // held by CatchUp, and by Erase while it changes something
 }
 
 // deposited names a deposit as the ledger will.
@@ -123,6 +136,7 @@ const (
 	outcomeDenied    = "denied"
 	outcomeAbsent    = "absent"
 	outcomeDestroyed = "destroyed"
+	outcomeBarred    = "barred" // locked, in quarantine, or the ledger is behind
 
 	noPurpose Purpose = "-"
 )

@@ -14,6 +14,7 @@ import (
 	"github.com/muniment/muniment/app/commitment"
 	"github.com/muniment/muniment/app/ledger"
 	"github.com/muniment/muniment/app/record"
+	"github.com/muniment/muniment/store/keyring"
 	"github.com/muniment/muniment/store/vault"
 )
 
@@ -233,19 +234,33 @@ func (c *Custody) keep(d prepared) (Deposit, error) {
 	if err != nil {
 		return Deposit{}, err
 	}
-	err = c.vault.Put(vault.Deposit{
-		Record: r, Leaves: d.leaves, Layout: layout, Catalogue: titles, Sealed: c.sealed(d, titles), Size: d.size(),
-	})
-	if err != nil {
+	if err := c.put(d, layout, titles); err != nil {
 		return Deposit{}, err
-	}
-	if err := c.rings.Put(ringOf(r), r.RID, d.secrets.marshal()); err != nil {
-		return Deposit{}, errors.Join(err, c.vault.Remove(r))
 	}
 	if err := c.readBack(d); err != nil {
 		return Deposit{}, errors.Join(err, c.remove(r))
 	}
 	return answer, c.await(r, titlesOf(d.layout))
+}
+
+// put makes a deposit durable. Who erases the same bytes under a lock that came
+// later waits for it (Record.Since).
+func (c *Custody) put(d prepared, layout []byte, titles []vault.CatalogueLeaf) error {
+	defer c.deposits.enter()()
+	r := d.record
+	r.Since = c.config.View().Head().Size
+	err := c.vault.Put(vault.Deposit{
+		Record: r, Leaves: d.leaves, Layout: layout, Catalogue: titles, Sealed: c.sealed(d, titles), Size: d.size(),
+	})
+	if err != nil {
+		return err
+	}
+	state := d.secrets.marshal()
+	defer clear(state)
+	if err := c.rings.Put(ringOf(r), r.RID, state); err != nil {
+		return errors.Join(err, c.vault.Remove(r))
+	}
+	return nil
 }
 
 func (c *Custody) begin(name deposited) bool {
@@ -268,8 +283,14 @@ func (c *Custody) end(name deposited) {
 // is whole is done.
 func (c *Custody) resume(r vault.Record) (done bool, err error) {
 	old, ok, err := c.vault.Find(r.Office, r.Commitment)
-	if err != nil || !ok {
+	if err != nil {
 		return false, damaged(err)
+	}
+	if !ok {
+		if _, buried, err := c.vault.Buried(r.Office, r.Commitment); err != nil || !buried {
+			return false, damaged(err)
+		}
+		return false, refuse(Destroyed, "the record was destroyed")
 	}
 	_, ok, err = c.state(old)
 	if err != nil {
@@ -382,15 +403,12 @@ func (c *Custody) readBack(d prepared) error {
 
 // remove takes a deposit back: first what opens it, then the rest.
 func (c *Custody) remove(r vault.Record) error {
-	if err := c.rings.Forget(ringOf(r), r.RID); err != nil {
+	if err := c.rings.Forget(ringOf(r), r.RID); err != nil && !errors.Is(err, keyring.ErrDestroyed) {
 		return err
 	}
 	if err := c.vault.Remove(r); err != nil {
 		return err
 	}
-	c.titles.remove(r)
-	c.mu.Lock()
-	delete(c.pending, deposited{r.Office, r.Commitment})
-	c.mu.Unlock()
+	c.forget(r)
 	return nil
 }

@@ -41,6 +41,10 @@ func (c *Custody) Follow(ctx context.Context, every time.Duration) error {
 func (c *Custody) CatchUp(ctx context.Context) error {
 	c.sweeping.Lock()
 	defer c.sweeping.Unlock()
+	return c.catchUp(ctx)
+}
+
+func (c *Custody) catchUp(ctx context.Context) error {
 	view := c.config.View()
 	position, err := c.vault.Position()
 	if err != nil {

@@ -143,7 +143,17 @@ func (c *Custody) find(q request) (vault.Record, secrets, error) {
 	}
 	absent := refuse(NotFound, "no content of that record is kept here")
 	if !found {
+		if left, buried, err := c.vault.Buried(q.ref.Office, q.ref.Commitment); err != nil {
+			return vault.Record{}, secrets{}, damaged(err)
+		} else if buried {
+			return vault.Record{}, secrets{}, c.refuseAudited(q, left.RID, outcomeDestroyed, refuse(Destroyed, "the record was destroyed"))
+		}
 		return vault.Record{}, secrets{}, c.refuseAudited(q, vault.RID{}, outcomeAbsent, absent)
+	}
+	if q.action != actionFile { // which gives nothing out, and which an erasure may wait for
+		if err := c.barred(r); err != nil {
+			return vault.Record{}, secrets{}, c.refuseBarred(q, r, err)
+		}
 	}
 	s, found, err := c.state(r)
 	if reason, _ := ReasonOf(err); reason == Destroyed {

@@ -27,6 +27,9 @@ const (
 	NoSuchSegment      Reason = "NO_SUCH_SEGMENT"     // a selector is malformed or finds nothing
 	NoSuchRedaction    Reason = "NO_SUCH_REDACTION"   // no redaction of that hash was filed
 	TooManyRedactions  Reason = "TOO_MANY_REDACTIONS" // so many redactions of the record were filed that no more are kept
+	Locked             Reason = "LOCKED"              // a disposition is to erase the record, or parts of it
+	Quarantined        Reason = "QUARANTINED"         // what was erased came back with a restored ring, and is not erased again yet
+	Behind             Reason = "BEHIND"              // the ledger of this node may lack a lock: it is catching up
 	Busy               Reason = "BUSY"                // the same deposit is under way
 	AuditUnavailable   Reason = "AUDIT_UNAVAILABLE"   // the access log cannot be written, so nothing is given out
 	Damaged            Reason = "DAMAGED"             // what is stored is not what was stored
@@ -36,7 +39,7 @@ const (
 func Reasons() []Reason {
 	return []Reason{Denied, Malformed, NotFound, Destroyed, PartlyDestroyed, TooLarge, SizeMismatch, CommitmentMismatch, ProfileRefused,
 		UnknownSeries, UnknownCustody, Expired, TooFarAhead, AlreadyDeposited, NoSuchSegment, NoSuchRedaction,
-		TooManyRedactions, Busy, AuditUnavailable, Damaged}
+		TooManyRedactions, Locked, Quarantined, Behind, Busy, AuditUnavailable, Damaged}
 }
 
 // Error is a refusal: a reason and one sentence that may be shown to the caller.

@@ -86,6 +86,13 @@ func (c *catalogue) remove(r vault.Record) {
 	delete(c.offices[r.Office], r.RID)
 }
 
+// drop forgets the titles of an office until it searches again.
+func (c *catalogue) drop(office record.Code) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.offices, office)
+}
+
 func (c *catalogue) anchored(office record.Code, rid vault.RID, index record.Index) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -122,6 +129,9 @@ func (c *Custody) Search(ctx context.Context, caller Caller, q Query) (hits []Hi
 		return nil, false, refuse(Malformed, "a search needs at least 2 characters and a page of 1 to %d hits", maxHits)
 	}
 	if err := c.audit(caller, actionSearch, vault.RID{}, noPurpose, outcomeAllowed); err != nil {
+		return nil, false, err
+	}
+	if err := c.current(); err != nil {
 		return nil, false, err
 	}
 	if err := errors.Join(c.loadTitles(caller.Office), ctx.Err()); err != nil {
@@ -161,14 +171,37 @@ func (c *Custody) Search(ctx context.Context, caller Caller, q Query) (hits []Hi
 		}
 		found = found[at+1:]
 	}
-	for _, e := range found[:min(q.Limit, len(found))] {
+	for _, e := range found {
+		if shut, err := c.shut(caller.Office, e.commitment); err != nil || shut {
+			if err != nil {
+				return nil, false, err
+			}
+			continue
+		}
+		if len(hits) == q.Limit {
+			return hits, true, nil
+		}
 		hit := Hit{Commitment: e.commitment, Series: e.series, Title: e.Title, FileName: e.FileName}
 		if e.index != unanchored {
 			hit.Anchored, hit.Index = true, e.index
 		}
 		hits = append(hits, hit)
 	}
-	return hits, len(found) > q.Limit, nil
+	return hits, false, nil
+}
+
+// shut tells whether nothing of a record may be given out, its title neither.
+func (c *Custody) shut(office record.Code, commitment record.Commitment) (bool, error) {
+	r, ok, err := c.vault.Find(office, commitment)
+	if err != nil || !ok {
+		return !ok, damaged(err)
+	}
+	err = c.barred(r)
+	switch reason, _ := ReasonOf(err); reason {
+	case Locked, Destroyed, Quarantined:
+		return true, nil
+	}
+	return false, err
 }
 
 // loadTitles opens the catalogue of an office when it is first searched. Leaves

@@ -45,18 +45,24 @@ func ringOf(r vault.Record) keyring.RingID {
 // state gives the secrets of a record; ok is false when it has none, as after a
 // deposit that was not finished.
 func (c *Custody) state(r vault.Record) (s secrets, ok bool, err error) {
-	raw, ok, err := c.rings.State(ringOf(r), r.RID)
+	s, ok, err = c.stateIn(ringOf(r), r.RID)
+	if ok && s.state.N() != r.Manifest.N {
+		return secrets{}, false, damaged(fmt.Errorf("%s for %d leaves", s.state, r.Manifest.N))
+	}
+	return s, ok, err
+}
+
+// stateIn gives what a ring keeps of a rid.
+func (c *Custody) stateIn(ring keyring.RingID, rid vault.RID) (s secrets, ok bool, err error) {
+	raw, ok, err := c.rings.State(ring, rid)
 	if errors.Is(err, keyring.ErrDestroyed) {
 		return secrets{}, false, refuseFor(err, Destroyed, "the record was destroyed")
 	}
 	if err != nil || !ok {
 		return secrets{}, false, damaged(err)
 	}
-	s, err = parseSecrets(raw)
-	if err == nil && s.state.N() != r.Manifest.N {
-		err = fmt.Errorf("%s for %d leaves", s.state, r.Manifest.N)
-	}
-	if err != nil {
+	defer clear(raw)
+	if s, err = parseSecrets(raw); err != nil {
 		return secrets{}, false, damaged(err)
 	}
 	return s, true, nil

@@ -75,6 +75,9 @@ var grpcCodes = map[string]codes.Code{
 	string(custody.NoSuchSegment):      codes.InvalidArgument,
 	string(custody.NoSuchRedaction):    codes.NotFound,
 	string(custody.TooManyRedactions):  codes.ResourceExhausted,
+	string(custody.Locked):             codes.FailedPrecondition,
+	string(custody.Quarantined):        codes.Unavailable,
+	string(custody.Behind):             codes.Unavailable,
 	string(custody.AuditUnavailable):   codes.Unavailable,
 	string(custody.Damaged):            codes.DataLoss,
 }
