@@ -1,7 +1,6 @@
 package keyring
 
 import (
-	"context"
 	"crypto/cipher"
 	"crypto/rand"
 	"crypto/sha256"
@@ -14,17 +13,9 @@ import (
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
-	"github.com/cockroachdb/pebble/v2/sstable"
-	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-const (
-	copyTable  = 32 << 20 // bytes after which a copy begins another table
-	copySync   = 512 << 10
-	bottom     = 6 // Pebble's lowest level
-	maxWorkers = 8
-)
+const maxWorkers = 8
 
 // part is one range of records of a copy: those whose rid begins with a byte of
 // [from, to). Each part is copied, and read back, by one worker.
@@ -32,7 +23,7 @@ type part struct {
 	from, to   int
 	live, dead uint64    // states and tombstones
 	digest     hash.Hash // of all rids, kinds and states in order
-	tables     []string  // files that were written
+	files      []string  // tables that were written
 }
 
 // parts divides a ring. Rids are random, so the parts are about equal. Half of
@@ -75,32 +66,24 @@ func copyRing(o Options, root Root, dir string, old *ring, snapshot *pebble.Snap
 	m := meta{epoch: old.meta.epoch + 1, erasures: old.applied()}
 	written := parts()
 	err = together(written, func(p *part) error {
-		c := copier{part: p, options: o.pebbleOptions(), fs: o.fs(), dir: dir, aead: aead, place: placeOf(old.id, m.epoch)}
-		c.options.EnsureDefaults()
-		return errors.Join(p.each(snapshot, old.aead, old.place, plan, c.add), c.finish())
+		c := copier{tables: newTables(o, dir, fmt.Sprintf("part-%d", p.from)), aead: aead, place: placeOf(old.id, m.epoch)}
+		err := p.each(snapshot, old.aead, old.place, plan, c.add)
+		p.files, err = c.tables.close(err)
+		return err
 	})
 	if err != nil {
 		return nil, part{}, err
 	}
-	var tables []string
 	for _, p := range written {
-		tables = append(tables, p.tables...)
+		counts.files = append(counts.files, p.files...)
 		counts.live, counts.dead = counts.live+p.live, counts.dead+p.dead
 	}
 	m.carried = counts.live + counts.dead
-	options := o.pebbleOptions()
-	options.ErrorIfExists = true
-	db, err := pebble.Open(dir, options)
+	db, err := storeOf(o, dir, counts.files)
 	if err != nil {
 		return nil, part{}, err
 	}
-	if len(tables) > 0 {
-		err = db.Ingest(context.Background(), tables)
-	}
-	if err == nil {
-		err = readBack(db, aead, placeOf(old.id, m.epoch), written)
-	}
-	if err != nil {
+	if err := readBack(db, aead, placeOf(old.id, m.epoch), written); err != nil {
 		return nil, part{}, errors.Join(err, db.Close())
 	}
 	next, err = beginRing(db, root, old.id, m, key)
@@ -184,57 +167,16 @@ func (p *part) note(rid RID, plain []byte) {
 
 // copier writes one part's states, sealed again, into tables.
 type copier struct {
-	part    *part
-	options *pebble.Options
-	fs      vfs.FS
-	dir     string
-	aead    cipher.AEAD
-	place   []byte
+	tables *tables
+	aead   cipher.AEAD
+	place  []byte
 
-	table      *sstable.Writer // nil before the first state and between two tables
-	key, value []byte
-	where      []byte
+	key, value, where []byte
 }
 
 func (c *copier) add(rid RID, plain []byte) error {
-	if c.table == nil {
-		if err := c.begin(); err != nil {
-			return err
-		}
-	}
 	c.where = append(append(c.where[:0], c.place...), rid[:]...)
 	c.value = c.aead.Seal(c.value[:0], nil, plain, c.where)
 	c.key = append(append(c.key[:0], prefixState), rid[:]...)
-	if err := c.table.Set(c.key, c.value); err != nil {
-		return err
-	}
-	if c.table.Raw().EstimatedSize() >= copyTable {
-		return c.finish()
-	}
-	return nil
-}
-
-func (c *copier) begin() error {
-	name := fmt.Sprintf("part-%d-%d", c.part.from, len(c.part.tables))
-	path := c.fs.PathJoin(c.dir, name)
-	f, err := c.fs.Create(path, vfs.WriteCategoryUnspecified)
-	if err != nil {
-		return err
-	}
-	// Write as it goes: one large sync would hold up those of everybody else.
-	f = vfs.NewSyncingFile(f, vfs.SyncingFileOptions{BytesPerSync: copySync})
-	format := c.options.FormatMajorVersion.MaxTableFormat()
-	c.table = sstable.NewWriter(objstorageprovider.NewFileWritable(f), c.options.MakeWriterOptions(bottom, format))
-	c.part.tables = append(c.part.tables, path)
-	return nil
-}
-
-// finish closes the table that was begun, synced.
-func (c *copier) finish() error {
-	if c.table == nil {
-		return nil
-	}
-	err := c.table.Close()
-	c.table = nil
-	return err
+	return c.tables.set(c.key, c.value)
 }

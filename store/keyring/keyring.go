@@ -39,8 +39,8 @@ type Keyring struct {
 }
 
 // Open opens the rings below dir, which it makes if need be. Every ring key is
-// unwrapped at once, so that a wrong root shows here. Rings that were being made
-// when the process died are cleared away: no state was ever in them. A rotation
+// unwrapped at once, so that a wrong root shows here. Rings that were being made or
+// restored when the process died are cleared away: no state was ever kept in them. A rotation
 // that it interrupted is undone, or finished, the scan included, or left unfinished
 // while its last look is due (Unfinished). A scan that finds something does not
 // keep the keyring closed (LastReport).
@@ -57,6 +57,9 @@ func Open(dir string, root Root, o Options) (*Keyring, error) {
 
 func (k *Keyring) open() error {
 	if err := k.fs.MkdirAll(k.dir, 0o700); err != nil {
+		return err
+	}
+	if err := k.fs.RemoveAll(k.fs.PathJoin(k.dir) + restoreSuffix); err != nil {
 		return err
 	}
 	if err := syncDir(k.fs, k.fs.PathDir(k.dir)); err != nil {
@@ -329,7 +332,7 @@ func (k *Keyring) officeKey(office record.Code) (key [32]byte, err error) {
 	if !office.Valid() {
 		return key, ErrRing
 	}
-	name, use := "office-"+string(office)+".key", "office key "+string(office)
+	name, use := officeFile(office), officeUse(office)
 	wrapped, err := readFile(k.fs, k.dir, name, maxFile)
 	if err == nil {
 		return unwrapFor(k.root, use, wrapped)
