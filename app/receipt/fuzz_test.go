@@ -81,6 +81,34 @@ func FuzzParseLegality(f *testing.F) {
 	})
 }
 
+// FuzzParseCertificate: what is read is written again alike, and nothing but the
+// whole certificate passes.
+func FuzzParseCertificate(f *testing.F) {
+	d := newDestruction(f, goldenNetworks()["solo"], fate{})
+	good := certificateOf(f, d)
+	proven, _, _ := bytes.Cut(good, []byte(proofEnds))
+	f.Add(good)
+	f.Add([]byte(CertificateTitle + "\n" + proofBegins + "part legality 1\nApart holds 1\nBpart state 1\nCpart report 1\nDpart text 1\nE" + proofEnds))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		statement, p, attestations, err := ParseCertificate(text)
+		if err != nil {
+			if statement != nil || p.Legality != nil || p.Reports != nil || attestations != nil {
+				t.Error("an error with a result")
+			}
+		} else {
+			again := bytes.NewBufferString(CertificateTitle)
+			again.Write(statement)
+			p.write(again)
+			again.Write(attestations)
+			sameBytes(t, text, again.Bytes(), nil)
+		}
+		v := certificateVerdict(t, d.network, text)
+		if v.Outcome == Passed && !bytes.HasPrefix(text, proven) {
+			t.Error("another certificate passes")
+		}
+	})
+}
+
 func FuzzParseCheckpoint(f *testing.F) {
 	w := newWorld(f, testNetwork(4, 2, 1))
 	f.Add(w.cosigned(atLast + 1))

@@ -71,6 +71,9 @@ type LegalFact struct {
 const HoldsNotProven = "that no hold stood, and that no office with a part in the disposition placed or released one: " +
 	"consensus says so by writing the item, a replay of the log proves it"
 
+// reportsSayIt is what a legality file leaves to a certificate.
+const reportsSayIt = "what was done under the lock: reports say that, and have receipts of their own"
+
 // VerifyLegality judges a legality file against a network file, as
 // docs/spec/legality.md says. Like [VerifyWith] it takes a consistency proof,
 // needed for closed eras alone.
@@ -144,7 +147,7 @@ func (v *Verdict) lawful(c *legalCase, leaves int) {
 	v.notProven("%s", HoldsNotProven)
 	v.notProven("that the rules cited are all that bound, were adopted as they read, and that no further fact was stated: likewise")
 	v.notProven("that the offices had their roles still, that no key was suspended, and that the clock was not in doubt: likewise")
-	v.notProven("what was done under the lock: reports say that, and have receipts of their own")
+	v.notProven("%s", reportsSayIt)
 }
 
 // account tells the case.

@@ -15,6 +15,7 @@ type life struct {
 	*world
 	vary      variation
 	custodian ed25519.PrivateKey
+	second    ed25519.PrivateKey    // another custodian
 	offices   map[record.Code]int64 // fact entries of offices
 
 	node, rule, schedule, standing, activation int64
@@ -57,8 +58,9 @@ type variation struct {
 	wait      int64       // days between the last approval and the lock, besides 14: the rule wants 13 whole ones between
 	locker    record.Code // IT
 	locks     func(*record.LockDisposition, *record.LockEntry)
-	item      func(*life, *record.ItemEntry) // of the first record
-	between   func(*life)                    // before the proposal
+	item      func(*life, *record.ItemEntry)            // of the first record
+	between   func(*life)                               // before the proposal
+	follow    func(*life, record.Index, []record.Index) // after the lock, instead of what comes else
 }
 
 // newLife writes the log of a lawful life.
@@ -66,7 +68,7 @@ func newLife(t testing.TB, n Network) *life { return newLifeWith(t, n, variation
 
 // newLifeWith writes the log, each transaction in a block of its own.
 func newLifeWith(t testing.TB, n Network, v variation) *life {
-	l := &life{world: newLog(t, n), offices: map[record.Code]int64{}, custodian: testKey("custodian"), vary: v}
+	l := &life{world: newLog(t, n), offices: map[record.Code]int64{}, custodian: testKey("custodian"), second: testKey("second custodian"), vary: v}
 	for _, office := range []record.Code{"HR", "CLERK", "ADMIN", "STATE", "ARCHIVE", "COUNSEL", "IT", "AUDITOR"} {
 		roles := append(slices.Clone(lifeRoles[office]), v.roles[office]...)
 		slices.Sort(roles)
@@ -76,6 +78,8 @@ func newLifeWith(t testing.TB, n Network, v variation) *life {
 	custodianKey := publicOf(l.custodian)
 	l.node = l.fact(&record.Node{NodeKey: [32]byte{1}, ValidatorKey: [32]byte{2}, CosignerKey: [32]byte{3}, LogKey: [32]byte{4}, CustodianKey: custodianKey, Power: 10})
 	l.keys[record.KeyIDOf(custodianKey[:])] = l.node
+	secondKey := publicOf(l.second)
+	l.keys[record.KeyIDOf(secondKey[:])] = l.fact(&record.Node{NodeKey: [32]byte{5}, ValidatorKey: [32]byte{6}, CosignerKey: [32]byte{7}, LogKey: [32]byte{8}, CustodianKey: secondKey, Power: 10})
 	l.endBlock()
 	l.govern()
 	l.keep()
@@ -199,6 +203,10 @@ func (l *life) dispose() {
 	l.notice = l.act("HR", &record.RecordNotice{Disposition: told.Disposition, Day: told.Day}, told)
 	l.days += 14 + l.vary.wait
 	l.makeFinal(asked)
+	if l.vary.follow != nil {
+		l.vary.follow(l, d, asked.Records)
+		return
+	}
 	l.follow(d, asked.Records)
 }
 

@@ -46,7 +46,8 @@ type Verdict struct {
 	Signed *Signed `json:"signed,omitempty"` // signed acts only
 	State  *State  `json:"state,omitempty"`  // state receipts only
 
-	Legality *Legality `json:"legality,omitempty"` // legality files only
+	Legality    *Legality    `json:"legality,omitempty"`    // legality files and certificates only
+	Certificate *Certificate `json:"certificate,omitempty"` // certificates only
 
 	Proven    []string `json:"proven"`
 	NotProven []string `json:"not_proven"`
@@ -219,7 +220,10 @@ func (v Verdict) Text() string {
 		line("state key", "%s (%+q)", v.State.Key, v.State.key)
 		line("state value", "%s", v.State.describe())
 	}
-	if v.Legality != nil {
+	switch {
+	case v.Certificate != nil:
+		v.Certificate.write(line)
+	case v.Legality != nil:
 		v.Legality.write(line)
 	}
 	if v.Signed != nil {

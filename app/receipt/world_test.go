@@ -36,6 +36,7 @@ type world struct {
 	height  int64
 	nonce   byte
 	days    int64                  // that have passed besides the seconds
+	values  map[string][]byte      // of the state, that put set
 	keys    map[record.KeyID]int64 // key id -> index of the fact that registers it
 }
 
