@@ -69,7 +69,9 @@ type KeyOptions struct {
 	Passphrase []byte
 	Iterations int  // of PBKDF2; 0: what the programs write
 	Custodian  bool // the node keeps content
-	Now        time.Time
+	// Device wraps the keys of rings; it was tried before. Nil: a key file does.
+	Device *keyring.PKCS11
+	Now    time.Time
 }
 
 // MakeKeys makes a home with new keys, their certificate, and the state files
@@ -122,12 +124,8 @@ func MakeKeys(home Home, o KeyOptions) (Keys, error) {
 		return Keys{}, err
 	}
 	if o.Custodian {
-		text, err := keyring.NewRootFile(o.Rand, o.Passphrase, o.Iterations)
-		if err == nil {
-			err = writeNew(home.ringRoot(), text)
-		}
-		if err != nil {
-			return Keys{}, fmt.Errorf("make ring root: %w", err)
+		if err := makeRingRoot(home, o); err != nil {
+			return Keys{}, err
 		}
 	}
 	// The home key is written last: with it the home is complete.

@@ -42,6 +42,10 @@ var advice = []struct {
 	{vault.ErrBroken, "keep the file as it is and look for who changed it: lines before the one named are whole"},
 	{vault.ErrDamaged, "the disk may be failing: restore vault/ from a backup"},
 	{keyring.ErrRootFile, "restore keys/ring-root.key from where it is kept"},
+	{keyring.ErrModule, "see that the vendor's PKCS#11 module is installed under that name, and runs"},
+	{keyring.ErrToken, "connect the token that has this label and AES-GCM, or name the right one"},
+	{keyring.ErrPIN, "give the right PIN; look at the token with the vendor's tool first, since wrong ones lock it"},
+	{keyring.ErrDevice, "look at the device with the vendor's tool"},
 	{keyring.ErrRoot, "restore keys/ring-root.key from where it is kept"},
 	{fs.ErrPermission, "run munimentd as the owner of the home"},
 }

@@ -88,6 +88,7 @@ func (o options) examine(c *cobra.Command) []finding {
 		{"configuration", o.checkConfig},
 		{"network", o.checkNetwork},
 		{"home key", o.checkHomeKey},
+		{"claim", o.checkClaim},
 		{"signer state", o.checkSigner},
 		{"clock", func() finding { return o.checkClock(time.Now()) }},
 		{"access log", o.checkAccessLog},

@@ -21,11 +21,13 @@ import (
 func initCommand(o *options) *cobra.Command {
 	var file string
 	var example bool
+	var device deviceFlags
 	c := &cobra.Command{
 		Use:   "init --founding FILE",
 		Short: "Make the home of a new network: keys, genesis.json, network.mun, munimentd.toml",
 		Example: `  munimentd init --example >founding.toml   # then fill in offices and keys
-  munimentd init --founding founding.toml`,
+  munimentd init --founding founding.toml
+  munimentd init --founding founding.toml --pkcs11-module /usr/lib/softhsm/libsofthsm2.so --pkcs11-token muniment`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if example {
@@ -35,15 +37,16 @@ func initCommand(o *options) *cobra.Command {
 			if file == "" {
 				return withCode(exitUsage, errors.New("which network is to be founded? give --founding FILE; --example prints one"))
 			}
-			return o.init(c, file)
+			return o.init(c, file, device)
 		},
 	}
 	c.Flags().StringVar(&file, "founding", "", "what the city has decided")
 	c.Flags().BoolVar(&example, "example", false, "print an example of the founding file")
+	device.add(c)
 	return c
 }
 
-func (o options) init(c *cobra.Command, file string) error {
+func (o options) init(c *cobra.Command, file string, device deviceFlags) error {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return fmt.Errorf("read founding file: %w", err)
@@ -55,8 +58,15 @@ func (o options) init(c *cobra.Command, file string) error {
 	if _, err := f.facts(record.KeyID{1}); err != nil {
 		return withCode(exitUsage, fmt.Errorf("founding file %s: %w", file, err))
 	}
+	if err := device.check(f.Custody != ""); err != nil {
+		return err
+	}
 	if err := o.checkNew(); err != nil {
 		return err // before anybody is asked for a passphrase
+	}
+	place, model, err := device.open()
+	if err != nil {
+		return err
 	}
 	passphrase, err := o.passphrase(true)
 	if err != nil {
@@ -64,7 +74,7 @@ func (o options) init(c *cobra.Command, file string) error {
 	}
 	keys, err := o.makeHome(func(home node.Home) (node.Keys, error) {
 		return node.Init(home, node.InitOptions{
-			Keys:    node.KeyOptions{Rand: rand.Reader, Passphrase: passphrase, Custodian: f.Custody != "", Now: time.Now()},
+			Keys:    node.KeyOptions{Rand: rand.Reader, Passphrase: passphrase, Custodian: f.Custody != "", Device: place, Now: time.Now()},
 			ChainID: f.ChainID, Origin: f.Origin, Address: f.Address,
 			Facts: func(custodian record.KeyID) []record.Fact {
 				facts, _ := f.facts(custodian) // was tried above
@@ -79,11 +89,16 @@ func (o options) init(c *cobra.Command, file string) error {
 	default: // what the ledger would refuse
 		return withCode(exitUsage, fmt.Errorf("founding file %s: nothing was made: %w", file, err))
 	}
-	return o.founded(c, keys)
+	return o.founded(c, keys, model)
 }
 
-// founded says what was made and what comes next.
-func (o options) founded(c *cobra.Command, keys node.Keys) error {
+// founded says what was made, what will be claimed of what it erases, and what
+// comes next. The model is that of a token, empty without one.
+func (o options) founded(c *cobra.Command, keys node.Keys, model string) error {
+	claim, device, err := o.claim()
+	if err != nil {
+		return err
+	}
 	text, err := os.ReadFile(o.node().Network())
 	if err != nil {
 		return err
@@ -94,9 +109,13 @@ func (o options) founded(c *cobra.Command, keys node.Keys) error {
 	}
 	fingerprint := network.Fingerprint()
 	if o.output == "json" {
-		return json.NewEncoder(c.OutOrStdout()).Encode(map[string]string{
+		said := map[string]string{
 			"home": o.home, "node": keys.ID(), "chain_id": network.ChainID, "network_file": o.node().Network(), "fingerprint": hex.EncodeToString(fingerprint[:]),
-		})
+		}
+		if claim.Valid() {
+			said["claim"], said["claim_says"], said["device"], said["model"] = claim.String(), claim.Says(), device, model
+		}
+		return json.NewEncoder(c.OutOrStdout()).Encode(said)
 	}
 	fmt.Fprintf(c.OutOrStdout(), `network      %s
 node         %s
@@ -108,5 +127,11 @@ another way: it is what they trust. Next:
   munimentd start --home %s
   muniment network add %s --fingerprint %x
 `, network.ChainID, keys.ID(), o.node().Network(), fingerprint, o.home, o.node().Network(), fingerprint)
+	if claim.Valid() {
+		fmt.Fprintf(c.OutOrStdout(), "\nOf what this node erases will be claimed:\n  %s\n", claim.Says())
+	}
+	if isSoftware(model) {
+		fmt.Fprintf(c.OutOrStdout(), "  %s keeps its keys in files: whoever has a copy of them has a copy of the device.\n  It is for tests.\n", model)
+	}
 	return nil
 }

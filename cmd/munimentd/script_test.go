@@ -37,7 +37,7 @@ func TestScripts(t *testing.T) {
 			return os.WriteFile(filepath.Join(env.WorkDir, "founding.toml"), foundingText(), 0o600)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "change": change, "home": home, "holds": holds, "future": future, "oneline": oneLine,
+			"exits": exits, "change": change, "home": home, "holds": holds, "future": future, "oneline": oneLine, "token": token,
 		},
 	})
 }
@@ -112,6 +112,26 @@ func holds(ts *testscript.TestScript, neg bool, args []string) {
 func future(ts *testscript.TestScript, neg bool, args []string) {
 	at := time.Now().Add(24 * time.Hour)
 	ts.Check(os.Chtimes(ts.MkAbs(args[0]), at, at))
+}
+
+// token makes a PKCS#11 token in software, where none is but it, and gives its
+// module as $MODULE: token LABEL PIN
+func token(ts *testscript.TestScript, neg bool, args []string) {
+	module := ""
+	for _, pattern := range []string{"/usr/lib/softhsm", "/usr/lib/*/softhsm", "/usr/lib64/pkcs11", "/usr/local/lib/softhsm", "/opt/homebrew/lib/softhsm"} {
+		if found, _ := filepath.Glob(filepath.Join(pattern, "libsofthsm2.so")); len(found) > 0 { // the patterns are well formed
+			module = found[0]
+		}
+	}
+	if module == "" {
+		ts.Fatalf("softhsm2-util is here, and its module is not")
+	}
+	dir := ts.MkAbs("tokens-" + args[0])
+	ts.Check(os.Mkdir(dir, 0o700))
+	ts.Check(os.WriteFile(dir+".conf", fmt.Appendf(nil, "directories.tokendir = %s\nlog.level = ERROR\n", dir), 0o600))
+	ts.Setenv("MODULE", module)
+	ts.Setenv("SOFTHSM2_CONF", dir+".conf")
+	ts.Check(ts.Exec("softhsm2-util", "--init-token", "--free", "--label", args[0], "--pin", args[1], "--so-pin", "so-"+args[1]))
 }
 
 // oneLine wants one line on stderr, of one program, and no trace of a panic.

@@ -61,11 +61,11 @@ func OpenRootFile(passphrase, text []byte) (Root, error) {
 	if label == tokenLabel {
 		p, err := parsePKCS11(key)
 		if err != nil {
-			return nil, fmt.Errorf("open ring root: %w", err)
+			return nil, err
 		}
 		token, err := OpenPKCS11(p)
 		if err != nil {
-			return nil, fmt.Errorf("open ring root: %w", err)
+			return nil, err
 		}
 		return token, nil
 	}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/muniment/muniment/app/record"
+	"github.com/muniment/muniment/store/keyring"
+)
+
+// deviceFlags name a PKCS#11 token that is to keep the keys of rings.
+type deviceFlags struct {
+	module, token, pinFile string
+}
+
+func (d *deviceFlags) add(c *cobra.Command) {
+	c.Flags().StringVar(&d.module, "pkcs11-module", "", "PKCS#11 module of the device that keeps the keys of rings: the vendor's .so file (default: a key file, claim C1)")
+	c.Flags().StringVar(&d.token, "pkcs11-token", "", "label of the token in it")
+	c.Flags().StringVar(&d.pinFile, "pkcs11-pin-file", "", "file with the PIN of the token's user (default: ask)")
+}
+
+// check refuses flags that do not fit together, before anybody is asked for anything.
+func (d deviceFlags) check(custodian bool) error {
+	switch {
+	case d == deviceFlags{}:
+		return nil
+	case d.module == "" || d.token == "":
+		return withCode(exitUsage, errors.New("which token? give --pkcs11-module and --pkcs11-token"))
+	case !custodian:
+		return withCode(exitUsage, errors.New("a node that keeps no content needs no token: leave --pkcs11-module out, or name a custody in the founding file"))
+	}
+	return nil
+}
+
+// open asks for the PIN, has the token do once all that a root of rings must do,
+// and tells what it is. Nil means a key file.
+func (d deviceFlags) open() (place *keyring.PKCS11, model string, err error) {
+	if d.module == "" {
+		return nil, "", nil
+	}
+	module, err := filepath.Abs(d.module)
+	if err != nil {
+		return nil, "", err
+	}
+	pin, err := d.pin()
+	if err != nil {
+		return nil, "", err
+	}
+	place = &keyring.PKCS11{Module: module, Token: d.token, PIN: pin}
+	token, err := keyring.OpenPKCS11(*place)
+	if err != nil {
+		return nil, "", withCode(exitPrecondition, fmt.Errorf("nothing was made: %w", err))
+	}
+	model = token.Model()
+	if err := errors.Join(token.Try(), token.Close()); err != nil {
+		return nil, "", withCode(exitPrecondition, fmt.Errorf("nothing was made: %w", err))
+	}
+	return place, model, nil
+}
+
+// pin reads the PIN as passphrase does the passphrase.
+func (d deviceFlags) pin() ([]byte, error) {
+	if d.pinFile != "" {
+		text, err := os.ReadFile(d.pinFile)
+		if err != nil {
+			return nil, fmt.Errorf("read PIN: %w", err)
+		}
+		return bytes.TrimRight(text, "\r\n"), nil
+	}
+	if !term.IsTerminal(int(os.Stdin.Fd())) {
+		return nil, withCode(exitUsage, errors.New("no terminal to ask for the PIN of the token: give --pkcs11-pin-file"))
+	}
+	return ask("PIN of the token: ")
+}
+
+// isSoftware tells whether a token is known to keep its keys in files.
+func isSoftware(model string) bool { return strings.Contains(model, "SoftHSM") }
+
+// claim tells what this home may claim of what it erases, and by which device; 0
+// where it keeps no content.
+func (o options) claim() (c record.Claim, device string, err error) {
+	keys := o.node().Keys()
+	if _, err := os.Stat(filepath.Join(keys, "custodian.key")); errors.Is(err, fs.ErrNotExist) {
+		return 0, "", nil
+	}
+	text, err := os.ReadFile(filepath.Join(keys, "ring-root.key"))
+	if err != nil {
+		return 0, "", err
+	}
+	return keyring.RootFileClaim(text)
+}
+
+func (o options) checkClaim() finding {
+	const apart = "keep key file and passphrase apart from every copy of the disk; for C3, found a node with munimentd init --pkcs11-module"
+	switch claim, _, err := o.claim(); {
+	case err != nil:
+		return bad("restore the key file from where it is kept", "%v", err)
+	case claim == 0:
+		return ok("this node keeps no content")
+	case claim != record.ClaimKey:
+		return warning(apart, "%s", claim.Says())
+	default:
+		return ok("%s", claim.Says())
+	}
+}
