@@ -132,6 +132,8 @@ func TestNoCustodian(t *testing.T) {
 	wantReason(t, "deposit", err, "NOT_CUSTODIAN")
 	_, err = apiv1.NewDepartmentsClient(conn).Search(ctx, &apiv1.SearchRequest{Text: "May"})
 	wantReason(t, "search", err, "NOT_CUSTODIAN")
+	_, err = apiv1.NewDepartmentsClient(conn).FileRedaction(ctx, &apiv1.FileRedactionRequest{Record: byIndex(1)})
+	wantReason(t, "file a redaction", err, "NOT_CUSTODIAN")
 	index := uint64(c.mustApply(c.tx("CLERK", anchor(record.Commitment{1}))).TxIndex) + 1
 	if told, err := apiv1.NewDepartmentsClient(conn).Record(ctx, &apiv1.RecordRequest{Record: byIndex(index)}); err != nil || told.HeldHere {
 		t.Errorf("record: %v, %v", told, err)
