@@ -197,7 +197,7 @@ func tryHouse(fs vfs.FS, dir string, ledger *city, clock *clock, fatal func(erro
 		return nil, err
 	}
 	h.Custody, err = New(h.vault, h.rings, h.log, Config{
-		View: ledger.View, Now: clock.Now, Custodian: keyID("custodian"), MaxContent: 4 << 20, MaxMemory: 32 << 20,
+		View: ledger.View, Now: clock.Now, Custodian: keyID("custodian"), MaxContent: 4 << 20, MaxMemory: 32 << 20, Submit: ledger.submit,
 	})
 	return h, err
 }
