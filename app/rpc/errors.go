@@ -74,7 +74,7 @@ var grpcCodes = map[string]codes.Code{
 	string(custody.AlreadyDeposited):   codes.AlreadyExists,
 	string(custody.NoSuchSegment):      codes.InvalidArgument,
 	string(custody.NoSuchRedaction):    codes.NotFound,
-	string(custody.TooManyRedactions):  codes.ResourceExhausted,
+	string(custody.TooManyRedactions):  codes.FailedPrecondition,
 	string(custody.Locked):             codes.FailedPrecondition,
 	string(custody.Quarantined):        codes.Unavailable,
 	string(custody.Behind):             codes.Unavailable,
