@@ -14,6 +14,7 @@ import (
 
 	"github.com/muniment/muniment/app/commitment"
 	"github.com/muniment/muniment/app/ledger"
+	"github.com/muniment/muniment/app/record"
 	"github.com/muniment/muniment/store/vault"
 )
 
@@ -72,21 +73,37 @@ func (c *Custody) FileRedaction(ctx context.Context, caller Caller, ref Ref, tex
 	if err != nil {
 		return [32]byte{}, refuseFor(err, Malformed, "%v", err)
 	}
-	if _, ok, err := c.config.View().AnchorIndex(ref.Office, ref.Commitment); err != nil {
-		return [32]byte{}, err
-	} else if !ok {
-		return [32]byte{}, refuse(NotFound, "office %.16s has anchored no such record", ref.Office)
-	}
 	err = c.admit(request{caller, actionFile, ref, noPurpose}, func(o opened) error {
+		if err := errors.Join(c.stays(ref), ctx.Err()); err != nil {
+			return err
+		}
 		if err := o.checkFiled(f.Redaction); err != nil {
 			return err
 		}
-		return errors.Join(c.file(o, f), ctx.Err())
+		return c.file(o, f)
 	})
 	if err != nil {
 		return [32]byte{}, err
 	}
 	return f.hash, nil
+}
+
+// stays refuses what is no record, and what is to be destroyed: a redaction that is
+// filed then would outlive it. One that is to be redacted may wait for its redaction.
+func (c *Custody) stays(ref Ref) error {
+	view := c.config.View()
+	index, anchored, err := view.AnchorIndex(ref.Office, ref.Commitment)
+	if err != nil {
+		return err
+	}
+	if !anchored {
+		return refuse(NotFound, "office %.16s has anchored no such record", ref.Office)
+	}
+	i, action, locked, err := ledger.ErasureOf(view, index)
+	if err == nil && locked && action == record.ActionDestroy {
+		err = refuse(Locked, "the record is locked for %s under disposition %d: nothing is filed with it any more", action, i)
+	}
+	return err
 }
 
 // checkFiled refuses marks that are not of the record, that hide nothing, or that

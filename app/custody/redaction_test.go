@@ -190,7 +190,7 @@ func TestRedactionsThatAreRefused(t *testing.T) {
 		{"signature left open", "leaf 5", mail, redactionText(t, mark(3, 3, "-"), mark(6, 6, "X")), Malformed},
 		{"padding alone", "hold nothing", text, redactionText(t, mark(12, 14, "X")), Malformed},
 		{"no code", "no exemption code", text, redactionText(t, mark(3, 3, "-"), mark(6, 6, "-")), Malformed},
-		{"no such record", "no such record", Ref{"CLERK", record.Commitment{1}}, good, NotFound},
+		{"no such record", "no content of that record", Ref{"CLERK", record.Commitment{1}}, good, NotFound},
 		{"record that is not anchored", "no such record", waiting, good, NotFound},
 	} {
 		hash, err := h.FileRedaction(ctx, clerk, c.ref, c.text)
@@ -423,4 +423,73 @@ func TestGapsAreSaidClearly(t *testing.T) {
 	if err != nil || !segments[5].Destroyed || segments[5].Size != 0 || segments[4].Destroyed || segments[4].Size == 0 {
 		t.Errorf("segments %+v, %v", segments[:8], err)
 	}
+}
+
+// TestEvidenceTellsOfErasures: what was erased is hidden in every copy, the bundle
+// says by which redaction and how it was reported, and what a copy withholds
+// stands beside it.
+func TestEvidenceTellsOfErasures(t *testing.T) {
+	h, ctx := archiveHouse(t), context.Background()
+	k := h.keep(t, "DEMO-MINUTES", minutes, "title")
+	first, second := marksText(t, k, 6), marksText(t, k, 4)
+	erased, withheld := h.fileText(t, k, first), h.fileText(t, k, second)
+	h.fileText(t, k, marksText(t, k, 5)) // of which nobody decides
+	h.city.must(t, "CLERK", &record.Withhold{Record: k.index, Redaction: withheld})
+	d := h.city.redact(t, "DEMO-MINUTES", k, erased)
+	h.erase(t, d)
+	h.city.must(t, "COUNSEL", &record.Withhold{Record: k.index, Redaction: erased}) // no erasure
+	report, ok, err := h.ErasureReport(d)
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	parts := strings.SplitAfter(minutes, "\n\n")
+	for _, c := range []struct {
+		name   string
+		extent Extent
+		asked  [][32]byte
+		parts  [][]byte
+		want   string
+	}{
+		{"nothing applied", Extent{}, [][32]byte{erased}, [][]byte{first, report}, parts[0] + parts[1] + parts[3]},
+		{"another applied", Extent{Redactions: [][32]byte{withheld}}, [][32]byte{withheld, erased}, [][]byte{second, first, report}, parts[1] + parts[3]},
+		{"the erased one applied", Extent{Redactions: [][32]byte{erased, withheld}}, [][32]byte{erased, withheld}, [][]byte{first, second, report}, parts[1] + parts[3]},
+		{"a selector", Extent{Hide: []string{"segments 1"}}, [][32]byte{erased}, [][]byte{first, report}, parts[1] + parts[3]},
+	} {
+		var asked [][32]byte
+		car, err := h.Evidence(ctx, works, k.Ref, CaseWork, c.extent, func(hashes [][32]byte) ([][]byte, error) {
+			asked = hashes
+			return [][]byte{[]byte("a receipt")}, nil
+		})
+		if err != nil {
+			t.Fatal(c.name, err)
+		}
+		bundle, err := commitment.ParseBundle(car)
+		if err != nil {
+			t.Fatal(c.name, err)
+		}
+		if !slices.Equal(asked, c.asked) || !slices.EqualFunc(bundle.Receipts, append([][]byte{[]byte("a receipt")}, c.parts...), bytes.Equal) {
+			t.Errorf("%s: receipts asked for %x, bundle holds %q", c.name, asked, bundle.Receipts)
+		}
+		if opened, err := bundle.Copy.Verify(commitment.Commitment(k.Commitment)); err != nil || string(opened.Content()) != c.want {
+			t.Errorf("%s: evidence discloses %q, %v", c.name, opened.Content(), err)
+		}
+		if car, err = h.Copy(ctx, works, k.Ref, CaseWork, c.extent); err != nil || string(verify(t, car, k.Commitment).Content()) != c.want {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+	car, err := h.Copy(ctx, works, k.Ref, CaseWork, Extent{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, hidden := range []string{"budget", "title"} {
+		if bytes.Contains(car, []byte(hidden)) {
+			t.Errorf("the copy holds %q", hidden)
+		}
+	}
+	// Nothing is filed any more for what is to be destroyed.
+	h.city.destroy(t, "DEMO-MINUTES", k)
+	_, err = h.FileRedaction(ctx, works, k.Ref, marksText(t, k, 7))
+	wantReason(t, "file for a record that is locked to be destroyed", err, Locked)
+	_, err = h.Redactions(ctx, works, k.Ref)
+	wantReason(t, "list", err, Locked)
 }
