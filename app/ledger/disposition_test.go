@@ -20,10 +20,11 @@ type archive struct {
 // foundArchive founds it, with schedule CT of the state in force since
 // 2031-01-01: CT-MINUTES is permanent, CT-BILLS is kept three years or until
 // audited, CT-MAIL two years; and demonstration schedule DEMO for DEMO-MINUTES,
-// a year.
-func foundArchive(t testing.TB) *archive {
+// a year. Further facts are stated at genesis.
+func foundArchive(t testing.TB, further ...record.Fact) *archive {
 	t.Helper()
 	facts := demoFacts()
+	facts.Facts = append(facts.Facts, further...)
 	for _, o := range []struct {
 		code record.Code
 		role record.Role

@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"bytes"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -16,9 +17,18 @@ import (
 // What is accepted is the original, byte for byte, and nothing else.
 func TestT20_OnlyTheOriginalBytesAreAccepted(t *testing.T) {
 	c, messages := everyMessage(t)
-	h := ledger.Header{Height: 2, Time: at("2031-01-01")}
+	onlyTheOriginals(t, c, messages)
+	a := foundArchive(t)
+	messages, _, _ = a.steps()
+	onlyTheOriginals(t, a.city, messages)
+}
+
+// onlyTheOriginals does so with the messages of one city.
+func onlyTheOriginals(t *testing.T, c *city, messages map[string]record.Message) {
+	t.Helper()
+	h := ledger.Header{Height: c.view.Head().Height + 1, Time: max(at("2031-01-01"), c.view.Head().Time)}
 	var originals [][]byte
-	for _, name := range []string{"DPW", "DPW again", "CLERK", "COUNSEL", "IT", "IT again"} {
+	for _, name := range slices.Sorted(maps.Keys(messages)) {
 		raw := c.sign(t, signerOf(name), day("2031-01-02"), messages[name])
 		if code := c.machine.Check(c.view, h, raw); code != ledger.OK {
 			t.Fatalf("the message of %s is %s", name, code)

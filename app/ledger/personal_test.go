@@ -45,6 +45,7 @@ func everyMessage(t *testing.T) (*city, map[string]record.Message) {
 		"COUNSEL":   &record.ProposeChange{Fact: &record.Office{Code: "PARKS", Roles: []record.Role{record.RoleDepartment}, Status: record.StatusActive}},
 		"IT":        &record.ApproveChange{Proposal: results[1].TxIndex + 1, FactHash: hash},
 		"IT again":  &record.SuspendKey{KeyID: keyID("LIBRARY"), SinceHeight: 1},
+		"CLERK too": &record.Withhold{Record: results[0].TxIndex + 1, Redaction: commitment("parts")},
 	}
 }
 
@@ -58,7 +59,7 @@ func signerOf(name string) string {
 
 func TestS0_2_PersonalDataFitsNoField(t *testing.T) {
 	c, messages := everyMessage(t)
-	personalDataFitsNoField(t, c, messages, "network", "nonce", "series", "custody", "commitment", "office", "code", "public_key", "fact_hash", "key_id")
+	personalDataFitsNoField(t, c, messages, "network", "nonce", "series", "custody", "commitment", "office", "code", "public_key", "fact_hash", "key_id", "redaction")
 }
 
 // personalDataFitsNoField tries what is personal in every field of messages, as

@@ -110,6 +110,13 @@ func (g *generator) hash(d *modelDisposition) [32]byte {
 
 func (g *generator) authorization() (string, record.Message) {
 	at, d := g.someDisposition(modelProposed)
+	if all := slices.Sorted(maps.Keys(g.model.dispositions)); g.rand.IntN(4) == 0 { // a redaction asks for more approvals than others
+		for _, i := range all {
+			if c := g.model.dispositions[i]; c.status == modelProposed && c.msg.Action == record.ActionRedact {
+				at, d = record.Index(i), c
+			}
+		}
+	}
 	if d == nil {
 		return "", nil
 	}
@@ -186,7 +193,7 @@ func (g *generator) reporting() (string, record.Message) {
 	signers := []string{"DPW"}
 	for _, r := range d.reports {
 		if r.office == "" {
-			signers = append(signers, "node/custodian")
+			signers = append(signers, map[bool]string{true: "node/custodian", false: "other/custodian"}[r.custodian == keyID("node/custodian")])
 		} else {
 			signers = append(signers, string(r.office))
 		}

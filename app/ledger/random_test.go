@@ -23,7 +23,7 @@ var seedFlag = flag.Uint64("seed", 0, "seed of one more random chain for TestMod
 // code; one fresh seed is printed.
 func TestModel(t *testing.T) {
 	seen := map[string]int{}
-	for seed := range uint64(9) {
+	for seed := range uint64(12) {
 		playDuel(t, seed+1, 150, seen)
 	}
 	newDuel(t, 2, seen).flood(t)
@@ -312,10 +312,13 @@ func leaps(seed uint64) bool { return seed%3 != 0 }
 func randomCity(seed uint64) ledger.GenesisFacts {
 	facts := stateFacts()
 	facts.Facts = append(facts.Facts,
-		&record.Office{Code: "OPS", Roles: []record.Role{record.RoleOperator}, Status: record.StatusActive}, signingKey("OPS", "OPS"))
+		&record.Office{Code: "OPS", Roles: []record.Role{record.RoleOperator}, Status: record.StatusActive}, signingKey("OPS", "OPS"), otherNode())
 	for _, f := range facts.Facts {
 		if p, ok := f.(*record.Parameters); ok && leaps(seed) {
 			p.JumpSeconds = 1000 * 86400
+		}
+		if set, ok := f.(*record.CustodianSet); ok {
+			*set = *bothCustodians("CITY")
 		}
 		if g, ok := f.(*record.Governance); ok && g.Subject == record.SubjectSecurity {
 			switch seed % 3 {

@@ -64,7 +64,7 @@ func TestReplayOfRandomHistories(t *testing.T) {
 			t.Errorf("seed %d: the replay counts %+v", seed+1, got)
 		}
 	}
-	for _, k := range []record.Kind{record.KindLock, record.KindRefusal, record.KindJump, record.KindReport, record.KindHold, record.KindSuspension} {
+	for _, k := range []record.Kind{record.KindLock, record.KindRefusal, record.KindJump, record.KindReport, record.KindHold, record.KindSuspension, record.KindWithholding} {
 		if !kinds[k] {
 			t.Errorf("no history has an entry of kind %d", k)
 		}
@@ -175,6 +175,25 @@ func TestReplayFindsRulesNotKept(t *testing.T) {
 		approved := a.elsewhere(key, func() { a.approveAll(d, hash) })
 		a.on("2031-01-03")
 		a.wronged("the rules refuse it: MISSING_APPROVAL", lied{key: key, value: approved}, "OPS", &record.LockDisposition{Disposition: d, Hash: hash})
+	})
+	t.Run("a redaction without Counsel", func(t *testing.T) {
+		a := foundArchive(t)
+		d, hash := a.redact("DEMO-MINUTES", a.anchor("DEMO-MINUTES", "a", "2020-05-01"))
+		a.must("CLERK", &record.ApproveDisposition{Disposition: d, Hash: hash})
+		key := ledger.StateKeyDisposition(d)
+		approved := a.elsewhere(key, func() { a.must("COUNSEL", &record.ApproveDisposition{Disposition: d, Hash: hash}) })
+		a.anchor("DEMO-MINUTES", "b", "2020-05-01") // a height of notice
+		a.wronged("the rules refuse it: MISSING_APPROVAL", lied{key: key, value: approved}, "OPS", &record.LockDisposition{Disposition: d, Hash: hash})
+	})
+	t.Run("a withholding of another's record", func(t *testing.T) {
+		a := foundArchive(t)
+		r := a.anchor("DEMO-MINUTES", "a", "2020-05-01")
+		key := ledger.StateKeyOffice("LIBRARY")
+		clerk := a.elsewhere(key, func() {
+			a.decide(&record.Office{Code: "LIBRARY", Roles: []record.Role{record.RoleClerk}, Status: record.StatusActive}, "IT", "COUNSEL")
+		})
+		a.wronged("the rules refuse it without an entry: WRONG_OFFICE", lied{key: key, value: clerk}, "LIBRARY",
+			&record.Withhold{Record: r, Redaction: commitment("parts")})
 	})
 	t.Run("a proposal of what is not due", func(t *testing.T) {
 		a := foundArchive(t)
