@@ -31,6 +31,7 @@ type crashes struct {
 	taking bool
 	clones []*vfs.MemFS
 	names  []string
+	note   func() // called with each clone; nil: nothing
 }
 
 func (c *crashes) fs() vfs.FS {
@@ -40,6 +41,9 @@ func (c *crashes) fs() vfs.FS {
 		if c.taking && op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
 			c.clones = append(c.clones, c.mem.CrashClone(vfs.CrashCloneCfg{}))
 			c.names = append(c.names, fmt.Sprintf("%v %s", op.Kind, op.Path))
+			if c.note != nil {
+				c.note()
+			}
 		}
 		return nil
 	}))
