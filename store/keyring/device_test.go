@@ -157,6 +157,29 @@ func TestDeviceThatIsAway(t *testing.T) {
 	wantState(t, k, minutes, rid(1), "one")
 }
 
+// TestNewRingWithoutTheDevice: a department's first record has to wait, and the
+// process goes on.
+func TestNewRingWithoutTheDevice(t *testing.T) {
+	fs, root := vfs.NewMem(), &device{}
+	k := openTest(t, fs, root)
+	mustPut(t, k, minutes, rid(1), "one")
+	root.set(true, false)
+	if err := k.Put(permits, rid(1), []byte("one")); !errors.Is(err, errAway) {
+		t.Errorf("first state of a ring without the device: %v", err)
+	}
+	if _, err := k.OfficeKey("CLERK"); !errors.Is(err, errAway) {
+		t.Errorf("first key of an office without the device: %v", err)
+	}
+	wantState(t, k, minutes, rid(1), "one")
+	mustPut(t, k, minutes, rid(2), "two")
+	root.set(false, false)
+	mustPut(t, k, permits, rid(1), "one")
+	if err := k.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wantState(t, openTest(t, fs, root), permits, rid(1), "one")
+}
+
 // TestUndoneRotationLeavesNoKey fails once the next epoch is whole: the key that
 // was made for it goes with it.
 func TestUndoneRotationLeavesNoKey(t *testing.T) {

@@ -298,7 +298,14 @@ func (k *Keyring) makeRing(id RingID) (*ring, error) {
 		return r, nil
 	}
 	const epoch = 1
-	r, err := createRing(k.options, k.root, k.fs.PathJoin(k.dir, id.directory(epoch)), id)
+	path := k.fs.PathJoin(k.dir, id.directory(epoch))
+	r, err := createRing(k.options, k.root, path, id)
+	if _, ok := errors.AsType[unwrapped](err); ok { // the disk is well, the device is away
+		if removeErr := k.removeDirectory(path); removeErr != nil {
+			return nil, failed{errors.Join(err, removeErr)}
+		}
+		return nil, fmt.Errorf("make ring: %w", err)
+	}
 	if err != nil {
 		return nil, failed{fmt.Errorf("make ring: %w", err)}
 	}

@@ -77,6 +77,12 @@ func createRing(o Options, root Root, dir string, id RingID) (*ring, error) {
 	return beginRing(db, root, id, meta{epoch: 1}, key)
 }
 
+// unwrapped is the error of a root that would not wrap the key of a new epoch:
+// nothing is kept in that one yet.
+type unwrapped struct{ error }
+
+func (u unwrapped) Unwrap() error { return u.error }
+
 // beginRing completes META with the wrapped ring key and writes it, which makes an
 // epoch of what is in db. It takes over db.
 func beginRing(db *pebble.DB, root Root, id RingID, m meta, key [32]byte) (*ring, error) {
@@ -85,7 +91,7 @@ func beginRing(db *pebble.DB, root Root, id RingID, m meta, key [32]byte) (*ring
 		err = fmt.Errorf("wrap key: %d bytes, at most %d", len(wrapped), maxWrapped)
 	}
 	if err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, errors.Join(unwrapped{err}, db.Close())
 	}
 	m.wrapped = wrapped
 	r, err := newRing(db, id, m, key)
