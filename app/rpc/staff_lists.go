@@ -26,7 +26,7 @@ func (s *staff) Dispositions(_ context.Context, r *apiv1.DispositionsRequest) (*
 	if err != nil {
 		return nil, err
 	}
-	resp := &apiv1.DispositionsResponse{}
+	resp, view := &apiv1.DispositionsResponse{}, s.server.options.State.View()
 	for d, err := range ledger.Dispositions(s.server.options.State.Snapshot().Values(ledger.DispositionPrefix()), record.Index(after)) {
 		ended := d.Value.Status == ledger.DispositionWithdrawn || d.Value.Status == ledger.DispositionComplete
 		switch {
@@ -38,7 +38,11 @@ func (s *staff) Dispositions(_ context.Context, r *apiv1.DispositionsRequest) (*
 			resp.More = true
 			return resp, nil
 		}
-		resp.Dispositions = append(resp.Dispositions, dispositionInfo(d.Index, d.Value))
+		info, err := dispositionInfo(view, d.Index, d.Value)
+		if err != nil {
+			return nil, err
+		}
+		resp.Dispositions = append(resp.Dispositions, info)
 	}
 	return resp, nil
 }
@@ -59,7 +63,10 @@ func (s *staff) disposition(named uint64) (*apiv1.DispositionsResponse, error) {
 	if !ok {
 		return nil, refuse(reasonNotFound, "entry %d proposes no disposition", index)
 	}
-	info := dispositionInfo(index, d)
+	info, err := dispositionInfo(view, index, d)
+	if err != nil {
+		return nil, err
+	}
 	records, err := ledger.RecordsOf(view, d)
 	if err != nil {
 		return nil, err
@@ -83,23 +90,56 @@ func (s *staff) disposition(named uint64) (*apiv1.DispositionsResponse, error) {
 	return &apiv1.DispositionsResponse{Dispositions: []*apiv1.DispositionInfo{info}}, nil
 }
 
-func dispositionInfo(index record.Index, d ledger.Disposition) *apiv1.DispositionInfo {
+// dispositionInfo tells of a disposition, and what the log says of its lock and
+// its reports.
+func dispositionInfo(view ledger.View, index record.Index, d ledger.Disposition) (*apiv1.DispositionInfo, error) {
+	locked, err := ledger.DayOfLock(view, d)
+	if err != nil {
+		return nil, err
+	}
 	info := &apiv1.DispositionInfo{
 		Index: uint64(index), Department: string(d.Office), Series: string(d.Series), Action: d.Action.String(), To: string(d.To),
 		StandingAuthorization: uint64(d.Standing), Hash: d.Hash[:], Count: uint64(d.Count), Day: int32(d.Day), Status: d.Status.String(),
 		Notice: uint64(d.Notice), NoticeDay: int32(d.NoticeDay), Lock: uint64(d.Lock),
+		LockDay: int32(locked),
+	}
+	if d.Action == record.ActionRedact {
+		info.Redaction = d.Redaction[:]
 	}
 	for _, a := range d.Approvals {
 		info.Approvals = append(info.Approvals, &apiv1.ApprovalInfo{Office: string(a.Office), Day: int32(a.Day), Entry: uint64(a.Entry)})
 	}
 	for _, report := range d.Reports {
-		one := &apiv1.ReportInfo{Office: string(report.Office), Entry: uint64(report.Entry)}
-		if report.Office == "" {
-			one.Custodian = report.Custodian[:]
+		one, err := reportInfo(view, d, report)
+		if err != nil {
+			return nil, err
 		}
 		info.Reports = append(info.Reports, one)
 	}
-	return info
+	return info, nil
+}
+
+// reportInfo tells of a report that is due or was given.
+func reportInfo(view ledger.View, d ledger.Disposition, r ledger.Report) (*apiv1.ReportInfo, error) {
+	info := &apiv1.ReportInfo{Office: string(r.Office), Entry: uint64(r.Entry)}
+	if r.Office == "" {
+		info.Custodian = r.Custodian[:]
+	}
+	if r.Entry == 0 {
+		return info, nil
+	}
+	said, err := ledger.ReportedIn(view, r.Entry)
+	if err != nil {
+		return nil, err
+	}
+	info.Outcome, info.Preserved = said.Outcome.String(), uint64(len(said.Preserved))
+	if said.Outcome == record.OutcomePreserved {
+		info.Preserved = uint64(d.Count)
+	}
+	if said.Claim != 0 {
+		info.Claim = said.Claim.String()
+	}
+	return info, nil
 }
 
 // Holds lists holds.

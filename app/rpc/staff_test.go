@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"fmt"
 	"slices"
@@ -135,16 +136,60 @@ func TestDispositionsTellHowFarTheyAre(t *testing.T) {
 		t.Errorf("the approval's entry is of kind %d", e.Kind())
 	}
 	locked := alone(a.locked)
-	if locked.Status != "LOCKED" || locked.Lock == 0 || len(locked.Roles) > 0 ||
+	if locked.Status != "LOCKED" || locked.Lock == 0 || locked.LockDay != int32(today) || len(locked.Roles) > 0 ||
 		len(locked.Reports) != 1 || locked.Reports[0].Office != "DPW" || locked.Reports[0].Entry != 0 || locked.Reports[0].Custodian != nil {
 		t.Errorf("locked: %v", locked)
 	}
-	a.do("DPW", &record.ReportErasure{Disposition: a.locked, Outcome: record.OutcomeDone})
-	if done := alone(a.locked); done.Status != "COMPLETE" || done.Reports[0].Entry == 0 {
+	a.do("DPW", &record.ReportErasure{Disposition: a.locked, Outcome: record.OutcomeDone, Claim: record.ClaimFiles})
+	if done := alone(a.locked); done.Status != "COMPLETE" || done.Reports[0].Entry == 0 || done.Reports[0].Outcome != "DONE" || done.Reports[0].Claim != "C1" {
 		t.Errorf("complete: %v", done)
 	}
 	if withdrawn := alone(a.withdrawn); withdrawn.Status != "WITHDRAWN" {
 		t.Errorf("withdrawn: %v", withdrawn)
+	}
+}
+
+// TestDispositionsTellOfRedactions: whose approval is needed before the record is
+// due, what is erased, and that it was preserved instead.
+func TestDispositionsTellOfRedactions(t *testing.T) {
+	a := kept(t, nil)
+	client, ctx := apiv1.NewRecordsStaffClient(a.as("COUNSEL")), within10s(t)
+	parts := [32]byte{7}
+	alone := func(index record.Index) *apiv1.DispositionInfo {
+		t.Helper()
+		got, err := client.Dispositions(ctx, &apiv1.DispositionsRequest{Disposition: uint64(index)})
+		if err != nil || len(got.Dispositions) != 1 {
+			t.Fatalf("disposition %d: %v, %v", index, got, err)
+		}
+		return got.Dispositions[0]
+	}
+	for name, want := range map[string][]string{"due": {"CLERK", "COUNSEL"}, "not yet": {"CLERK", "COUNSEL", "STATE_RECORDS"}} {
+		at := a.do("DPW", &record.ProposeDisposition{
+			Series: "DEMO-MINUTES", Action: record.ActionRedact, Redaction: parts, Records: []record.Index{a.records[name]},
+		})
+		info := alone(at)
+		if info.Action != "REDACT" || !bytes.Equal(info.Redaction, parts[:]) || info.LockDay != 0 {
+			t.Errorf("%s: %v", name, info)
+		}
+		for _, role := range want {
+			if !slices.Contains(info.Roles, role) {
+				t.Errorf("%s: roles %v, want %v among them", name, info.Roles, want)
+			}
+		}
+		if name == "not yet" {
+			continue
+		}
+		a.approve("CLERK", at)
+		a.approve("COUNSEL", at)
+		a.do(activeOffice(record.RoleOperator), &record.LockDisposition{Disposition: at, Hash: a.hash(at)})
+		a.do("DPW", &record.ReportErasure{Disposition: at, Outcome: record.OutcomePreserved})
+		got, err := client.Dispositions(ctx, &apiv1.DispositionsRequest{After: uint64(at) - 1})
+		if err != nil || len(got.Dispositions) == 0 {
+			t.Fatal(got, err)
+		}
+		if end := got.Dispositions[0]; end.LockDay != int32(today) || end.Reports[0].Outcome != "PRESERVED" || end.Reports[0].Preserved != 1 || end.Reports[0].Claim != "" {
+			t.Errorf("preserved: %v", end)
+		}
 	}
 }
 
