@@ -11,6 +11,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/pelletier/go-toml/v2"
 )
@@ -46,6 +47,9 @@ type Config struct {
 	Store struct {
 		CacheMiB int `toml:"cache_mib"`
 	} `toml:"store"`
+	Custody struct {
+		EraseEvery string `toml:"erase_every"`
+	} `toml:"custody"`
 	Log struct {
 		Level  string `toml:"level"`
 		Format string `toml:"format"`
@@ -64,6 +68,7 @@ func DefaultConfig() Config {
 	c.P2P.Listen, c.P2P.Peers, c.P2P.Allow = "127.0.0.1:26656", []string{}, []string{}
 	c.GRPC.Listen, c.Tiles.Listen, c.Monitor.Listen = "127.0.0.1:7450", "127.0.0.1:7451", "127.0.0.1:7452"
 	c.Store.CacheMiB = 64
+	c.Custody.EraseEvery = "5m"
 	c.Log.Level, c.Log.Format = "info", "text"
 	c.Watch.RefuseBelowPercent, c.Watch.StopBelowPercent = 10, 3
 	c.Watch.SilenceSeconds, c.Watch.ClockSeconds = 120, 60
@@ -75,8 +80,8 @@ func (c *Config) settings() map[string]any {
 	return map[string]any{
 		"p2p.listen": &c.P2P.Listen, "p2p.peers": &c.P2P.Peers, "p2p.allow": &c.P2P.Allow,
 		"grpc.listen": &c.GRPC.Listen, "tiles.listen": &c.Tiles.Listen, "monitor.listen": &c.Monitor.Listen,
-		"store.cache_mib": &c.Store.CacheMiB,
-		"log.level":       &c.Log.Level, "log.format": &c.Log.Format,
+		"store.cache_mib": &c.Store.CacheMiB, "custody.erase_every": &c.Custody.EraseEvery,
+		"log.level": &c.Log.Level, "log.format": &c.Log.Format,
 		"watch.refuse_below_percent": &c.Watch.RefuseBelowPercent, "watch.stop_below_percent": &c.Watch.StopBelowPercent,
 		"watch.silence_seconds": &c.Watch.SilenceSeconds, "watch.clock_seconds": &c.Watch.ClockSeconds,
 	}
@@ -176,6 +181,9 @@ func (c *Config) check() error {
 	if _, err := c.logLevel(); err != nil {
 		return err
 	}
+	if _, err := c.eraseEvery(); err != nil {
+		return err
+	}
 	w := c.Watch
 	switch {
 	case c.Log.Format != "text" && c.Log.Format != "json":
@@ -198,6 +206,15 @@ func (c *Config) logLevel() (slog.Level, error) {
 		return 0, fmt.Errorf("log.level = %q: %w: use debug, info, warn or error", c.Log.Level, ErrSetting)
 	}
 	return level, nil
+}
+
+// eraseEvery is how often custody looks whether something is to be erased.
+func (c *Config) eraseEvery() (time.Duration, error) {
+	every, err := time.ParseDuration(c.Custody.EraseEvery)
+	if err != nil || every < time.Second || every > 24*time.Hour {
+		return 0, fmt.Errorf("custody.erase_every = %q: %w: use 1s to 24h, as 5m", c.Custody.EraseEvery, ErrSetting)
+	}
+	return every, nil
 }
 
 // NewLog gives the log that the configuration asks for, on w.

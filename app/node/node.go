@@ -115,12 +115,19 @@ func New(home Home, config Config, o Options) (*Node, error) {
 	}
 	n.health.committed = n.now()
 	n.strangers.Store(&config.P2P.Allow)
+	if err := home.checkRestored(); err != nil {
+		return nil, err
+	}
 	facts, err := n.readFiles(o.Passphrase)
 	if err != nil {
 		return nil, err
 	}
 	if err := n.openStore(facts); err != nil {
 		return nil, err
+	}
+	// Asked again under the store's lock: a restore that begins now sees the lock.
+	if err := home.checkRestored(); err != nil {
+		return nil, errors.Join(err, n.closeStore())
 	}
 	if err := n.openEngine(facts, o); err != nil {
 		return nil, errors.Join(err, n.closeStore())

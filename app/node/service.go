@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/muniment/muniment/app/abci"
@@ -23,22 +24,28 @@ import (
 // followEvery is how often custody looks for new entries.
 const followEvery = 2 * time.Second
 
-// ErrBlocksLost is returned where the only validator of a network has signed
-// blocks that its ledger lacks.
-var ErrBlocksLost = errors.New("ledger lacks blocks that this validator has signed")
-
 // Service is a node with everything that serves callers: custody, gRPC, tiles
 // and the operators' socket.
 type Service struct {
-	node    *Node
-	custody *custody.Custody // nil where the node keeps no content
-	close   []func() error   // of custody's stores, in order
-	server  *rpc.Server
+	node     *Node
+	custody  *custody.Custody // nil where the node keeps no content, and so are its stores
+	vault    *vault.Vault
+	rings    *keyring.Keyring
+	accesses *vault.AccessLog
+	close    []func() error // of custody's stores and their root, in order
+	server   *rpc.Server
+
+	behind    atomic.Bool // the ledger may be old: custody gives nothing out
+	least     int64       // entries that the ledger had once, as vault and cosigner know
+	erasing   erasing
+	backingUp sync.Mutex // one backup at a time
 
 	addresses  Addresses
 	background sync.WaitGroup
 	cancel     context.CancelFunc
 	failed     chan error
+	stop       sync.Once
+	stopErr    error
 }
 
 // Addresses are where a started service listens, as host:port.
@@ -57,7 +64,7 @@ func NewService(home Home, config Config, o Options) (*Service, error) {
 	if err := n.checkBlocks(); err != nil {
 		return nil, errors.Join(err, n.Stop())
 	}
-	s := &Service{node: n, failed: make(chan error, 4)}
+	s := &Service{node: n, failed: make(chan error, 5)}
 	if n.keys.Custodian != nil {
 		if err := s.openCustody(o.Passphrase); err != nil {
 			return nil, errors.Join(err, s.closeCustody(), n.Stop())
@@ -65,36 +72,19 @@ func NewService(home Home, config Config, o Options) (*Service, error) {
 	}
 	s.server = rpc.New(rpc.Options{
 		Node: served{s}, State: n.state, Custody: s.custody, Certificate: n.keys.TLS(), Now: n.now, Log: n.log,
+		Erase: s.eraseForOperator, Backup: s.backupForOperator,
 	})
 	return s, nil
-}
-
-// checkBlocks compares the ledger with what was signed. Near the end of its
-// write-ahead log Pebble cannot tell damage from the end, and opens without the
-// last blocks. Other validators would give them back; a validator that is alone
-// would wait for ever, since it signs no height twice. One block it may lack: the
-// consensus log has it.
-func (n *Node) checkBlocks() error {
-	if n.genesis.validators() > 1 {
-		return nil
-	}
-	if height := n.engine.BlockStore().Height(); n.signer.Height() > height+1 {
-		return fmt.Errorf("height %d was signed, the ledger ends at %d: %w", n.signer.Height(), height, ErrBlocksLost)
-	}
-	return nil
 }
 
 // openCustody opens vault, rings and access log.
 func (s *Service) openCustody(passphrase []byte) error {
 	home, fatal := s.node.home, s.node.fatal
-	text, err := os.ReadFile(home.ringRoot())
+	root, done, err := home.RingRoot(passphrase)
 	if err != nil {
-		return fmt.Errorf("open ring root: %w", err)
+		return err
 	}
-	root, err := keyring.OpenRootFile(passphrase, text)
-	if err != nil {
-		return fmt.Errorf("open ring root: %w", err)
-	}
+	s.close = append(s.close, done)
 	v, err := vault.Open(home.Vault(), vault.Options{Fatal: fatal})
 	if err != nil {
 		return err
@@ -110,8 +100,18 @@ func (s *Service) openCustody(passphrase []byte) error {
 		return err
 	}
 	s.close = append(s.close, accesses.Close)
+	s.vault, s.rings, s.accesses = v, rings, accesses
+	followed, err := v.Position()
+	if err != nil {
+		return err
+	}
+	s.least = max(int64(followed), s.node.cosigning.state.Size())
+	s.behind.Store(true)
 	key := public(s.node.keys.Custodian)
-	s.custody, err = custody.New(v, rings, accesses, custody.Config{View: s.node.View, Now: s.node.now, Custodian: record.KeyIDOf(key[:])})
+	s.custody, err = custody.New(v, rings, accesses, custody.Config{
+		View: s.node.View, Now: s.node.now, Custodian: record.KeyIDOf(key[:]), Behind: s.behind.Load, Submit: s.submitReport,
+	})
+	s.observeErasures()
 	return err
 }
 
@@ -125,8 +125,10 @@ func (s *Service) closeCustody() (err error) {
 
 // Start starts consensus, serves operators, and then departments and auditors:
 // once the first block is there, since without the registry of the genesis
-// nobody is known, and once custody has followed the log to its end. It returns
-// early, without an error, where ctx ends.
+// nobody is known, and once custody has followed the log to its end and knows
+// which rings are older than the ledger. While the ledger itself is behind its
+// peers, custody gives nothing out. Start returns early, without an error, where
+// ctx ends.
 func (s *Service) Start(ctx context.Context) error {
 	if err := s.node.Start(); err != nil {
 		return err
@@ -143,10 +145,12 @@ func (s *Service) Start(ctx context.Context) error {
 		}
 	}
 	if s.custody != nil {
-		if err := s.custody.CatchUp(ctx); err != nil {
-			return err
+		if !s.lagging() {
+			if err := s.settle(ctx); err != nil {
+				return err
+			}
 		}
-		s.run("custody", func() error { return s.custody.Follow(ctx, followEvery) })
+		s.run("custody", func() error { return s.keep(ctx) })
 	}
 	return s.listen()
 }
@@ -217,8 +221,13 @@ func (s *Service) Wait(ctx context.Context) error {
 }
 
 // Stop stops accepting, lets calls under way finish until ctx ends, and stops
-// custody, the node and last the stores.
+// custody, the node and last the stores. It may be called again.
 func (s *Service) Stop(ctx context.Context) error {
+	s.stop.Do(func() { s.stopErr = s.end(ctx) })
+	return s.stopErr
+}
+
+func (s *Service) end(ctx context.Context) error {
 	s.node.app.Stop() // waits for blocks end now, so that their calls can
 	s.server.Stop(ctx)
 	if s.cancel != nil {
@@ -265,6 +274,10 @@ func (s served) Status() *apiv1.StatusResponse {
 	if s.custody != nil {
 		if records, err := s.custody.Records(); err == nil {
 			r.RecordsHere = records
+		}
+		r.Claim = s.rings.Claim().String()
+		if pending, quarantined, err := s.custody.Pending(); err == nil {
+			r.ErasuresPending, r.Quarantined = pending, quarantined
 		}
 	}
 	return r

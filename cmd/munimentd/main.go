@@ -58,6 +58,9 @@ func (o options) node() node.Home { return node.Home(o.home) }
 func main() {
 	node.ScrubEnvironment()
 	syscall.Umask(0o077) // whatever is written is the owner's alone
+	if err := node.ForbidDumps(); err != nil {
+		fmt.Fprintf(os.Stderr, "munimentd: core dumps cannot be switched off, and would hold keys: %v\n", err)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:]))
@@ -105,7 +108,8 @@ func command() *cobra.Command {
 		}
 		return nil
 	}
-	root.AddCommand(initCommand(o), startCommand(o), statusCommand(o), doctorCommand(o), rebuildCommand(o), logCommand(o))
+	root.AddCommand(initCommand(o), startCommand(o), statusCommand(o), doctorCommand(o), rebuildCommand(o), logCommand(o),
+		eraseCommand(o), backupCommand(o), restoreCommand(o))
 	return root
 }
 

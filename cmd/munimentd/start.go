@@ -59,10 +59,6 @@ func (o options) start(c *cobra.Command, flags map[string]string) error {
 	if err != nil {
 		return err
 	}
-	// A core dump would hold keys.
-	if err := syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}); err != nil {
-		log.Warn("core dumps cannot be switched off", "err", err)
-	}
 	service, err := node.NewService(o.node(), config, node.Options{Passphrase: passphrase, Log: log, Fatal: func(err error) {
 		log.Error("this node cannot go on", "err", err)
 		fmt.Fprintf(c.ErrOrStderr(), "munimentd: this node cannot go on: %s: the log above says why\n", advise(err))

@@ -9,11 +9,13 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -30,12 +32,9 @@ func statusCommand(o *options) *cobra.Command {
 		Short: "Ask the running node of this home how it is doing",
 		Args:  noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := o.checkHome(); err != nil {
-				return withCode(exitPrecondition, err)
-			}
 			s, err := o.status(c.Context())
 			if err != nil {
-				return withCode(exitUnavailable, err)
+				return err
 			}
 			if o.output == "json" {
 				text, err := protojson.MarshalOptions{UseProtoNames: true, EmitUnpopulated: true}.Marshal(s)
@@ -55,41 +54,70 @@ height       %d at %s
 log          %d entries, %d cosigned
 validators   %d, peers %d, catching up: %v
 records here %d
+erasures     %s
 free disk    %d MiB
 version      %s
 `, s.ChainId, s.Origin, hex.EncodeToString(s.Network), s.Height, time.Unix(0, s.BlockTime).UTC().Format(time.RFC3339),
-				s.LogSize, s.CosignedSize, s.Validators, s.Peers, s.CatchingUp, s.RecordsHere, s.FreeBytes>>20, s.Version)
+				s.LogSize, s.CosignedSize, s.Validators, s.Peers, s.CatchingUp, s.RecordsHere, erasures(s), s.FreeBytes>>20, s.Version)
 			return nil
 		},
 	}
 }
 
-// status asks over the unix socket of the home, whose permissions are what
-// protects it.
-func (o options) status(ctx context.Context) (*apiv1.StatusResponse, error) {
+// erasures says in a line what the node claims of erasures and what waits.
+func erasures(s *apiv1.StatusResponse) string {
+	if s.Claim == "" {
+		return "this node keeps no content"
+	}
+	line := fmt.Sprintf("level %s, %d pending", s.Claim, s.ErasuresPending)
+	if len(s.Quarantined) > 0 {
+		line += fmt.Sprintf(", %d rings in quarantine: %s", len(s.Quarantined), strings.Join(s.Quarantined, ", "))
+	}
+	return line
+}
+
+// status asks how the node is doing.
+func (o options) status(ctx context.Context) (s *apiv1.StatusResponse, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	err = o.ask(ctx, func(ctx context.Context, node apiv1.OperatorsClient) (err error) {
+		s, err = node.Status(ctx, &apiv1.StatusRequest{})
+		return err
+	})
+	return s, err
+}
+
+// ask calls the node over the unix socket of the home, whose permissions are
+// what protects it.
+func (o options) ask(ctx context.Context, call func(context.Context, apiv1.OperatorsClient) error) error {
+	if err := o.checkHome(); err != nil {
+		return withCode(exitPrecondition, err)
+	}
 	const start = "no node runs in this home: start it with munimentd start --home %s"
 	if _, err := os.Stat(o.node().Socket()); errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf(start, o.home)
+		return withCode(exitUnavailable, fmt.Errorf(start, o.home))
 	}
 	// Dialled here, since the errors of gRPC hide why a socket does not answer.
 	conn, err := net.DialTimeout("unix", o.node().Socket(), patience)
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED): // left over from a node that was killed
-		return nil, fmt.Errorf(start, o.home)
+		return withCode(exitUnavailable, fmt.Errorf(start, o.home))
 	case err != nil:
-		return nil, fmt.Errorf("ask the node: %w", err)
+		return withCode(exitUnavailable, fmt.Errorf("ask the node: %w", err))
 	}
 	conn.Close()
 	client, err := grpc.NewClient("unix:"+o.node().Socket(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer client.Close()
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	s, err := apiv1.NewOperatorsClient(client).Status(ctx, &apiv1.StatusRequest{})
-	if err != nil {
-		return nil, fmt.Errorf("the node does not answer: %s: look at its log", status.Convert(err).Message())
+	err = call(ctx, apiv1.NewOperatorsClient(client))
+	switch s := status.Convert(err); s.Code() {
+	case codes.OK:
+		return nil
+	case codes.Internal, codes.FailedPrecondition, codes.Canceled: // the sentence says what went wrong
+		return withCode(exitError, errors.New(s.Message()))
+	default:
+		return withCode(exitUnavailable, fmt.Errorf("the node does not answer: %s: look at its log", s.Message()))
 	}
-	return s, nil
 }

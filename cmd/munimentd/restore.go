@@ -1,0 +1,94 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/muniment/muniment/app/node"
+)
+
+func restoreCommand(o *options) *cobra.Command {
+	var keyring string
+	c := &cobra.Command{
+		Use:   "restore DIR | --keyring FILE",
+		Short: "Put back from a backup what is missing in this home, whose node is stopped",
+		Long: `Put back from a backup what is missing in this home, whose node is stopped.
+
+The home has its keys/ and signer/, which are never in a backup. What it has of
+the rest is left alone: move away what is to be replaced. Every file is compared
+with the manifest before anything is put into its place. A restore that was
+interrupted is run again.
+
+What was erased stays erased: at its next start the node compares rings and
+ledger before it gives anything out.`,
+		Args: func(c *cobra.Command, args []string) error {
+			if (len(args) == 1) == (keyring != "") || len(args) > 1 {
+				return withCode(exitUsage, errors.New("from where? give DIR, or --keyring FILE"))
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			return o.restore(c, append(args, keyring)[0], keyring != "")
+		},
+	}
+	c.Flags().StringVar(&keyring, "keyring", "", "restore the keyring alone, from this file")
+	return c
+}
+
+func (o options) restore(c *cobra.Command, path string, keyring bool) error {
+	if err := o.checkKeys(); err != nil {
+		return withCode(exitPrecondition, err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		return withCode(exitPrecondition, fmt.Errorf("read backup: %w", err))
+	}
+	passphrase, err := o.passphrase(false)
+	if err != nil {
+		return err
+	}
+	put := node.Restore
+	if keyring {
+		put = node.RestoreKeyring
+	}
+	r, err := put(o.node(), passphrase, path)
+	clear(passphrase)
+	switch {
+	case errors.Is(err, node.ErrBackupDamaged), errors.Is(err, node.ErrManifest):
+		return withCode(exitContradicted, err)
+	case err != nil:
+		return withCode(exitPrecondition, err)
+	}
+	if o.output == "json" {
+		return json.NewEncoder(c.OutOrStdout()).Encode(map[string]any{
+			"home": o.home, "restored": r.Put, "kept": append([]string{}, r.Kept...), "log_size": r.Entries, "records": r.Records,
+		})
+	}
+	if !r.Taken.IsZero() {
+		fmt.Fprintf(c.OutOrStdout(), "backup of    %s, log of %d entries\n", r.Taken.Format(time.RFC3339), r.Entries)
+	}
+	fmt.Fprintf(c.OutOrStdout(), "restored     %s\n", strings.Join(r.Put, ", "))
+	if len(r.Kept) > 0 {
+		fmt.Fprintf(c.OutOrStdout(), "left alone   %s: there already\n", strings.Join(r.Kept, ", "))
+	}
+	fmt.Fprintf(c.OutOrStdout(), "\nWhat was erased stays erased. Next:\n  munimentd start --home %s\n", o.home)
+	return nil
+}
+
+// checkKeys refuses a folder that no backup can be restored into.
+func (o options) checkKeys() error {
+	if err := o.checkFinished(); err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(o.node().Keys(), "home.key")); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s has no keys/home.key: bring keys/ and signer/ back from where they are kept, and restore then", o.home)
+	}
+	return nil
+}
