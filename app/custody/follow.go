@@ -2,6 +2,7 @@ package custody
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -9,6 +10,10 @@ import (
 	"github.com/muniment/muniment/app/record"
 	"github.com/muniment/muniment/store/vault"
 )
+
+// ErrLedgerOld is returned where the ledger has fewer entries than the vault has
+// followed: one of the two came from a backup.
+var ErrLedgerOld = errors.New("ledger is older than the vault")
 
 // followBatch is how many entries are followed between two durable positions.
 const followBatch = 1 << 16
@@ -52,7 +57,7 @@ func (c *Custody) catchUp(ctx context.Context) error {
 	}
 	size := record.Index(view.Head().Size)
 	if position > size {
-		return fmt.Errorf("follow the log: the vault has followed it to entry %d, and the ledger has %d: the ledger is older than the vault", position, size)
+		return fmt.Errorf("follow the log: the vault has followed it to entry %d, the ledger has %d: %w", position, size, ErrLedgerOld)
 	}
 	for position < size {
 		end := min(size, position+followBatch)
