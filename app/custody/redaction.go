@@ -273,7 +273,8 @@ func redactionContext(rid vault.RID, hash [32]byte) []byte {
 
 // explained gives the redactions that say why leaves of a copy are hidden: those
 // that are applied, and those that the ledger says were carried out for ever, with
-// the reports on that. What is not kept here any more is left out.
+// this custodian's reports on that. A redaction that is not kept here any more is
+// left out, and so is its report.
 func (c *Custody) explained(o opened, applied []filed) (told []filed, reports [][]byte, err error) {
 	told = slices.Clone(applied)
 	view := c.config.View()
@@ -298,17 +299,32 @@ func (c *Custody) explained(o opened, applied []filed) (told []filed, reports []
 			if err != nil {
 				return nil, nil, err
 			}
-			if ok {
-				told = append(told, f)
+			if !ok {
+				continue
 			}
+			told = append(told, f)
 		}
-		report, ok, err := c.vault.ReportText(entry)
+		report, ok, err := c.carriedOut(entry)
 		if err != nil {
-			return nil, nil, damaged(err)
+			return nil, nil, err
 		}
 		if ok {
 			reports = append(reports, report)
 		}
 	}
 	return told, reports, nil
+}
+
+// carriedOut gives the report of this custodian on a disposition about one record,
+// unless it preserved that.
+func (c *Custody) carriedOut(disposition record.Index) (text []byte, ok bool, err error) {
+	text, ok, err = c.vault.ReportText(disposition)
+	if err != nil || !ok {
+		return nil, false, damaged(err)
+	}
+	report, err := record.ParseErasureReport(text)
+	if err != nil {
+		return nil, false, damaged(err)
+	}
+	return text, report.Records[0].Outcome != record.RecordPreserved, nil
 }
