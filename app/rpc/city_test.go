@@ -355,12 +355,23 @@ func (c *city) openCustody() {
 		c.t.Fatal(err)
 	}
 	c.custody, err = custody.New(v, rings, accesses, custody.Config{
-		View: c.node.View, Now: c.now, Custodian: keyID("custodian"), MaxContent: 8 << 20, MaxMemory: 64 << 20,
+		View: c.node.View, Now: c.now, Custodian: keyID("custodian"), MaxContent: 8 << 20, MaxMemory: 64 << 20, Submit: c.report,
 	})
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	c.t.Cleanup(func() { errors.Join(accesses.Close(), rings.Close(), v.Close()) })
+}
+
+// report hands in a report of the custodian.
+func (c *city) report(_ context.Context, m *record.ReportErasure) error {
+	nonce := sha256.Sum256(fmt.Append(nil, "report ", c.nonces.Add(1)))
+	body := must(record.NewBody(networkID, record.Nonce(nonce[:16]), today+1, m))
+	results, err := c.node.block(must(record.Sign(key("custodian"), body)))
+	if err == nil && results[0].Code != ledger.OK {
+		err = errors.New(results[0].Code.String())
+	}
+	return err
 }
 
 // serve listens on loopback and on a socket until the test ends.
