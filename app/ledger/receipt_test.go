@@ -112,7 +112,7 @@ func (a *auditor) registered(tx record.Index) (at record.Index, suspended bool) 
 // each passes, and says in which block its entry is. Acts by keys that have been
 // suspended since are among them. With the entry of another block none passes.
 func TestReceiptOfEveryEntry(t *testing.T) {
-	c, _ := randomChain(t, 3, 40)
+	c, _ := randomChain(t, 6, 40)
 	a := audit(t, c)
 	type block struct {
 		at    record.Index

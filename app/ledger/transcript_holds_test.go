@@ -154,6 +154,9 @@ func printLifecycle(out *strings.Builder, l ledger.Lifecycle) {
 	if l.Disposition != 0 {
 		fmt.Fprintf(out, "locked under %d\n", l.Disposition)
 	}
+	if len(l.Decisions) > 0 {
+		fmt.Fprintf(out, "decisions about parts of it: %d\n", l.Decisions)
+	}
 }
 
 func (s *script) showHold(t *testing.T, out *strings.Builder, what string, args map[string]string) (known bool) {

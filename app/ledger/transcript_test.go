@@ -195,6 +195,9 @@ func (s *script) message(t *testing.T, kind string, args map[string]string, rest
 		m = s.scheduleMessage(t, kind, args, rest)
 	}
 	if m == nil {
+		m = s.dispositionMessage(t, kind, args, rest)
+	}
+	if m == nil {
 		t.Fatalf("no transaction is called %q", kind)
 	}
 	return m
@@ -331,6 +334,9 @@ func (s *script) entryLine(t *testing.T, e record.Entry) string {
 	}
 	line := s.holdEntryLine(e)
 	if line == "" {
+		line = s.dispositionEntryLine(e)
+	}
+	if line == "" {
 		t.Fatalf("entry of type %T", e)
 	}
 	return line
@@ -368,6 +374,9 @@ func (s *script) keyName(id record.KeyID) string {
 			}
 		}
 	}
+	if keyID("node/custodian") == id {
+		return "a custodian"
+	}
 	return fmt.Sprintf("%x", id[:4])
 }
 
@@ -402,6 +411,9 @@ func (s *script) show(t *testing.T, out *strings.Builder, what string, args map[
 	default:
 		var mine bool
 		if known, mine, err = s.scheduleShow(t, out, what, args); !mine {
+			known, mine, err = s.showDisposition(t, out, what, args)
+		}
+		if !mine {
 			known = s.showHold(t, out, what, args)
 		}
 	}
