@@ -51,6 +51,8 @@ type Verdict struct {
 
 	Proven    []string `json:"proven"`
 	NotProven []string `json:"not_proven"`
+
+	message record.Message // of the signed body, where that is known
 }
 
 // Field is one value of an entry.
@@ -148,6 +150,7 @@ func (v *Verdict) block(b record.BlockEntry, index int64) {
 
 // act states who signed, and what of it was seen.
 func (v *Verdict) act(e record.Entry, p parts, m record.Message) {
+	v.message = m
 	if p.tx == nil {
 		v.notProven("that the rules of the network allowed the entry: that is the cosigners' word, a replay of the log checks it")
 		return

@@ -85,6 +85,7 @@ func cases(t testing.TB) map[string][]byte {
 	}
 	for name, golden := range map[string]string{ // made by package receipt, in a network of their own
 		"archive.mun": "solo.mun", "lawful.legality": "destruction.legality", "early.legality": "destruction-early.legality", "short.legality": "destruction-short.legality",
+		"destroyed.certificate": "destroyed.certificate", "due.certificate": "due.certificate", "erased.certificate": "redacted.certificate",
 	} {
 		data, err := os.ReadFile(filepath.Join("..", "..", "app", "receipt", "testdata", golden))
 		if err != nil {
@@ -93,6 +94,8 @@ func cases(t testing.TB) map[string][]byte {
 		files[name] = data
 	}
 	files["changed.legality"] = changedEntry(files["lawful.legality"])
+	files["altered.certificate"] = bytes.Replace(files["destroyed.certificate"], []byte("Department  HR"), []byte("Department  IT"), 1)
+	files["decided.mun.car"] = newHiddenWorld().whole()
 	held := newHeldWorld()
 	files["stands.held"], files["short.held"] = heldFile(held.first, held.parts...), heldFile(held.first, held.parts[:4]...)
 	for _, name := range slices.Sorted(maps.Keys(hostileNames)) {

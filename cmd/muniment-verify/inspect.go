@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 
 	"github.com/muniment/muniment/app/commitment"
@@ -42,6 +43,9 @@ type content struct {
 	Hidden    []string `json:"hidden"`   // ranges of segments, as "3" or "5-9"
 	Fields    []field  `json:"fields"`
 
+	HiddenRuns []receipt.HiddenRun `json:"hidden_runs"` // why each is hidden
+	Shown      []string            `json:"shown"`       // what is disclosed although a decision hides it
+
 	opened commitment.Opened
 }
 
@@ -63,6 +67,9 @@ func inspect(n receipt.Network, data []byte) (report, error) {
 	if bytes.HasPrefix(data, []byte(receipt.HeldDomain)) {
 		return inspectHeld(n, data)
 	}
+	if bytes.HasPrefix(data, []byte(receipt.CertificateTitle)) {
+		return inspectCertificate(n, data)
+	}
 	bundle, err := commitment.ParseBundle(data)
 	if err == nil {
 		return inspectBundle(n, bundle)
@@ -71,7 +78,7 @@ func inspect(n receipt.Network, data []byte) (report, error) {
 		return inspectBundle(n, commitment.Bundle{Copy: copied})
 	}
 	r := newReport()
-	r.worsen(receipt.Failed, receipt.Malformed, fmt.Sprintf("no evidence bundle, copy, receipt, proof of holds or legality file: %v", err))
+	r.worsen(receipt.Failed, receipt.Malformed, fmt.Sprintf("no evidence bundle, copy, receipt, proof of holds, legality file or certificate: %v", err))
 	return r, nil
 }
 
@@ -122,7 +129,8 @@ func inspectBundle(n receipt.Network, b commitment.Bundle) (report, error) {
 		r.worsen(receipt.Failed, badContent, err.Error())
 		return r, nil
 	}
-	for i, text := range b.Receipts {
+	receipts, redactions, reports := receipt.SplitBundle(b.Receipts)
+	for i, text := range receipts {
 		v, err := verify(n, text)
 		if err != nil {
 			return report{}, fmt.Errorf("receipt %d: %w", i+1, err)
@@ -132,7 +140,8 @@ func inspectBundle(n receipt.Network, b commitment.Bundle) (report, error) {
 			r.worsen(v.Outcome, v.Reasons[0], fmt.Sprintf("receipt %d: %s", i+1, v.Detail))
 		}
 	}
-	r.tie(id)
+	anchored := r.tie(id)
+	r.hidden(disclosed, anchored, redactions, reports)
 	if r.Outcome != receipt.Failed {
 		r.CID, r.Content = id.CID(), disclosed
 	}
@@ -140,13 +149,17 @@ func inspectBundle(n receipt.Network, b commitment.Bundle) (report, error) {
 }
 
 // tie demands that some receipt anchors the record, and that none is about
-// another one. Receipts about the ledger itself may be there.
-func (r *report) tie(id commitment.Commitment) {
+// another one. Receipts about the ledger itself may be there. It gives the first
+// entry that anchors the record, 0 where there is none.
+func (r *report) tie(id commitment.Commitment) (first int64) {
 	anchored := map[record.Index]bool{}
 	for i, v := range r.Receipts {
 		anchor, ok := v.Entry.(record.AnchorEntry)
 		switch {
 		case ok && commitment.Commitment(anchor.Commitment) == id:
+			if len(anchored) == 0 {
+				first = v.Index
+			}
 			anchored[record.Index(v.Index)] = true
 		case ok:
 			r.worsen(receipt.Failed, receipt.OtherRecord, fmt.Sprintf("receipt %d anchors %s, the copy is of %s", i+1, commitment.Commitment(anchor.Commitment).CID(), id.CID()))
@@ -165,6 +178,51 @@ func (r *report) tie(id commitment.Commitment) {
 	if len(anchored) == 0 {
 		r.worsen(receipt.Indeterminate, noReceipt, "the content matches its CID, but no receipt shows that the CID was anchored")
 	}
+	return first
+}
+
+// hidden says why a copy hides what it hides: by the decisions whose receipts
+// passed, if a receipt says which record it is.
+func (r *report) hidden(c *content, anchored int64, redactions, reports [][]byte) {
+	c.HiddenRuns, _, _ = receipt.HiddenRuns(c.opened, nil) // without decisions there is nothing to refuse
+	var shown []receipt.Shown
+	decisions, err := receipt.Decisions(anchored, r.passed(anchored), redactions, reports)
+	var hidden []receipt.HiddenRun
+	if err == nil {
+		hidden, shown, err = receipt.HiddenRuns(c.opened, decisions)
+	}
+	if refusal, ok := errors.AsType[*receipt.Refusal](err); ok {
+		r.worsen(refusal.Reason.Outcome(), refusal.Reason, refusal.Detail)
+		return
+	}
+	if err == nil {
+		c.HiddenRuns = hidden
+	}
+	for _, s := range shown {
+		c.Shown = append(c.Shown, fmt.Sprintf("segments %s: %s", receipt.Segments(s.First, s.Last), s.Words()))
+	}
+}
+
+// passed lists the verdicts that may say something about the record.
+func (r *report) passed(anchored int64) (list []receipt.Verdict) {
+	if anchored == 0 {
+		return nil
+	}
+	for _, v := range r.Receipts {
+		if v.Outcome == receipt.Passed {
+			list = append(list, v)
+		}
+	}
+	return list
+}
+
+// inspectCertificate verifies a certificate of destruction (docs/spec/certificate.md).
+func inspectCertificate(n receipt.Network, text []byte) (report, error) {
+	v, err := receipt.VerifyCertificate(n, text)
+	if err != nil {
+		return report{}, err
+	}
+	return report{Outcome: v.Outcome, Reasons: v.Reasons, Detail: v.Detail, Receipts: []receipt.Verdict{v}}, nil
 }
 
 func describe(o commitment.Opened) (*content, error) {
@@ -174,17 +232,13 @@ func describe(o commitment.Opened) (*content, error) {
 	}
 	c := &content{
 		Profile: string(o.Profile), Segments: o.N, Disclosed: len(o.Leaves), Bytes: len(o.Content()), Complete: o.Complete(),
-		Hidden: []string{}, Fields: []field{}, opened: o,
+		Hidden: []string{}, Fields: []field{}, HiddenRuns: []receipt.HiddenRun{}, Shown: []string{}, opened: o,
 	}
 	for _, f := range fields {
 		c.Fields = append(c.Fields, field{f.Key, f.Value})
 	}
 	for _, h := range o.Hidden {
-		text := fmt.Sprint(h.First)
-		if h.Last != h.First {
-			text = fmt.Sprintf("%d-%d", h.First, h.Last)
-		}
-		c.Hidden = append(c.Hidden, text)
+		c.Hidden = append(c.Hidden, receipt.Segments(h.First, h.Last))
 	}
 	return c, nil
 }

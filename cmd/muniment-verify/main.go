@@ -40,17 +40,20 @@ const (
 
 var errFingerprint = errors.New("the network file is not the one whose fingerprint was given")
 
-const usage = `usage: muniment-verify --network FILE [--fingerprint HEX] [--output text|json] [--extract DIR] FILE...
+const usage = `usage: muniment-verify --network FILE [--fingerprint HEX] [--output text|json] [--extract DIR] [--exemption-log text|csv|json] FILE...
        muniment-verify replay --network FILE [--fingerprint HEX] [--output text|json] DIR
 
-Checks evidence bundles (*.mun.car), copies, receipts, proofs of holds and
-legality files of dispositions offline. With replay it carries out anew the
+Checks evidence bundles (*.mun.car), copies, receipts, proofs of holds,
+legality files of dispositions and certificates of destruction offline. With replay it carries out anew the
 whole log in DIR, which muniment log mirror made: every signature, every rule.
 
   --network FILE      the network file: whom to believe
   --fingerprint HEX   refuse a network file with another SHA-256
   --output text|json  how to report (text)
   --extract DIR       write the disclosed content of what PASSED into DIR
+  --exemption-log text|csv|json
+                      instead of a report, list what a copy does not disclose
+                      and by which decision, code and authority
 
 exit codes: 0 all PASSED, 1 input or output error, 2 usage, 3 FAILED, 4 INDETERMINATE
 `
@@ -72,7 +75,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	code := exitDone
 	ended := map[int]int{} // files by exit code
 	for _, name := range o.files {
-		outcome, err := o.verify(network, name, stdout)
+		outcome, err := o.verify(network, name, stdout, stderr)
 		one := exitOf(outcome)
 		if err != nil {
 			complain(stderr, err)
@@ -119,7 +122,7 @@ func complain(stderr io.Writer, err error) {
 
 // verify inspects one file, extracts its content where that is wanted, and
 // reports.
-func (o options) verify(n receipt.Network, name string, stdout io.Writer) (receipt.Outcome, error) {
+func (o options) verify(n receipt.Network, name string, stdout, stderr io.Writer) (receipt.Outcome, error) {
 	data, err := readFile(name, maxFileBytes)
 	if err != nil {
 		return "", err
@@ -133,10 +136,26 @@ func (o options) verify(n receipt.Network, name string, stdout io.Writer) (recei
 	if r.Outcome == receipt.Passed && o.extract != "" && r.Content != nil {
 		r.Extracted, extractErr = extract(o.extract, r)
 	}
+	if o.log != "" && r.Content != nil {
+		if r.Outcome != receipt.Passed {
+			complain(stderr, fmt.Errorf("%s: %s %s: %s", name, r.Outcome, r.Reasons[0], r.Detail))
+		}
+		return r.Outcome, errors.Join(extractErr, o.list(stdout, r))
+	}
 	if err := o.write(stdout, r, r.text); err != nil {
 		return "", fmt.Errorf("write report: %w", err)
 	}
 	return r.Outcome, extractErr
+}
+
+// list writes the exemption log of a copy.
+func (o options) list(stdout io.Writer, r report) error {
+	text, err := receipt.NewExemptionLog(r.CID, r.Content.Segments, r.Content.HiddenRuns).Marshal(o.log)
+	if err != nil {
+		return err
+	}
+	_, err = stdout.Write(text)
+	return err
 }
 
 // exitOf gives the exit code of an outcome.
@@ -162,6 +181,7 @@ func worse(a, b int) int {
 // options is what the command line says.
 type options struct {
 	network, fingerprint, output, extract string
+	log                                   string // format of the exemption log; empty: a report is wanted
 	files                                 []string
 }
 
@@ -175,6 +195,7 @@ func parseOptions(args []string) (options, error) {
 	flags.StringVar(&o.fingerprint, "fingerprint", "", "")
 	flags.StringVar(&o.output, "output", "text", "")
 	flags.StringVar(&o.extract, "extract", "", "")
+	flags.StringVar(&o.log, "exemption-log", "", "")
 	for len(args) > 0 {
 		if err := flags.Parse(args); err != nil {
 			return options{}, err
@@ -199,6 +220,8 @@ func (o options) check() error {
 		return errors.New("the fingerprint is not 64 lower-case hex digits")
 	case o.output != "text" && o.output != "json":
 		return fmt.Errorf("output %q: use text or json", o.output)
+	case o.log != "" && o.log != receipt.LogText && o.log != receipt.LogCSV && o.log != receipt.LogJSON:
+		return fmt.Errorf("exemption log %q: use text, csv or json", o.log)
 	case len(o.files) == 0:
 		return errors.New("nothing to verify: name at least one file")
 	}

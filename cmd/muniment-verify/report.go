@@ -61,9 +61,19 @@ func (r report) contentText(line func(string, string, ...any)) {
 		}
 	}
 	line("segments", "%d of %d disclosed (%s), %d bytes of content", c.Disclosed, c.Segments, c.Profile, c.Bytes)
-	if len(c.Hidden) > 0 {
-		line("not disclosed", "segments %s", strings.Join(c.Hidden, ", "))
-		line("not proven", "why they are hidden, and what they hold: withheld and erased look the same here")
+	undecided := false
+	for _, run := range c.HiddenRuns {
+		line("not disclosed", "segments %s: %s", receipt.Segments(run.First, run.Last), printable(run.Words()))
+		undecided = undecided || run.Status == receipt.HiddenUndecided
+	}
+	if undecided {
+		line("not proven", "why those without a decision are hidden: withheld and erased look the same here")
+	}
+	for _, shown := range c.Shown {
+		line("decided", "%s", printable(shown))
+	}
+	if len(c.HiddenRuns) > 0 {
+		line("not proven", "what is hidden: this copy tells nothing of it")
 	}
 	if c.Complete {
 		line("proven", "the content is whole: it is the original, byte for byte")
