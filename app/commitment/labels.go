@@ -33,7 +33,7 @@ type mark struct {
 	number int
 	column int    // of nounCell
 	piece  int    // of a token or paragraph that was cut
-	name   string // of nounHeader
+	name   string // of nounHeader; of nounMetadata the CID of the original
 	place  place  // of the nouns of eml/1
 	end    int    // of the segment in the content
 }
@@ -74,6 +74,9 @@ func (m mark) base() string {
 	case nounMailbox:
 		return "mailbox line"
 	case nounMetadata:
+		if m.name != "" {
+			return "derived from " + m.name
+		}
 		return "metadata"
 	case nounDigest:
 		return "digest"
@@ -85,7 +88,7 @@ func (m mark) base() string {
 
 // Label returns a short name of segs[i] for people, such as "row 12" or
 // "header Subject". It holds nothing of the content but the name of a mail's
-// header field. Each call reads all segments: use Labels for more than one.
+// header field, and nothing of metadata but the CID of the original. Each call reads all segments: use Labels for more than one.
 // It returns "" when i is out of range.
 func Label(p Profile, segs []Segment, i int) string {
 	if i < 0 || i >= len(segs) {
@@ -120,7 +123,7 @@ func marksOf(p Profile, segs []Segment) []mark {
 		case Content:
 			marks[i], found = found[0], found[1:]
 		case Metadata:
-			marks[i].noun = nounMetadata
+			marks[i] = mark{noun: nounMetadata, name: original(s.Payload)}
 		case Digest:
 			marks[i].noun = nounDigest
 		case Padding:
@@ -130,6 +133,20 @@ func marksOf(p Profile, segs []Segment) []mark {
 		}
 	}
 	return marks
+}
+
+// original returns the CID in a metadata leaf that says of which record this one is
+// a rendition, "" if it says none.
+func original(payload []byte) string {
+	f, err := ParseField(payload)
+	if err != nil || f.Key != FieldDerivedFrom {
+		return ""
+	}
+	c, err := ParseCID(f.Value)
+	if err != nil {
+		return ""
+	}
+	return c.CID()
 }
 
 // contentMarks returns the mark of each content segment.

@@ -11,9 +11,10 @@ var ErrField = errors.New("malformed metadata field")
 
 // Keys of the fields that Muniment's own programs write.
 const (
-	FieldMediaType = "media-type"
-	FieldFileName  = "file-name"
-	FieldTitle     = "title"
+	FieldMediaType   = "media-type"
+	FieldFileName    = "file-name"
+	FieldTitle       = "title"
+	FieldDerivedFrom = "derived-from" // CID of the record of which this one is a rendition
 )
 
 const (

@@ -135,7 +135,7 @@ func (pl *planner) haystack() haystack {
 			h.text = form.append(h.text, s.Payload)
 		case s.Kind == Metadata:
 			field, err := ParseField(s.Payload)
-			if err != nil || field.Key == FieldMediaType {
+			if err != nil || field.Key == FieldMediaType || field.Key == FieldDerivedFrom {
 				continue
 			}
 			h.text = append(h.text, 0)

@@ -81,6 +81,7 @@ var refusals = map[string]string{
 	"ALREADY_REPORTED":    "the report is in already",
 	"NO_REPORT_DUE":       "no report of this party is due",
 	"QUOTA":               "the office had too many dispositions refused on this ledger day",
+	"TOO_MANY_DECISIONS":  "so many decisions about parts of the record stand that it takes none more to withhold",
 }
 
 // adviceOn says what to do next about a reason, of the ledger or of a node.
@@ -127,7 +128,10 @@ var adviceOn = map[string]string{
 	"OPEN_ISSUES":        "muniment hold list shows them",
 	"SAME_OFFICE":        "have another office do it",
 	"LOCKOUT":            "register the new key first, then suspend the old one",
+	"TOO_MANY_DECISIONS": "muniment redact list RECORD shows them: one of them may do",
 	"NOT_FOUND":          "muniment search TEXT finds records by title and file name",
+	"NO_SUCH_REDACTION":  "muniment redact list RECORD shows what is filed; muniment redact withhold or propose files a plan",
+	"NO_SUCH_SEGMENT":    "muniment segments RECORD lists what can be hidden",
 	"UNAVAILABLE":        "see whether the node runs, then run the same command again",
 	"STOPPING":           "run the same command again later",
 	"BUSY":               "run the same command again later",

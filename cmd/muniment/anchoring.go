@@ -248,7 +248,7 @@ func (a *anchoring) deposit(ctx context.Context, i int, doc document, notAfter r
 	for attempt := 1; ; attempt++ {
 		header := &apiv1.DepositHeader{Series: string(a.options.series), Custody: string(a.options.custody),
 			NotAfterDay: uint32(notAfter), Profile: string(profile)}
-		c, err = a.session.deposit(ctx, header, doc.content, fieldsOf(name, a.options.title, commitment.Profile(profile)), commitment.Arrange)
+		c, err = a.session.deposit(ctx, header, doc.content, fieldsOf(name, a.options.title, a.options.original, commitment.Profile(profile)), commitment.Arrange)
 		if codeOf(err) != exitUnavailable || attempt == submitAttempts {
 			return c, err
 		}

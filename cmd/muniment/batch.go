@@ -71,7 +71,7 @@ func (p *program) anchorBatch(ctx context.Context, o anchorOptions, args []strin
 		profile = batchProfile
 	}
 	header := &apiv1.DepositHeader{Series: string(o.series), Custody: string(o.custody), NotAfterDay: uint32(s.ledgerDay() + notAfterDays), Profile: profile}
-	fields := fieldsOf(name, o.title, commitment.Profile(profile))
+	fields := fieldsOf(name, o.title, "", commitment.Profile(profile))
 	deposited, err := s.deposit(ctx, header, content, fields, commitment.ArrangeBatch)
 	if err != nil {
 		return err

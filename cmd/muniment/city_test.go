@@ -69,6 +69,8 @@ type hooks struct {
 	submitted func() error                            // after the block, before the answer
 	receipt   func(index uint64) error
 	copy      func(request *apiv1.CopyRequest) // may change what is asked for
+	plan      func(response *apiv1.PlanRedactionResponse)
+	filed     func(response *apiv1.FileRedactionResponse)
 	lie       func(response *apiv1.SubmitResponse)
 	record    func(index uint64) uint64 // whose receipt is given
 	moved     func() bool               // after a state proof: the ledger moves on

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,16 +19,18 @@ const hideHelp = "what to hide, as \"rows 3-5\", \"header Subject\" or 'text \"s
 
 func (p *program) copyCommand() *cobra.Command {
 	var file, purpose, department string
-	var hide []string
+	var hide, redactions []string
 	withName := false
 	c := &cobra.Command{
-		Use: "copy RECORD --hide SELECTOR... -o FILE.mun.car", Short: "Make a copy that hides parts: withheld, not destroyed",
+		Use: "copy RECORD (--hide SELECTOR | --redaction HASH)... -o FILE.mun.car", Short: "Make a copy that hides parts: withheld, not destroyed",
 		Long: "Makes a copy whose disclosed parts are proven against the record's commitment. It shows that something is\n" +
-			"hidden and where, never what. The file name is hidden too unless --with-name is given.",
+			"hidden and where, never what. The file name is hidden too unless --with-name is given. With --redaction it hides\n" +
+			"what a filed redaction says; evidence makes a bundle that says under which decision.",
 		Example: "  muniment copy 42 --hide \"rows 3-5\" --hide 'text \"account number\"' -o 42.mun.car",
 		Args:    exactly(1, "one record"),
 	}
 	c.Flags().StringArrayVar(&hide, "hide", nil, hideHelp)
+	redactionFlag(c, &redactions)
 	c.Flags().BoolVar(&withName, "with-name", false, "disclose the file name")
 	c.Flags().StringVarP(&file, "out", "o", "", "file to write the copy to (required)")
 	purposeFlag(c, &purpose)
@@ -35,6 +38,10 @@ func (p *program) copyCommand() *cobra.Command {
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if file == "" {
 			return usage("where to? give -o FILE.mun.car")
+		}
+		hashes, err := parseHashes(redactions)
+		if err != nil {
+			return err
 		}
 		s, a, why, err := p.openRecord(c.Context(), args[0], department, purpose)
 		if err != nil {
@@ -46,7 +53,7 @@ func (p *program) copyCommand() *cobra.Command {
 			return err
 		}
 		car, err := download(c.Context(), func(ctx context.Context) (grpc.ServerStreamingClient[apiv1.CopyResponse], error) {
-			return client.Copy(ctx, &apiv1.CopyRequest{Record: a.ref(), Purpose: why, Hide: hide, WithName: withName})
+			return client.Copy(ctx, &apiv1.CopyRequest{Record: a.ref(), Purpose: why, Hide: hide, WithName: withName, Redactions: hashes})
 		}, (*apiv1.CopyResponse).GetChunk)
 		if err != nil {
 			return err
@@ -56,6 +63,9 @@ func (p *program) copyCommand() *cobra.Command {
 			return badCopy(err)
 		}
 		opened, err := checkCopy(copied, a.commitment(), hide, withName)
+		if err == nil && len(hashes) > 0 {
+			err = s.checkRedactions(c.Context(), a, opened, hashes)
+		}
 		if err != nil {
 			return err
 		}
@@ -78,9 +88,6 @@ func checkCopy(c commitment.Copy, want commitment.Commitment, hide []string, wit
 	if err != nil {
 		return commitment.Opened{}, badCopy(err)
 	}
-	shows := func(what string) error {
-		return failed(exitContradicted, "DISCLOSES_HIDDEN", "do not rely on this node: tell whoever runs it", "the copy discloses %s: nothing was written", what)
-	}
 	fields, err := opened.Fields()
 	if err != nil {
 		return commitment.Opened{}, badCopy(err)
@@ -96,6 +103,35 @@ func checkCopy(c commitment.Copy, want commitment.Commitment, hide []string, wit
 		}
 	}
 	return opened, nil
+}
+
+// shows is the failure of a copy that discloses what it was to hide.
+func shows(what string) error {
+	return failed(exitContradicted, "DISCLOSES_HIDDEN", "do not rely on this node: tell whoever runs it", "the copy discloses %s: nothing was written", what)
+}
+
+// checkRedactions fetches redactions and wants all that they mark to be hidden.
+func (s *session) checkRedactions(ctx context.Context, a anchored, o commitment.Opened, hashes [][]byte) error {
+	for _, hash := range hashes {
+		f, err := s.redaction(ctx, a, [32]byte(hash))
+		if err != nil {
+			return err
+		}
+		if !hidesAll(o, f.redaction) {
+			return shows("what redaction " + f.Hash + " hides")
+		}
+	}
+	return nil
+}
+
+// hidesAll tells whether every leaf that a redaction marks is hidden.
+func hidesAll(o commitment.Opened, r commitment.Redaction) bool {
+	for _, m := range r.Marks {
+		if !slices.ContainsFunc(o.Hidden, func(h commitment.Range) bool { return h.First <= m.First && m.Last <= h.Last }) {
+			return false
+		}
+	}
+	return true
 }
 
 // disclosesText tells whether words that a selector hides can still be read:
@@ -134,6 +170,13 @@ func fileOf(a anchored, file string, car []byte, o commitment.Opened, receipts i
 			text = fmt.Sprintf("%d-%d", h.First, h.Last)
 		}
 		r.Hidden = append(r.Hidden, text)
+	}
+	if fields, err := o.Fields(); err == nil { // checkCopy has read them
+		for _, f := range fields {
+			if f.Key == commitment.FieldDerivedFrom {
+				r.Original = printable(f.Value)
+			}
+		}
 	}
 	return r
 }

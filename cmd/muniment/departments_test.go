@@ -28,6 +28,7 @@ type vaulted struct {
 	state   commitment.State
 	leaves  [][32]byte
 	m       commitment.Manifest
+	filed   map[[32]byte][]byte // redactions
 }
 
 type departmentsFake struct {
@@ -75,7 +76,7 @@ func (d departmentsFake) Deposit(stream grpc.ClientStreamingServer[apiv1.Deposit
 	if err != nil {
 		return refusal(codes.InvalidArgument, "MALFORMED", err.Error())
 	}
-	v := vaulted{header: header, content: content, layout: layout, state: commitment.NewState(commitment.RecordKey(header.RecordKey), layout.N())}
+	v := vaulted{header: header, content: content, layout: layout, state: commitment.NewState(commitment.RecordKey(header.RecordKey), layout.N()), filed: map[[32]byte][]byte{}}
 	if v.m, v.leaves, err = commitment.Commit(v.state, layout); err != nil {
 		return err
 	}
@@ -190,6 +191,11 @@ func (d departmentsFake) Record(ctx context.Context, r *apiv1.RecordRequest) (*a
 	response := &apiv1.RecordResponse{Index: uint64(index), Commitment: e.Commitment[:], Department: string(e.Office), Series: string(e.Series)}
 	if life, ok, err := ledger.LifecycleOf(c.view, index); err == nil && ok {
 		response.SupersededBy = uint64(life.SupersededBy)
+		for _, at := range life.Decisions {
+			if w, ok := c.entry(at).(record.WithholdingEntry); ok {
+				response.Decisions = append(response.Decisions, &apiv1.DecisionInfo{Entry: uint64(at), Redaction: w.Redaction[:], Office: string(w.Office)})
+			}
+		}
 	}
 	_, response.HeldHere = c.vault[e.Commitment]
 	return response, nil
@@ -258,8 +264,15 @@ func (d departmentsFake) Read(r *apiv1.ReadRequest, stream grpc.ServerStreamingS
 }
 
 // redacted makes a copy as a custodian does.
-func (v vaulted) redacted(hide []string, withName bool) (commitment.Copy, error) {
+func (v vaulted) redacted(hide []string, hashes [][]byte, withName bool) (commitment.Copy, error) {
 	var ranges []commitment.Range
+	for _, hash := range hashes {
+		text, ok := v.filed[[32]byte(hash)]
+		if !ok {
+			return commitment.Copy{}, refusal(codes.NotFound, "NO_SUCH_REDACTION", "no such redaction")
+		}
+		ranges = append(ranges, must(commitment.ParseRedaction(text)).Ranges()...)
+	}
 	for _, selector := range hide {
 		found, err := commitment.Locate(v.layout.Profile, v.layout.Segments, selector)
 		if err != nil {
@@ -280,7 +293,7 @@ func (d departmentsFake) Copy(r *apiv1.CopyRequest, stream grpc.ServerStreamingS
 	if err != nil {
 		return err
 	}
-	copied, err := v.redacted(r.Hide, r.WithName)
+	copied, err := v.redacted(r.Hide, r.Redactions, r.WithName)
 	if err != nil {
 		return err
 	}
@@ -292,7 +305,7 @@ func (d departmentsFake) Evidence(r *apiv1.EvidenceRequest, stream grpc.ServerSt
 	if err != nil {
 		return err
 	}
-	copied, err := v.redacted(r.Hide, true)
+	copied, err := v.redacted(r.Hide, r.Redactions, true)
 	if err != nil {
 		return err
 	}
@@ -303,7 +316,11 @@ func (d departmentsFake) Evidence(r *apiv1.EvidenceRequest, stream grpc.ServerSt
 	d.city.mu.Lock()
 	text := d.city.receiptOf(record.Index(index))
 	d.city.mu.Unlock()
-	car, err := commitment.MarshalBundle(copied, [][]byte{text})
+	proofs := [][]byte{text}
+	for _, hash := range r.Redactions {
+		proofs = append(proofs, v.filed[[32]byte(hash)])
+	}
+	car, err := commitment.MarshalBundle(copied, proofs)
 	if err != nil {
 		return err
 	}

@@ -49,6 +49,9 @@ func (d proposed) text() string {
 	if m.To != "" {
 		text += fmt.Sprintf("; %s takes custody over", m.To)
 	}
+	if m.Action == record.ActionRedact {
+		text += fmt.Sprintf("; the parts that redaction %x marks are erased for good", m.Redaction)
+	}
 	if m.Standing != 0 {
 		text += fmt.Sprintf("; by standing authorization %d", m.Standing)
 	}

@@ -120,7 +120,7 @@ func (p *program) proposeDispositionCommand() *cobra.Command {
 
 func actionNames() []string {
 	var names []string
-	for a := record.ActionDestroy; a.Valid(); a++ {
+	for a := record.ActionDestroy; a < record.ActionRedact; a++ { // redact propose makes those
 		names = append(names, strings.ToLower(a.String()))
 	}
 	return names

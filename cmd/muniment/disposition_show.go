@@ -23,7 +23,8 @@ type dispositionInfo struct {
 	Action     string         `json:"action"`
 	To         string         `json:"to,omitempty"`
 	Standing   uint64         `json:"standing_authorization,omitempty"`
-	Hash       string         `json:"hash"` // in hex: what approvals and the lock bind
+	Redaction  string         `json:"redaction,omitempty"` // hash in hex of what is erased, with REDACT
+	Hash       string         `json:"hash"`                // in hex: what approvals and the lock bind
 	Count      uint64         `json:"count"`
 	Day        string         `json:"day"` // of the proposal
 	Status     string         `json:"status"`
@@ -50,6 +51,9 @@ func dispositionInfoOf(d *apiv1.DispositionInfo) dispositionInfo {
 		Index: d.Index, Department: printable(d.Department), Series: printable(d.Series), Action: printable(d.Action), To: printable(d.To),
 		Standing: d.StandingAuthorization, Hash: hex.EncodeToString(d.Hash), Count: d.Count, Day: dayText(record.Day(d.Day)), Status: printable(d.Status),
 		Approvals: []approvalInfo{}, Lock: d.Lock, Reports: []reportInfo{},
+	}
+	if len(d.Redaction) > 0 {
+		info.Redaction = hex.EncodeToString(d.Redaction)
 	}
 	if d.Notice != 0 {
 		info.NoticeDay = dayText(record.Day(d.NoticeDay))
@@ -362,6 +366,9 @@ func (p *program) showDisposition(r dispositionResult) error {
 			fmt.Fprintf(w, "to\t%s\n", r.To)
 		}
 		fmt.Fprintf(w, "records\t%s\nproposed\t%s\nhash\t%s\n", listText(r.Records), r.Day, r.Hash)
+		if r.Redaction != "" {
+			fmt.Fprintf(w, "erases\twhat redaction %s marks\n", r.Redaction)
+		}
 		if r.Standing != 0 {
 			fmt.Fprintf(w, "standing\tauthorization %d stands for approvals while it is in force\n", r.Standing)
 		}

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
@@ -14,21 +17,27 @@ import (
 
 func (p *program) evidenceCommand() *cobra.Command {
 	var file, purpose, department string
-	var hide []string
+	var hide, redactions []string
 	c := &cobra.Command{
-		Use: "evidence RECORD -o FILE.mun.car", Short: "Make a bundle of content and receipts that proves itself",
+		Use: "evidence RECORD [--hide SELECTOR | --redaction HASH]... -o FILE.mun.car", Short: "Make a bundle of content and receipts that proves itself",
 		Long: "Makes one file that holds the record, whole or with parts hidden, and the receipts that tie it to the ledger.\n" +
-			"Copy and receipts are verified before the file is written; muniment-verify checks it offline, for ever.",
-		Example: "  muniment evidence 42 -o 42.mun.car\n  muniment evidence 42 --hide \"rows 3-5\" -o 42.mun.car",
+			"With --redaction it hides what a filed redaction says, and tells under which decision. Copy and receipts are\n" +
+			"verified before the file is written; muniment-verify checks it offline, for ever.",
+		Example: "  muniment evidence 42 -o 42.mun.car\n  muniment evidence 42 --redaction HASH -o 42.mun.car",
 		Args:    exactly(1, "one record"),
 	}
 	c.Flags().StringArrayVar(&hide, "hide", nil, hideHelp)
+	redactionFlag(c, &redactions)
 	c.Flags().StringVarP(&file, "out", "o", "", "file to write the bundle to (required)")
 	purposeFlag(c, &purpose)
 	departmentFlag(c, &department)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if file == "" {
 			return usage("where to? give -o FILE.mun.car")
+		}
+		hashes, err := parseHashes(redactions)
+		if err != nil {
+			return err
 		}
 		s, a, why, err := p.openRecord(c.Context(), args[0], department, purpose)
 		if err != nil {
@@ -40,7 +49,7 @@ func (p *program) evidenceCommand() *cobra.Command {
 			return err
 		}
 		car, err := download(c.Context(), func(ctx context.Context) (grpc.ServerStreamingClient[apiv1.EvidenceResponse], error) {
-			return client.Evidence(ctx, &apiv1.EvidenceRequest{Record: a.ref(), Purpose: why, Hide: hide})
+			return client.Evidence(ctx, &apiv1.EvidenceRequest{Record: a.ref(), Purpose: why, Hide: hide, Redactions: hashes})
 		}, (*apiv1.EvidenceResponse).GetChunk)
 		if err != nil {
 			return err
@@ -53,15 +62,50 @@ func (p *program) evidenceCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := checkReceipts(s.network, bundle.Receipts, a.entry); err != nil {
+		receipts, told := splitBundle(bundle)
+		if err := checkReceipts(s.network, receipts, a.entry); err != nil {
+			return err
+		}
+		if err := checkTold(opened, told, hashes); err != nil {
 			return err
 		}
 		if err := p.deliver(file, car); err != nil {
 			return err
 		}
-		return p.showFile(fileOf(a, file, car, opened, len(bundle.Receipts)), "muniment-verify --network FILE "+file)
+		return p.showFile(fileOf(a, file, car, opened, len(receipts)), "muniment-verify --network FILE "+file)
 	}
 	return c
+}
+
+// splitBundle tells the receipts of a bundle from the redactions in it. The reports
+// of custodians are left to muniment-verify, which judges what they say.
+func splitBundle(b commitment.Bundle) (receipts [][]byte, told []commitment.Redaction) {
+	for _, text := range b.Receipts {
+		if r, err := commitment.ParseRedaction(text); err == nil {
+			told = append(told, r)
+		} else if _, err := record.ParseErasureReport(text); err != nil {
+			receipts = append(receipts, text)
+		}
+	}
+	return receipts, told
+}
+
+// checkTold wants the redactions that were asked for to be in the bundle, and
+// what they mark to be hidden.
+func checkTold(o commitment.Opened, told []commitment.Redaction, hashes [][]byte) error {
+	for _, want := range hashes {
+		i := slices.IndexFunc(told, func(r commitment.Redaction) bool {
+			hash, err := r.Hash()
+			return err == nil && bytes.Equal(hash[:], want)
+		})
+		if i < 0 {
+			return failed(exitContradicted, "NO_RECEIPT", "do not rely on this node: tell whoever runs it", "the redaction that was asked for is not in the bundle")
+		}
+		if !hidesAll(o, told[i]) {
+			return shows(fmt.Sprintf("what redaction %x hides", want))
+		}
+	}
+	return nil
 }
 
 // checkReceipts verifies every receipt of a bundle, and that one of them is of

@@ -42,13 +42,16 @@ func mediaType(name string, profile commitment.Profile) string {
 }
 
 // fieldsOf are the metadata of a record, in the order in which they are committed.
-func fieldsOf(name, title string, profile commitment.Profile) []commitment.Field {
+func fieldsOf(name, title, original string, profile commitment.Profile) []commitment.Field {
 	fields := []commitment.Field{{Key: commitment.FieldMediaType, Value: mediaType(name, profile)}}
 	if name != "" {
 		fields = append(fields, commitment.Field{Key: commitment.FieldFileName, Value: strings.ToValidUTF8(name, "\ufffd")})
 	}
 	if title != "" {
 		fields = append(fields, commitment.Field{Key: commitment.FieldTitle, Value: title})
+	}
+	if original != "" {
+		fields = append(fields, commitment.Field{Key: commitment.FieldDerivedFrom, Value: original})
 	}
 	return fields
 }

@@ -20,6 +20,7 @@ type fileResult struct {
 	Segments uint32   `json:"segments,omitempty"` // of the record
 	Hidden   []string `json:"hidden,omitempty"`   // segments that the file does not disclose
 	Receipts int      `json:"receipts,omitempty"`
+	Original string   `json:"derived_from,omitempty"` // CID of the record of which this one is a rendition
 }
 
 func (p *program) readCommand() *cobra.Command {
@@ -94,6 +95,9 @@ func (p *program) showFile(r fileResult, next string) error {
 		}
 		if r.Receipts > 0 {
 			fmt.Fprintf(w, "receipts\t%d, verified\n", r.Receipts)
+		}
+		if r.Original != "" {
+			fmt.Fprintf(w, "derived from\t%s\n", r.Original)
 		}
 	})
 	if err == nil && next != "" {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"path/filepath"
 	"strings"
@@ -53,11 +52,5 @@ func (p *program) readAuthority(path string) (authority, error) {
 	if err == nil {
 		return a, nil
 	}
-	if bad, ok := errors.AsType[faults](err); ok && len(bad) > 1 {
-		for _, sentence := range bad {
-			fmt.Fprintf(p.stderr, "muniment: %s: %s\n", printable(path), printable(sentence))
-		}
-		err = fmt.Errorf("it has %s", counted(len(bad), "fault"))
-	}
-	return authority{}, failed(exitError, "BAD_SCHEDULE", "mend the file: docs/cli.md describes it", "%s: %w", path, err)
+	return authority{}, failed(exitError, "BAD_SCHEDULE", mendFile, "%s: %w", path, p.told(path, err))
 }
