@@ -17,6 +17,9 @@ fi
 step go vet
 go vet ./...
 
+step go vet without cgo
+CGO_ENABLED=0 go vet ./store/keyring ./cmd/...
+
 step staticcheck
 tool staticcheck ./...
 
