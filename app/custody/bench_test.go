@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"sync"
 	"syscall"
 	"testing"
@@ -140,4 +141,73 @@ func BenchmarkRead(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkRedactedCopy is a table of 100,000 rows of which 100 are hidden: by a
+// filed redaction, and after their erasure. An operation makes the copy, from the
+// vault to the file; the metrics are its verification and its overhead.
+func BenchmarkRedactedCopy(b *testing.B) {
+	const rows = 100_000
+	content := []byte("permit,place,zone,fee,decision,day\n")
+	for i := 1; i < rows; i++ {
+		content = fmt.Appendf(content, "B-2031-%06d,%d Example Street,zone R-%d,fee %d.00,approved with the usual conditions,2031-02-%02d\n",
+			i, i%999, i%7, 40+i%400, 1+i%28)
+	}
+	c := &clock{}
+	c.set(today)
+	ledger := newCity(b)
+	h := openHouse(b, vfs.Default, b.TempDir(), ledger, c)
+	h.config.MaxContent = int64(len(content))
+	h.Custody.memory = newMemory(512 << 20)
+	header, _ := offer("", "title")
+	header.Size, header.Profile = int64(len(content)), "csv/1;d=,"
+	ref := h.kept(b, clerk, header, content)
+	marks := []commitment.Mark{mark(3, 3, "-")}
+	for i := uint32(500); i < rows; i += 1000 {
+		marks = append(marks, mark(4+i, 4+i, "CT-1-210-b-2"))
+	}
+	hash := mustFile(b, h.Custody, clerk, ref, redactionText(b, marks...))
+	run := func(b *testing.B, e Extent) {
+		var car []byte
+		var err error
+		before := cpuTime(b)
+		for b.Loop() {
+			if car, err = h.Copy(context.Background(), clerk, ref, CaseWork, e); err != nil {
+				b.Fatal(err)
+			}
+		}
+		made, begin := cpuTime(b), time.Now()
+		opened := verifyOpened(b, car, ref)
+		b.ReportMetric(time.Since(begin).Seconds()*1e3, "verify-ms")
+		b.ReportMetric((cpuTime(b)-made).Seconds()*1e3, "verify-cpu-ms")
+		b.ReportMetric((made-before).Seconds()*1e3/float64(b.N), "cpu-ms/op")
+		var gone uint32
+		for _, r := range opened.Hidden {
+			gone += r.Last - r.First + 1
+		}
+		if gone < 101 || gone > 103 {
+			b.Fatalf("%d leaves are hidden", gone)
+		}
+		b.ReportMetric(float64(len(car)-len(opened.Content()))/rows, "overhead-B/row")
+	}
+	b.Run("filed", func(b *testing.B) { run(b, Extent{Redactions: [][32]byte{hash}}) })
+	ranges := make([]commitment.Range, len(marks))
+	for i, m := range marks {
+		ranges[i] = m.Range
+	}
+	h.punctures(b, ref, ranges...)
+	b.Run("erased", func(b *testing.B) { run(b, Extent{}) })
+}
+
+func verifyOpened(b *testing.B, car []byte, ref Ref) commitment.Opened {
+	b.Helper()
+	made, err := commitment.ParseCopy(car)
+	if err != nil {
+		b.Fatal(err)
+	}
+	opened, err := made.Verify(commitment.Commitment(ref.Commitment))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return opened
 }
