@@ -21,6 +21,7 @@ const maxWorkers = 8
 // [from, to). Each part is copied, and read back, by one worker.
 type part struct {
 	from, to   int
+	pace       *pace
 	live, dead uint64    // states and tombstones
 	digest     hash.Hash // of all rids, kinds and states in order
 	files      []string  // tables that were written
@@ -28,11 +29,11 @@ type part struct {
 
 // parts divides a ring. Rids are random, so the parts are about equal. Half of
 // the processors stay with those who wait for answers.
-func parts() []*part {
+func parts(p *pace) []*part {
 	workers := min(max(runtime.GOMAXPROCS(0)/2, 1), maxWorkers)
 	all := make([]*part, workers)
 	for i := range all {
-		all[i] = &part{from: 256 * i / workers, to: 256 * (i + 1) / workers, digest: sha256.New()}
+		all[i] = &part{from: 256 * i / workers, to: 256 * (i + 1) / workers, pace: p, digest: sha256.New()}
 	}
 	return all
 }
@@ -56,7 +57,7 @@ func (p *part) equal(q *part) bool {
 // copyRing makes the store of the next epoch in dir, which is there and empty,
 // of the states that a snapshot of the old one holds, changed as decided, and reads
 // it back. On return its files are on disk and META is among them.
-func copyRing(o Options, root Root, dir string, old *ring, snapshot *pebble.Snapshot, plan decided) (next *ring, counts part, err error) {
+func copyRing(o Options, root Root, dir string, old *ring, snapshot *pebble.Snapshot, plan decided, beside *pace) (next *ring, counts part, err error) {
 	var key [32]byte
 	rand.Read(key[:])
 	aead, err := newCipher(key)
@@ -64,7 +65,7 @@ func copyRing(o Options, root Root, dir string, old *ring, snapshot *pebble.Snap
 		return nil, part{}, err
 	}
 	m := meta{epoch: old.meta.epoch + 1, erasures: old.applied()}
-	written := parts()
+	written := parts(beside)
 	err = together(written, func(p *part) error {
 		c := copier{tables: newTables(o, dir, fmt.Sprintf("part-%d", p.from)), aead: aead, place: placeOf(old.id, m.epoch)}
 		err := p.each(snapshot, old.aead, old.place, plan, c.add)
@@ -95,7 +96,7 @@ func copyRing(o Options, root Root, dir string, old *ring, snapshot *pebble.Snap
 func readBack(db *pebble.DB, aead cipher.AEAD, place []byte, written []*part) error {
 	read := make([]*part, len(written))
 	for i, p := range written {
-		read[i] = &part{from: p.from, to: p.to, digest: sha256.New()}
+		read[i] = &part{from: p.from, to: p.to, pace: p.pace, digest: sha256.New()}
 	}
 	err := together(read, func(p *part) error {
 		return p.each(db, aead, place, nil, func(RID, []byte) error { return nil })
@@ -124,6 +125,9 @@ func (p *part) each(from pebble.Reader, aead cipher.AEAD, place []byte, plan dec
 	defer func() { clear(plain[:cap(plain)]) }()
 	where := slices.Clone(place)
 	for valid := iterator.First(); valid; valid = iterator.Next() {
+		if (p.live+p.dead)%paceStates == 0 {
+			p.pace.giveWay()
+		}
 		if len(iterator.Key()) != 1+len(RID{}) {
 			return fmt.Errorf("%w: state under a key of %d bytes", ErrDamaged, len(iterator.Key()))
 		}

@@ -27,7 +27,7 @@ func left(t *testing.T, fs vfs.FS, dir string, values [][]byte) map[string]int {
 	t.Helper()
 	found := map[string]int{}
 	for _, value := range values {
-		seen, err := scan(fs, dir, needlesOf(value))
+		seen, err := scan(fs, dir, needlesOf(value), new(pace))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -30,6 +30,7 @@ type Keyring struct {
 	dir     string
 	root    Root
 
+	pace     pace       // of rotations beside those who write
 	rotation sync.Mutex // held through a rotation, and to close the keyring
 
 	mu      sync.RWMutex // guards what follows
@@ -247,7 +248,10 @@ func (k *Keyring) Put(id RingID, rid RID, state []byte) error {
 	if !id.valid() || len(state) == 0 || len(state) > MaxState {
 		return fmt.Errorf("keep state of %d bytes in ring %.40q: %w", len(state), id, ErrRing)
 	}
-	return k.outcome("put state into", id, k.with(k.made(id), func(r *ring) error { return r.put(rid, state) }))
+	err := k.pace.write(func() error {
+		return k.with(k.made(id), func(r *ring) error { return r.put(rid, state) })
+	})
+	return k.outcome("put state into", id, err)
 }
 
 // State gives the state of a record. ok is false when there never was one; the
@@ -267,7 +271,10 @@ func (k *Keyring) State(id RingID, rid RID) (state []byte, ok bool, err error) {
 // without a tombstone. It is gone for good when the epoch ends. A state that is
 // not there is no error; a tombstone stays and is ErrDestroyed.
 func (k *Keyring) Forget(id RingID, rid RID) error {
-	return k.outcome("forget state in", id, k.with(k.found(id), func(r *ring) error { return r.forget(rid) }))
+	err := k.pace.write(func() error {
+		return k.with(k.found(id), func(r *ring) error { return r.forget(rid) })
+	})
+	return k.outcome("forget state in", id, err)
 }
 
 // outcome words an error. A write that may be half on disk ends the process.

@@ -169,7 +169,7 @@ func (k *Keyring) finish(id RingID, j journal) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	seen, err := scan(k.fs, k.dir, j.needles)
+	seen, err := scan(k.fs, k.dir, j.needles, &k.pace)
 	if err != nil {
 		return Report{}, err
 	}

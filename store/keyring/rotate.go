@@ -107,7 +107,7 @@ func (k *Keyring) prepare(old *ring, j *journal, p Plan, changes decided) (next 
 	if err := k.fs.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	next, counts, err := copyRing(k.options, k.root, dir, old, snapshot, changes)
+	next, counts, err := copyRing(k.options, k.root, dir, old, snapshot, changes, &k.pace)
 	if err != nil {
 		return nil, err
 	}

@@ -152,7 +152,7 @@ func (s *scene) check(t *testing.T, name string, fs vfs.FS, done []step, maybe *
 		done == nil && (r.Ended != 9 || r.Live != 34 || r.Tombstones != 3) {
 		t.Errorf("%s: report %+v, %v, %v", name, r, ok, err)
 	}
-	if seen, err := scan(fs, "rings", s.gone); err != nil || seen.hits != 0 {
+	if seen, err := scan(fs, "rings", s.gone, new(pace)); err != nil || seen.hits != 0 {
 		t.Errorf("%s: %d hits in %v, %v", name, seen.hits, seen.remains, err)
 	}
 	return epoch, unfinished

@@ -98,7 +98,7 @@ func TestRotationThatFails(t *testing.T) {
 			t.Errorf("%s: then %+v", name, r)
 		}
 		s.wantOnly(t, name, mem, r.To)
-		if seen, err := scan(mem, "rings", s.gone); err != nil || seen.hits != 0 {
+		if seen, err := scan(mem, "rings", s.gone, new(pace)); err != nil || seen.hits != 0 {
 			t.Errorf("%s: %d hits in %v, %v", name, seen.hits, seen.remains, err)
 		}
 	}
@@ -362,7 +362,7 @@ func TestReadBackSeesADifference(t *testing.T) {
 		mustPut(t, k, minutes, rid(i*12), "state")
 	}
 	r := k.ring(minutes)
-	written := parts()
+	written := parts(new(pace))
 	err := together(written, func(p *part) error {
 		return p.each(r.db, r.aead, r.place, nil, func(RID, []byte) error { return nil })
 	})

@@ -16,13 +16,14 @@ const (
 // scanned is what a scan saw.
 type scanned struct {
 	files, bytes, hits uint64
+	pace               *pace
 	remains            []string // files with a hit, by their names below the directory; the first of them
 }
 
 // scan reads every file below a directory and counts the pieces in it that the
 // needles stand for. A file that goes away meanwhile is gone.
-func scan(fs vfs.FS, dir string, needles []needle) (scanned, error) {
-	var s scanned
+func scan(fs vfs.FS, dir string, needles []needle, beside *pace) (scanned, error) {
+	s := scanned{pace: beside}
 	h := newHaystack(needles)
 	err := s.directory(fs, dir, "", h, make([]byte, scanBuffer))
 	if err != nil {
@@ -60,7 +61,7 @@ func (s *scanned) file(fs vfs.FS, path, shown string, h *haystack, buffer []byte
 	if err != nil {
 		return ignoreNotExist(err)
 	}
-	size, hits, err := h.read(f, buffer)
+	size, hits, err := h.read(f, buffer, s.pace)
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
@@ -75,9 +76,10 @@ func (s *scanned) file(fs vfs.FS, path, shown string, h *haystack, buffer []byte
 
 // read counts hits to the end of a file. Each buffer begins with the end of the
 // one before, so that no window falls between two.
-func (h *haystack) read(r io.Reader, buffer []byte) (size, hits uint64, err error) {
+func (h *haystack) read(r io.Reader, buffer []byte, beside *pace) (size, hits uint64, err error) {
 	kept := 0
 	for {
+		beside.giveWay()
 		n, err := io.ReadFull(r, buffer[kept:])
 		size += uint64(n)
 		hits += h.count(buffer[:kept+n])
