@@ -115,7 +115,7 @@ func New(home Home, config Config, o Options) (*Node, error) {
 	}
 	n.health.committed = n.now()
 	n.strangers.Store(&config.P2P.Allow)
-	if err := home.checkRestored(); err != nil {
+	if err := home.CheckRestored(); err != nil {
 		return nil, err
 	}
 	facts, err := n.readFiles(o.Passphrase)
@@ -126,7 +126,7 @@ func New(home Home, config Config, o Options) (*Node, error) {
 		return nil, err
 	}
 	// Asked again under the store's lock: a restore that begins now sees the lock.
-	if err := home.checkRestored(); err != nil {
+	if err := home.CheckRestored(); err != nil {
 		return nil, errors.Join(err, n.closeStore())
 	}
 	if err := n.openEngine(facts, o); err != nil {

@@ -56,6 +56,9 @@ type Rebuilt struct {
 // block is left to the engine, which replays it at the next start: no header
 // carries its AppHash yet. Progress is called after each block.
 func Rebuild(home Home, options state.Options, progress func(height, of int64)) (Rebuilt, error) {
+	if err := home.CheckRestored(); err != nil {
+		return Rebuilt{}, fmt.Errorf("rebuild: %w", err)
+	}
 	before := home.path("ledger.old")
 	if _, err := os.Stat(before); !errors.Is(err, os.ErrNotExist) {
 		return Rebuilt{}, fmt.Errorf("rebuild: %s: %w", before, errors.Join(err, ErrOldLedger))

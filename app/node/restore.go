@@ -241,8 +241,8 @@ func (h Home) moveIn(r *Restored) error {
 	return syncDirectory(string(h))
 }
 
-// checkRestored refuses a home that is being restored.
-func (h Home) checkRestored() error {
+// CheckRestored refuses a home in which a restore was interrupted.
+func (h Home) CheckRestored() error {
 	if _, err := os.Lstat(h.restoring()); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -1,10 +1,12 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 
+	"github.com/muniment/muniment/app/keyfile"
 	"github.com/muniment/muniment/store/keyring"
 )
 
@@ -40,4 +42,33 @@ func makeRingRoot(home Home, o KeyOptions) error {
 		return fmt.Errorf("make ring root: %w", err)
 	}
 	return nil
+}
+
+// MoveRingRoot has the key file of a home lead to a device in another way: under
+// another PIN, label or path of its module. The device was tried before. It must be
+// the one, or a clone of the one, that has wrapped what rings there are; a home
+// without any may get its first device so. The node is stopped.
+func (h Home) MoveRingRoot(rand io.Reader, passphrase []byte, to keyring.PKCS11) error {
+	text, err := os.ReadFile(h.ringRoot())
+	if err != nil {
+		return fmt.Errorf("open ring root: %w", err)
+	}
+	info, err := keyfile.Parse(text)
+	if err == nil {
+		_, _, err = keyfile.Open(passphrase, text)
+	}
+	if err != nil {
+		return fmt.Errorf("open ring root: %w", err)
+	}
+	if text, err = keyring.NewPKCS11File(rand, passphrase, info.Iterations, to); err != nil {
+		return err
+	}
+	token, err := keyring.OpenPKCS11(to)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(keyring.Fits(h.Rings(), token, keyring.Options{}), token.Close()); err != nil {
+		return fmt.Errorf("the rings of this home need another token: %w", err)
+	}
+	return replaceFile(h.ringRoot(), text, nil)
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/muniment/muniment/app/custody"
 	"github.com/muniment/muniment/app/keyfile"
 	"github.com/muniment/muniment/app/node"
 	"github.com/muniment/muniment/store/keyring"
@@ -30,7 +31,19 @@ var advice = []struct {
 	{node.ErrSignerStateOld, "restore signer/ from this machine as it was last; a backup of it is too old by nature"},
 	{node.ErrStateCorrupt, "restore signer/ from this machine as it was; never make it anew: it guards against signing twice"},
 	{node.ErrNoBlocks, "start the node and rebuild when it has more than one block"},
-	{node.ErrBlocksLost, "the disk may be failing: restore a copy of ledger/ that has them, and leave signer/ as it is"},
+	{node.ErrBlocksLost, "restore a copy of ledger/ that has them, and leave signer/ as it is; a lone validator cannot go on from an older one, since what it signed binds it"},
+	{node.ErrRestoring, "run munimentd restore again: it goes on where it was"},
+	{node.ErrHomeRuns, "stop it first"},
+	{node.ErrNoBackup, "name a folder that munimentd backup has finished"},
+	{node.ErrManifest, "nothing was changed: use another backup"},
+	{node.ErrBackupDamaged, "nothing was changed: use another backup"},
+	{node.ErrOtherBackup, "nothing was changed: use a backup of this home, or the home that it is of"},
+	{node.ErrNothingMissing, "move away what is to be replaced, and restore then"},
+	{keyring.ErrBackup, "nothing was changed: use another backup of the keyring"},
+	{custody.ErrLedgerOld, "restore a newer ledger/, or move vault/ away and restore an older one; where there are other validators, look at why this node does not get their blocks"},
+	{keyring.ErrRemains, "somebody has put a copy below rings/: remove the files that are named, and run munimentd erase"},
+	{keyring.ErrJournal, "leave rings/ as it is, or restore it from the newest backup of the keyring"},
+	{keyring.ErrMarker, "restore rings/ from the newest backup of the keyring"},
 	{node.ErrOldLedger, "remove it, or move it away, when the node has run well since"},
 	{node.ErrBlockDamaged, "nothing was changed: restore ledger/ from a backup or another node"},
 	{node.ErrReplayDiffers, "nothing was changed: restore ledger/ from a backup or another node, and report this"},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,6 +16,8 @@ import (
 	"github.com/muniment/muniment/app/record"
 	"github.com/muniment/muniment/store/keyring"
 )
+
+var errNoToken = errors.New("which token? give --pkcs11-module and --pkcs11-token")
 
 // deviceFlags name a PKCS#11 token that is to keep the keys of rings.
 type deviceFlags struct {
@@ -33,7 +36,7 @@ func (d deviceFlags) check(custodian bool) error {
 	case d == deviceFlags{}:
 		return nil
 	case d.module == "" || d.token == "":
-		return withCode(exitUsage, errors.New("which token? give --pkcs11-module and --pkcs11-token"))
+		return withCode(exitUsage, errNoToken)
 	case !custodian:
 		return withCode(exitUsage, errors.New("a node that keeps no content needs no token: leave --pkcs11-module out, or name a custody in the founding file"))
 	}
@@ -57,11 +60,11 @@ func (d deviceFlags) open() (place *keyring.PKCS11, model string, err error) {
 	place = &keyring.PKCS11{Module: module, Token: d.token, PIN: pin}
 	token, err := keyring.OpenPKCS11(*place)
 	if err != nil {
-		return nil, "", withCode(exitPrecondition, fmt.Errorf("nothing was made: %w", err))
+		return nil, "", withCode(exitPrecondition, fmt.Errorf("%w", err))
 	}
 	model = token.Model()
 	if err := errors.Join(token.Try(), token.Close()); err != nil {
-		return nil, "", withCode(exitPrecondition, fmt.Errorf("nothing was made: %w", err))
+		return nil, "", withCode(exitPrecondition, fmt.Errorf("%w", err))
 	}
 	return place, model, nil
 }
@@ -79,6 +82,50 @@ func (d deviceFlags) pin() ([]byte, error) {
 		return nil, withCode(exitUsage, errors.New("no terminal to ask for the PIN of the token: give --pkcs11-pin-file"))
 	}
 	return ask("PIN of the token: ")
+}
+
+func tokenCommand(o *options) *cobra.Command {
+	var device deviceFlags
+	c := &cobra.Command{
+		Use:   "token --pkcs11-module FILE --pkcs11-token LABEL",
+		Short: "Say anew how the token of this home is reached, whose node is stopped: PIN, label or module have changed",
+		Args:  noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := o.checkHome(); err != nil {
+				return withCode(exitPrecondition, err)
+			}
+			claim, _, err := o.claim()
+			if err != nil {
+				return withCode(exitPrecondition, err)
+			}
+			if device == (deviceFlags{}) {
+				return withCode(exitUsage, errNoToken)
+			}
+			if err := device.check(claim != 0); err != nil {
+				return err
+			}
+			return o.moveToken(c, device)
+		},
+	}
+	device.add(c)
+	return c
+}
+
+func (o options) moveToken(c *cobra.Command, device deviceFlags) error {
+	place, model, err := device.open()
+	if err != nil {
+		return err
+	}
+	passphrase, err := o.passphrase(false)
+	if err != nil {
+		return err
+	}
+	err = o.node().MoveRingRoot(rand.Reader, passphrase, *place)
+	clear(passphrase)
+	if err != nil {
+		return withCode(exitPrecondition, fmt.Errorf("nothing was changed: %w", err))
+	}
+	return o.sayClaim(c, model)
 }
 
 // isSoftware tells whether a token is known to keep its keys in files.

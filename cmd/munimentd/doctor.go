@@ -92,6 +92,7 @@ func (o options) examine(c *cobra.Command) []finding {
 		{"signer state", o.checkSigner},
 		{"clock", func() finding { return o.checkClock(time.Now()) }},
 		{"access log", o.checkAccessLog},
+		{"erasures", func() finding { return o.checkErasures(status) }},
 		{"disk", o.checkDisk},
 		{"swap", checkSwap},
 		{"listeners", func() finding { return o.checkListeners(running) }},
@@ -207,6 +208,25 @@ func (o options) checkAccessLog() finding {
 	return ok("%d lines, chain whole", head.Size)
 }
 
+// checkErasures looks for what was to be destroyed and may be there: in the
+// running node, else among the files of the rings.
+func (o options) checkErasures(s *apiv1.StatusResponse) finding {
+	if s == nil {
+		journals, err := filepath.Glob(filepath.Join(o.node().Rings(), "ring-*.journal"))
+		if err != nil || len(journals) > 0 {
+			return warning("start the node: it finishes them before it gives anything out", "%d rings were being replaced when the node ended", len(journals))
+		}
+		return ok("no ring is being replaced")
+	}
+	switch {
+	case len(s.Quarantined) > 0:
+		return bad("wait for the next round, or run munimentd erase: it says what is missing", "older than the ledger's erasures, and shut: %s", strings.Join(s.Quarantined, ", "))
+	case s.ErasuresPending > 0:
+		return ok("%d pending, carried out every so often; munimentd erase says what they wait for", s.ErasuresPending)
+	}
+	return ok("nothing is pending")
+}
+
 func (o options) checkDisk() finding {
 	var disk syscall.Statfs_t
 	if err := syscall.Statfs(o.home, &disk); err != nil {
@@ -231,7 +251,8 @@ func checkSwap() finding {
 		return ok("this system lists no swap")
 	}
 	if lines := strings.Count(strings.TrimSpace(string(text)), "\n"); lines > 0 {
-		return warning("switch swap off, or encrypt it: keys in memory can reach it", "%d swap areas are in use", lines)
+		return warning("switch swap off (swapoff -a), forbid it to this service (MemorySwapMax=0), or encrypt it: keys in memory can reach it, and an erased key stays there",
+			"%d swap areas are in use", lines)
 	}
 	return ok("off")
 }

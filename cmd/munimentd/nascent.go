@@ -35,9 +35,9 @@ func (o options) checkFinished() error {
 	return nil
 }
 
-// checkHome refuses what is no home.
+// checkHome refuses what is no home, or not a whole one.
 func (o options) checkHome() error {
-	if err := o.checkFinished(); err != nil {
+	if err := errors.Join(o.checkFinished(), o.node().CheckRestored()); err != nil {
 		return err
 	}
 	if _, err := os.Stat(o.node().Genesis()); !errors.Is(err, fs.ErrNotExist) {

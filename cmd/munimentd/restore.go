@@ -13,10 +13,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/muniment/muniment/app/node"
+	"github.com/muniment/muniment/store/keyring"
 )
 
 func restoreCommand(o *options) *cobra.Command {
-	var keyring string
+	var rings string
 	c := &cobra.Command{
 		Use:   "restore DIR | --keyring FILE",
 		Short: "Put back from a backup what is missing in this home, whose node is stopped",
@@ -30,20 +31,20 @@ interrupted is run again.
 What was erased stays erased: at its next start the node compares rings and
 ledger before it gives anything out.`,
 		Args: func(c *cobra.Command, args []string) error {
-			if (len(args) == 1) == (keyring != "") || len(args) > 1 {
+			if (len(args) == 1) == (rings != "") || len(args) > 1 {
 				return withCode(exitUsage, errors.New("from where? give DIR, or --keyring FILE"))
 			}
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			return o.restore(c, append(args, keyring)[0], keyring != "")
+			return o.restore(c, append(args, rings)[0], rings != "")
 		},
 	}
-	c.Flags().StringVar(&keyring, "keyring", "", "restore the keyring alone, from this file")
+	c.Flags().StringVar(&rings, "keyring", "", "restore the keyring alone, from this file")
 	return c
 }
 
-func (o options) restore(c *cobra.Command, path string, keyring bool) error {
+func (o options) restore(c *cobra.Command, path string, rings bool) error {
 	if err := o.checkKeys(); err != nil {
 		return withCode(exitPrecondition, err)
 	}
@@ -55,13 +56,13 @@ func (o options) restore(c *cobra.Command, path string, keyring bool) error {
 		return err
 	}
 	put := node.Restore
-	if keyring {
+	if rings {
 		put = node.RestoreKeyring
 	}
 	r, err := put(o.node(), passphrase, path)
 	clear(passphrase)
 	switch {
-	case errors.Is(err, node.ErrBackupDamaged), errors.Is(err, node.ErrManifest):
+	case errors.Is(err, node.ErrBackupDamaged), errors.Is(err, node.ErrManifest), errors.Is(err, keyring.ErrBackup):
 		return withCode(exitContradicted, err)
 	case err != nil:
 		return withCode(exitPrecondition, err)

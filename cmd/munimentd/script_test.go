@@ -37,7 +37,7 @@ func TestScripts(t *testing.T) {
 			return os.WriteFile(filepath.Join(env.WorkDir, "founding.toml"), foundingText(), 0o600)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "change": change, "home": home, "holds": holds, "future": future, "oneline": oneLine, "token": token,
+			"exits": exits, "change": change, "home": home, "holds": holds, "future": future, "oneline": oneLine, "token": token, "serves": serves,
 		},
 	})
 }
@@ -132,6 +132,19 @@ func token(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("MODULE", module)
 	ts.Setenv("SOFTHSM2_CONF", dir+".conf")
 	ts.Check(ts.Exec("softhsm2-util", "--init-token", "--free", "--label", args[0], "--pin", args[1], "--so-pin", "so-"+args[1]))
+}
+
+// serves waits until the node of a home answers: serves DIR
+func serves(ts *testscript.TestScript, neg bool, args []string) {
+	deadline := time.Now().Add(time.Minute)
+	poll := time.NewTicker(20 * time.Millisecond)
+	defer poll.Stop()
+	for ts.Exec("munimentd", "status", "--home", args[0]) != nil || !strings.Contains(ts.ReadFile("stdout"), "entries") {
+		if time.Now().After(deadline) {
+			ts.Fatalf("the node of %s does not answer: %s", args[0], ts.ReadFile("stderr"))
+		}
+		<-poll.C
+	}
 }
 
 // oneLine wants one line on stderr, of one program, and no trace of a panic.
