@@ -322,7 +322,10 @@ func (a *Certificate) write(line func(name, format string, args ...any)) {
 		if who == "" {
 			who = "custodian " + r.Custodian
 		}
-		line("reported", "%s by %s on ledger day %s, entry %d; content given out %s before", r.Outcome, who, r.LedgerDay, r.Entry, counted(r.Released, "time"))
+		line("reported", "%s by %s on ledger day %s, entry %d", r.Outcome, who, r.LedgerDay, r.Entry)
+		if r.HasText {
+			line("  given out", "%s before", counted(r.Released, "time"))
+		}
 		if r.Claim != "" {
 			line("  claim", "%s", r.Claim)
 		}
