@@ -6,10 +6,12 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -272,4 +274,34 @@ func TestSettling(t *testing.T) {
 		later()
 		o.settle()
 	})
+}
+
+// TestReportsTellOfWhatWasUnderWay: what was on its way out when its record was
+// locked and erased is among the releases of the report.
+func TestReportsTellOfWhatWasUnderWay(t *testing.T) {
+	h, ctx := archiveHouse(t), context.Background()
+	k := h.keep(t, "DEMO-MINUTES", minutes, "title")
+	var d record.Index
+	erased := make(chan error, 1)
+	car, err := h.Evidence(ctx, works, k.Ref, CaseWork, Extent{}, func([][32]byte) ([][]byte, error) {
+		d = h.city.destroy(t, "DEMO-MINUTES", k)
+		go func() { _, err := h.Erase(ctx); erased <- err }()
+		for begin := time.Now(); time.Since(begin) < 10*time.Second; runtime.Gosched() {
+			h.openings.mu.Lock()
+			waits := h.openings.now == nil
+			h.openings.mu.Unlock()
+			if waits {
+				return [][]byte{[]byte("a receipt")}, nil
+			}
+		}
+		return nil, errors.New("the erasure does not wait for what is under way")
+	})
+	if err := errors.Join(err, <-erased); err != nil {
+		t.Fatal(err)
+	}
+	want := record.Release{Day: today, Office: "DPW", Kind: record.ReleaseEvidence, Whole: true, Digest: sha256.Sum256(car)}
+	if got := h.reportOn(t, d).Records[0]; got.Outcome != record.RecordErased || !slices.Equal(got.Releases, []record.Release{want}) {
+		t.Errorf("reported %+v", got)
+	}
+	h.wantShut(t, "destroyed", k, Destroyed)
 }
