@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/muniment/muniment/app/commitment"
+	"github.com/muniment/muniment/app/ledger"
 	"github.com/muniment/muniment/app/receipt"
 	"github.com/muniment/muniment/app/record"
 	apiv1 "github.com/muniment/muniment/proto/muniment/api/v1"
@@ -158,6 +160,101 @@ func TestRedactionOverTheWire(t *testing.T) {
 	if bundle, err = evidenceOf(ctx, clerk, &apiv1.EvidenceRequest{Record: byIndex(index), Purpose: caseWork}); err != nil || len(bundle.Receipts) != 1 {
 		t.Errorf("evidence that hides nothing has %d parts, %v", len(bundle.Receipts), err)
 	}
+}
+
+// TestErasureOverTheWire: what was erased by a disposition is hidden in every
+// copy, and evidence shows with nothing but the network file under which
+// disposition, and what is withheld beside it.
+func TestErasureOverTheWire(t *testing.T) {
+	c, ctx := newCity(t, nil), within10s(t)
+	c.adopt(rule("DEMO-MINUTES", "3 years after created"))
+	item, err := deposit(ctx, c.as("DPW"), minutes, "Minutes of May", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	index := c.do("DPW", anchor(item))
+	if err := c.custody.CatchUp(ctx); err != nil {
+		t.Fatal(err)
+	}
+	d := apiv1.NewDepartmentsClient(c.as("DPW"))
+	file := func(paragraph uint32) (text []byte, hash [32]byte) {
+		t.Helper()
+		r := redactionOf([]commitment.Mark{{Range: commitment.Range{First: 2, Last: 2}, Code: "-"}, {Range: commitment.Range{First: 2 + paragraph, Last: 2 + paragraph}, Code: exemption}})
+		if _, err := d.FileRedaction(ctx, &apiv1.FileRedactionRequest{Record: byIndex(uint64(index)), Redaction: must(r.Marshal())}); err != nil {
+			t.Fatal(err)
+		}
+		return must(r.Marshal()), must(r.Hash())
+	}
+	first, erased := file(3)
+	second, withheld := file(1)
+	c.do("CLERK", &record.Withhold{Record: index, Redaction: withheld})
+	proposal := &record.ProposeDisposition{Series: "DEMO-MINUTES", Action: record.ActionRedact, Records: []record.Index{index}, Redaction: erased}
+	disposition := c.do("DPW", proposal)
+	hash := must3(ledger.DispositionOf(c.node.View(), disposition)).Hash
+	for _, office := range []record.Code{"CLERK", "COUNSEL", activeOffice(record.RoleStateRecords)} {
+		c.do(office, &record.ApproveDisposition{Disposition: disposition, Hash: hash})
+	}
+	c.do(activeOffice(record.RoleOperator), &record.LockDisposition{Disposition: disposition, Hash: hash})
+	_, err = copyOf(ctx, d, &apiv1.CopyRequest{Record: byIndex(uint64(index)), Purpose: caseWork})
+	wantReason(t, "copy of what is locked", err, "LOCKED")
+	if done, err := c.custody.Erase(ctx); err != nil || !slices.Equal(done.Dispositions, []record.Index{disposition}) {
+		t.Fatalf("erased %+v, %v", done, err)
+	}
+	stream, err := d.Read(ctx, &apiv1.ReadRequest{Record: byIndex(uint64(index)), Purpose: caseWork})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = drain(stream.Recv, (*apiv1.ReadResponse).GetChunk)
+	wantReason(t, "read", err, "PARTLY_DESTROYED")
+	segments, err := d.Segments(ctx, &apiv1.SegmentsRequest{Record: byIndex(uint64(index)), Purpose: caseWork})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if list, err := segments.Recv(); err != nil || !list.Segments[5].Destroyed || list.Segments[5].Size != 0 || list.Segments[4].Destroyed || list.Segments[4].Size == 0 {
+		t.Errorf("segments %v, %v", list, err)
+	}
+	bundle, err := evidenceOf(ctx, d, &apiv1.EvidenceRequest{Record: byIndex(uint64(index)), Purpose: caseWork, Redactions: [][]byte{withheld[:]}, Hide: []string{"segments 4"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened, err := bundle.Copy.Verify(commitment.Commitment(item))
+	if err != nil || string(opened.Content()) != "Present: five members.\n\n" {
+		t.Errorf("evidence discloses %q, %v", opened.Content(), err)
+	}
+	receipts, redactions, reports := receipt.SplitBundle(bundle.Receipts)
+	if len(receipts) != 5 || len(reports) != 1 || !slices.EqualFunc(redactions, [][]byte{second, first}, bytes.Equal) {
+		t.Fatalf("%d receipts, %d reports, redactions %q", len(receipts), len(reports), redactions)
+	}
+	var verdicts []receipt.Verdict
+	for i, text := range receipts {
+		v, err := receipt.Verify(c.network, text)
+		if err != nil || v.Outcome != receipt.Passed {
+			t.Fatalf("receipt %d: %+v, %v", i, v, err)
+		}
+		verdicts = append(verdicts, v)
+	}
+	decisions, err := receipt.Decisions(int64(index), verdicts, redactions, reports)
+	if err != nil {
+		t.Fatal(err)
+	}
+	runs, shown, err := receipt.HiddenRuns(opened, decisions)
+	if err != nil || shown != nil {
+		t.Fatal(shown, err)
+	}
+	got := map[string]receipt.HiddenStatus{}
+	for _, r := range runs {
+		got[receipt.Segments(r.First, r.Last)] = r.Status
+	}
+	if want := map[string]receipt.HiddenStatus{"2": receipt.HiddenErased, "3": receipt.HiddenWithheld, "5": receipt.HiddenErased, "6": receipt.HiddenUndecided}; !maps.Equal(got, want) {
+		t.Errorf("hidden runs %v, want %v", got, want)
+	}
+}
+
+func must3[T any](v T, ok bool, err error) T {
+	if err != nil || !ok {
+		panic(fmt.Sprint(ok, err))
+	}
+	return v
 }
 
 // TestRedactionRefusals: what is refused, and by which reason.
