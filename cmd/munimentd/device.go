@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -44,8 +45,9 @@ func (d deviceFlags) check(custodian bool) error {
 }
 
 // open asks for the PIN, has the token do once all that a root of rings must do,
-// and tells what it is. Nil means a key file.
-func (d deviceFlags) open() (place *keyring.PKCS11, model string, err error) {
+// and tells what it is. Nil means a key file. A refusal begins with nothing: what
+// was not done.
+func (d deviceFlags) open(nothing string) (place *keyring.PKCS11, model string, err error) {
 	if d.module == "" {
 		return nil, "", nil
 	}
@@ -60,11 +62,11 @@ func (d deviceFlags) open() (place *keyring.PKCS11, model string, err error) {
 	place = &keyring.PKCS11{Module: module, Token: d.token, PIN: pin}
 	token, err := keyring.OpenPKCS11(*place)
 	if err != nil {
-		return nil, "", withCode(exitPrecondition, fmt.Errorf("%w", err))
+		return nil, "", withCode(exitPrecondition, fmt.Errorf("%s: %w", nothing, err))
 	}
 	model = token.Model()
 	if err := errors.Join(token.Try(), token.Close()); err != nil {
-		return nil, "", withCode(exitPrecondition, fmt.Errorf("%w", err))
+		return nil, "", withCode(exitPrecondition, fmt.Errorf("%s: %w", nothing, err))
 	}
 	return place, model, nil
 }
@@ -112,7 +114,8 @@ func tokenCommand(o *options) *cobra.Command {
 }
 
 func (o options) moveToken(c *cobra.Command, device deviceFlags) error {
-	place, model, err := device.open()
+	const nothing = "nothing was changed"
+	place, model, err := device.open(nothing)
 	if err != nil {
 		return err
 	}
@@ -123,13 +126,32 @@ func (o options) moveToken(c *cobra.Command, device deviceFlags) error {
 	err = o.node().MoveRingRoot(rand.Reader, passphrase, *place)
 	clear(passphrase)
 	if err != nil {
-		return withCode(exitPrecondition, fmt.Errorf("nothing was changed: %w", err))
+		return withCode(exitPrecondition, fmt.Errorf("%s: %w", nothing, err))
 	}
-	return o.sayClaim(c, model)
+	claim, kind, err := o.claim()
+	if err != nil {
+		return err
+	}
+	if o.output == "json" {
+		return json.NewEncoder(c.OutOrStdout()).Encode(claimSaid(claim, kind, model))
+	}
+	sayClaim(c, claim, model)
+	return nil
 }
 
-// isSoftware tells whether a token is known to keep its keys in files.
-func isSoftware(model string) bool { return strings.Contains(model, "SoftHSM") }
+// sayClaim prints what will be claimed, and what a token is that is known to keep
+// its keys in files.
+func sayClaim(c *cobra.Command, claim record.Claim, model string) {
+	fmt.Fprintf(c.OutOrStdout(), "Of what this node erases will be claimed:\n  %s\n", claim.Says())
+	if strings.Contains(model, "SoftHSM") {
+		fmt.Fprintf(c.OutOrStdout(), "  %s keeps its keys in files: whoever has a copy of them has a copy of the device.\n  It is for tests.\n", model)
+	}
+}
+
+// claimSaid is the same for programs.
+func claimSaid(claim record.Claim, device, model string) map[string]string {
+	return map[string]string{"claim": claim.String(), "claim_says": claim.Says(), "device": device, "model": model}
+}
 
 // claim tells what this home may claim of what it erases, and by which device; 0
 // where it keeps no content.

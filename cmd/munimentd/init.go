@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"syscall"
 	"time"
@@ -64,7 +65,7 @@ func (o options) init(c *cobra.Command, file string, device deviceFlags) error {
 	if err := o.checkNew(); err != nil {
 		return err // before anybody is asked for a passphrase
 	}
-	place, model, err := device.open()
+	place, model, err := device.open("nothing was made")
 	if err != nil {
 		return err
 	}
@@ -113,7 +114,7 @@ func (o options) founded(c *cobra.Command, keys node.Keys, model string) error {
 			"home": o.home, "node": keys.ID(), "chain_id": network.ChainID, "network_file": o.node().Network(), "fingerprint": hex.EncodeToString(fingerprint[:]),
 		}
 		if claim.Valid() {
-			said["claim"], said["claim_says"], said["device"], said["model"] = claim.String(), claim.Says(), device, model
+			maps.Copy(said, claimSaid(claim, device, model))
 		}
 		return json.NewEncoder(c.OutOrStdout()).Encode(said)
 	}
@@ -128,10 +129,8 @@ another way: it is what they trust. Next:
   muniment network add %s --fingerprint %x
 `, network.ChainID, keys.ID(), o.node().Network(), fingerprint, o.home, o.node().Network(), fingerprint)
 	if claim.Valid() {
-		fmt.Fprintf(c.OutOrStdout(), "\nOf what this node erases will be claimed:\n  %s\n", claim.Says())
-	}
-	if isSoftware(model) {
-		fmt.Fprintf(c.OutOrStdout(), "  %s keeps its keys in files: whoever has a copy of them has a copy of the device.\n  It is for tests.\n", model)
+		fmt.Fprintln(c.OutOrStdout())
+		sayClaim(c, claim, model)
 	}
 	return nil
 }
