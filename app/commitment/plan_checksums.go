@@ -22,6 +22,7 @@ import (
 // members of such names in the objects that hold something hidden.
 func (pl *planner) checksums(values []value) {
 	pl.knownDigests(values)
+	pl.signatures()
 	if _, _, err := parseCSVCells(pl.profile); err == nil {
 		pl.checksumColumns()
 	}
@@ -58,6 +59,22 @@ func (pl *planner) knownDigests(values []value) {
 		if (s.Kind == Content || s.Kind == Metadata) && pl.found[i].because == becauseNot && known.stand(s.Payload) {
 			pl.find(i, becauseChecksum, 0)
 		}
+	}
+}
+
+// signatures finds signatures that stand in text: of OpenPGP, up to the line that
+// ends them, and of XML.
+func (pl *planner) signatures() {
+	inside := false
+	for i, s := range pl.segs {
+		if s.Kind != Content {
+			continue
+		}
+		inside = inside || bytes.Contains(s.Payload, []byte("-----BEGIN PGP SIGNATURE-----"))
+		if inside || bytes.Contains(s.Payload, []byte("DigestValue>")) || bytes.Contains(s.Payload, []byte("SignatureValue>")) {
+			pl.find(i, becauseChecksum, 0)
+		}
+		inside = inside && !bytes.Contains(s.Payload, []byte("-----END PGP SIGNATURE-----"))
 	}
 }
 

@@ -14,6 +14,8 @@ const (
 	minLine   = 16   // bytes of a line of a hidden paragraph that is looked for
 	minDigits = 7    // digits of a number in a hidden paragraph that is looked for
 
+	minRowDigits = 5 // likewise in a hidden row
+
 	// A value of a row that stands in more segments than fewSegments is a common
 	// word, and so is any other that stands in more of them and in more than one
 	// of commonShare, unless it was asked for as text or is an e-mail address.
@@ -108,8 +110,8 @@ func cellText(payload []byte, delimiter byte) string {
 	return string(bytes.TrimSpace(text))
 }
 
-// rowValues takes a row apart. Short numbers in it are left out: amounts are
-// alike by chance.
+// rowValues takes a row apart. Dates and short numbers in it are left out: rows
+// have them in common by chance.
 func (pl *planner) rowValues(payload []byte, add func(string, limit)) {
 	scan, err := newCSVScanner(payload, pl.delimiter())
 	if err != nil {
@@ -121,11 +123,28 @@ func (pl *planner) rowValues(payload []byte, add func(string, limit)) {
 			return
 		}
 		field := cellText(payload[start:scan.at], pl.delimiter())
-		if digits, letters := countDigits(field); letters || digits >= 5 {
+		if digits, letters := countDigits(field); letters || digits >= minRowDigits && !beginsAsDate(field) {
 			add(field, fewOut)
 		}
 		addAddresses(field, add)
 	}
+}
+
+// beginsAsDate reports whether text begins with a date: three numbers of at most
+// four digits, two of them of at most two, with / - or . between.
+func beginsAsDate(text string) bool {
+	day, _, _ := strings.Cut(text, " ")
+	day, _, _ = strings.Cut(day, "T")
+	parts := strings.FieldsFunc(day, func(r rune) bool { return r == '/' || r == '-' || r == '.' })
+	short := 0
+	for _, part := range parts {
+		if digits, letters := countDigits(part); letters || digits != len(part) || digits > 4 {
+			return false
+		} else if digits <= 2 {
+			short++
+		}
+	}
+	return len(parts) == 3 && short >= 2
 }
 
 // countDigits counts the digits of text, and tells whether it has letters.
@@ -195,7 +214,7 @@ func paragraphValues(payload []byte, add func(string, limit)) {
 	addAddresses(text, add)
 	for _, number := range strings.FieldsFunc(text, func(r rune) bool { return (r < '0' || r > '9') && r != '-' && r != '.' }) {
 		number = strings.Trim(number, "-.")
-		if digits, _ := countDigits(number); digits >= minDigits && !isDate(number) {
+		if digits, _ := countDigits(number); digits >= minDigits && !beginsAsDate(number) {
 			add(number, oftenOut)
 		}
 	}
