@@ -96,31 +96,26 @@ func (a *auditors) treeSize(size uint64) (int64, error) {
 
 // StateProof gives a state receipt for a state key under the newest cosigned tree.
 func (a *auditors) StateProof(ctx context.Context, r *apiv1.StateProofRequest) (*apiv1.StateProofResponse, error) {
-	const maxKeyBytes, attempts = 128, 8
+	const maxKeyBytes = 128
 	if len(r.Key) == 0 || len(r.Key) > maxKeyBytes {
 		return nil, refuse(reasonMalformed, "the state key has %d bytes: use 1 to %d", len(r.Key), maxKeyBytes)
 	}
-	for range attempts {
-		view := a.server.options.Node.View()
-		size := view.Head().Size
-		signed, treeSize, err := a.server.options.Node.Cosigned(ctx, size)
-		if err != nil {
-			return nil, err
-		}
-		if treeSize == size {
-			return a.stateReceipt(view, r.Key, signed)
-		}
+	view, signed, err := a.server.cosignedView(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return nil, refuse(reasonBusy, "the ledger grows faster than state receipts can be made: try again")
+	return a.server.stateReceipt(view, r.Key, signed)
 }
 
-func (a *auditors) stateReceipt(view ledger.View, key, signed []byte) (*apiv1.StateProofResponse, error) {
+// stateReceipt makes the state receipt of a key under the checkpoint of a view's
+// whole log.
+func (s *Server) stateReceipt(view ledger.View, key, signed []byte) (*apiv1.StateProofResponse, error) {
 	size := view.Head().Size
 	block, err := view.Entry(record.Index(size - 1))
 	if err != nil {
 		return nil, err
 	}
-	proof, err := tlog.ProveRecord(size, size-1, a.server.options.State)
+	proof, err := tlog.ProveRecord(size, size-1, s.options.State)
 	if err != nil {
 		return nil, err
 	}

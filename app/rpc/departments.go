@@ -127,6 +127,9 @@ func (d *departments) Record(ctx context.Context, r *apiv1.RecordRequest) (*apiv
 	}
 	if ok {
 		resp.SupersededBy = uint64(life.SupersededBy)
+		if err := residual(view, resp, index, life); err != nil {
+			return nil, err
+		}
 	}
 	if c := d.server.options.Custody; c != nil {
 		resp.HeldHere, err = c.Holds(anchor.Office, anchor.Commitment)

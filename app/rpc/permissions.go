@@ -65,6 +65,7 @@ var permissions = map[string][]record.Role{
 	apiv1.RecordsStaff_Holds_FullMethodName:        everyRole,
 	apiv1.RecordsStaff_Clock_FullMethodName:        everyRole,
 	apiv1.RecordsStaff_Legality_FullMethodName:     everyRole,
+	apiv1.RecordsStaff_Certificate_FullMethodName:  everyRole,
 
 	apiv1.Auditors_Checkpoint_FullMethodName:       everyRole,
 	apiv1.Auditors_Entry_FullMethodName:            everyRole,
