@@ -107,8 +107,11 @@ func (c *Custody) Holds(office record.Code, commitment record.Commitment) (bool,
 	if err != nil || !ok {
 		return false, err
 	}
-	_, ok, err = c.state(r)
-	if reason, refused := ReasonOf(err); refused && reason == Destroyed {
+	if err = c.barred(r); err == nil {
+		_, ok, err = c.state(r)
+	}
+	switch reason, _ := ReasonOf(err); reason {
+	case Destroyed, Locked, Quarantined, Behind:
 		return false, nil
 	}
 	return ok, err

@@ -2,8 +2,6 @@ package custody
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -116,7 +114,7 @@ func (r *round) run(ctx context.Context) error {
 		return err
 	}
 	r.free(view, lost)
-	if err := r.conclude(ctx, due); err != nil {
+	if err := r.conclude(ctx, due, lost); err != nil {
 		return err
 	}
 	return r.failed
@@ -369,106 +367,4 @@ func (c *Custody) rotationDone(id keyring.RingID) (bool, error) {
 	}
 	last, ok, err := c.rings.LastReport(id)
 	return ok && last.To == epoch && last.Hits == 0 && !c.rings.Unfinished(id), err
-}
-
-// lastLook reads the committed state again when a ring has moved on and nothing of
-// its old epoch is destroyed yet. Whatever must not be erased now goes on as it
-// was: a hold came, the clock is in doubt. Planned are the records that the
-// rotation changes; nil: they are not known, after a crash.
-//
-// The ring's new mark, Through, is below the lock of each disposition of which
-// something is left to erase in the ring: what was locked before it and reported
-// is applied.
-func (r *round) lastLook(id keyring.RingID, planned map[vault.RID]bool) (p keyring.Preserved, err error) {
-	view := r.config.View()
-	due, err := r.due(view)
-	if err != nil {
-		return keyring.Preserved{}, err
-	}
-	lost, err := r.lost(view, r.compared())
-	if err != nil {
-		return keyring.Preserved{}, err
-	}
-	applied, _ := r.rings.Erasures(id)
-	through, digest := view.Head().Size, sha256.New()
-	digest.Write(applied.Digest[:])
-	visit := func(t target, why string) error {
-		left, err := r.lookOnce(view, &p, digest, id, t, why, planned)
-		if left {
-			through = min(through, int64(t.lock))
-		}
-		return err
-	}
-	for _, d := range due {
-		if _, done, err := r.vault.ReportText(d.Index); err != nil {
-			return keyring.Preserved{}, err
-		} else if done {
-			continue
-		}
-		why, err := r.unready(view, d)
-		if err != nil {
-			return keyring.Preserved{}, err
-		}
-		targets, err := r.targets(view, d)
-		if err != nil {
-			return keyring.Preserved{}, err
-		}
-		for _, t := range targets {
-			if err := visit(t, why); err != nil {
-				return keyring.Preserved{}, err
-			}
-		}
-	}
-	for _, t := range lost {
-		if err := visit(t, ""); err != nil {
-			return keyring.Preserved{}, err
-		}
-	}
-	r.looked[id] = view.Head().Size
-	p.Erasures = keyring.Erasures{Through: max(through, applied.Through), Digest: [32]byte(digest.Sum(nil))}
-	return p, nil
-}
-
-// lookOnce decides about one target and its attempts; left tells that something is
-// left to erase in the ring.
-func (r *round) lookOnce(view ledger.View, p *keyring.Preserved, digest interface{ Write([]byte) (int, error) }, id keyring.RingID, t target, why string, planned map[vault.RID]bool) (left bool, err error) {
-	preserve := why != ""
-	if !preserve {
-		if preserve, err = t.preserved(view); err != nil {
-			return false, err
-		}
-	}
-	attempts, alike, err := r.attempts(view, t)
-	if err != nil {
-		return false, err
-	}
-	if preserve {
-		alike = append(alike, attempts...)
-	}
-	for _, a := range alike { // one of these may have been an attempt when the plan was made
-		if ringOf(a) == id {
-			p.RIDs = append(p.RIDs, a.RID)
-		}
-	}
-	if t.ring != id || !t.here {
-		return false, nil
-	}
-	if preserve {
-		p.RIDs = append(p.RIDs, t.rid)
-		return true, nil
-	}
-	is, after, err := r.look(&t)
-	clear(after)
-	if err != nil || is == live || is == absent {
-		return is == live, err
-	}
-	if planned == nil || planned[t.rid] {
-		outcome := record.RecordErased
-		if is == redacted {
-			outcome = record.RecordRedacted
-		}
-		line := binary.BigEndian.AppendUint64(nil, uint64(t.disposition))
-		digest.Write(append(binary.BigEndian.AppendUint64(line, uint64(t.index)), byte(outcome)))
-	}
-	return false, nil
 }

@@ -86,8 +86,9 @@ func (c *Custody) compared() record.Index {
 	return record.Index(c.quarantine.through)
 }
 
-// lost lists what this custodian has reported as erased and what a ring has again:
-// of the dispositions that are locked at an entry or after it.
+// lost lists what a ring has again after this custodian has reported it as erased,
+// or has written the report: of the dispositions that are locked at an entry or
+// after it.
 func (c *Custody) lost(view ledger.View, since record.Index) (lost []target, err error) {
 	all, err := ledger.Erasures(view, since)
 	if err != nil {
@@ -95,19 +96,22 @@ func (c *Custody) lost(view ledger.View, since record.Index) (lost []target, err
 	}
 	for _, d := range all {
 		applied, exists := c.rings.Erasures(keyring.RingID{Department: d.Value.Office, Class: d.Value.Series})
-		if !exists || !c.reported(d.Value) || int64(d.Value.Lock) < applied.Through {
+		if _, ours := c.report(d.Value); !ours || !exists || int64(d.Value.Lock) < applied.Through {
 			continue
 		}
-		preserved, err := c.reportedPreserved(view, d.Value)
+		preserved, done, err := c.saysPreserved(view, d)
 		if err != nil {
 			return nil, err
+		}
+		if !done {
+			continue
 		}
 		targets, err := c.targets(view, d)
 		if err != nil {
 			return nil, err
 		}
 		for _, t := range targets {
-			if t.again = true; preserved(t.index) {
+			if t.again = true; slices.Contains(preserved, t.index) {
 				continue
 			}
 			is, after, err := c.look(&t)
@@ -123,33 +127,60 @@ func (c *Custody) lost(view ledger.View, since record.Index) (lost []target, err
 	return lost, nil
 }
 
-// reportedPreserved tells which records of a disposition this custodian has
-// reported as preserved: the log has the message.
-func (c *Custody) reportedPreserved(view ledger.View, d ledger.Disposition) (func(record.Index) bool, error) {
+// saysPreserved lists which records of a disposition this custodian's report calls
+// preserved; ok is false where it has written none. Where the vault has lost the
+// text, the log has the message.
+func (c *Custody) saysPreserved(view ledger.View, d ledger.Listed[ledger.Disposition]) (preserved []record.Index, ok bool, err error) {
+	text, ok, err := c.vault.ReportText(d.Index)
+	if err != nil {
+		return nil, false, damaged(err)
+	}
+	if ok {
+		m, err := reportOf(reportText{d.Index, text})
+		if err != nil || m.Outcome == record.OutcomeDone {
+			return m.Preserved, err == nil, err
+		}
+		preserved, err = ledger.RecordsOf(view, d.Value)
+		return preserved, err == nil, err
+	}
+	if !c.reported(d.Value) {
+		return nil, false, nil
+	}
+	m, err := c.submitted(view, d.Value)
+	if err == nil && m.Outcome == record.OutcomePreserved {
+		m.Preserved, err = ledger.RecordsOf(view, d.Value)
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	return m.Preserved, true, nil
+}
+
+// submitted gives this custodian's message about a disposition, from the log.
+func (c *Custody) submitted(view ledger.View, d ledger.Disposition) (*record.ReportErasure, error) {
 	r, _ := c.report(d)
-	raw, err := view.Entry(r.Entry - 1) // the transaction of which the report entry is the first item
+	at := r.Entry - 1 // the transaction of which the report entry is the first item
+	raw, err := view.Entry(at)
 	if err != nil {
 		return nil, err
 	}
 	e, err := record.ParseEntry(raw)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("entry %d: %w", at, err)
 	}
 	tx, ok := e.(record.TxEntry)
 	if !ok {
-		return nil, fmt.Errorf("entry %d before report entry is no transaction", r.Entry-1)
+		return nil, fmt.Errorf("entry %d before a report entry is no transaction", at)
 	}
 	m, err := record.ParseBody(tx.Body)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("transaction %d: %w", at, err)
 	}
 	report, ok := m.(*record.ReportErasure)
 	if !ok {
-		return nil, fmt.Errorf("transaction %d is no report", r.Entry-1)
+		return nil, fmt.Errorf("transaction %d before a report entry is no report", at)
 	}
-	return func(i record.Index) bool {
-		return report.Outcome == record.OutcomePreserved || slices.Contains(report.Preserved, i)
-	}, nil
+	return report, nil
 }
 
 // quarantined refuses what a ring has again after it was erased.

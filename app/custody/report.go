@@ -27,13 +27,17 @@ type reportText struct {
 
 // conclude takes the steps 3 and 4 for each disposition of which nothing is left
 // to do.
-func (r *round) conclude(ctx context.Context, due []ledger.Listed[ledger.Disposition]) error {
+func (r *round) conclude(ctx context.Context, due []ledger.Listed[ledger.Disposition], lost []target) error {
 	view := r.config.View()
 	for _, d := range due {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		if slices.ContainsFunc(r.erased.Waiting, func(w Waiting) bool { return w.Disposition == d.Index }) {
+			continue
+		}
+		if slices.ContainsFunc(lost, func(t target) bool { return t.disposition == d.Index }) {
+			r.wait(d.Index, "what was erased came back with a restored ring, and could not be erased again yet")
 			continue
 		}
 		text, ok, err := r.vault.ReportText(d.Index)
@@ -69,8 +73,8 @@ type fate struct {
 func (r *round) fates(view ledger.View, targets []target) (all []fate, why string, err error) {
 	for _, t := range targets {
 		f := fate{target: t}
-		if r.blocked[t.ring] != "" {
-			return nil, r.blocked[t.ring], nil
+		if why := r.blockedFor(t.anchor.Office); why != "" {
+			return nil, why, nil
 		}
 		is, after, err := r.look(&f.target)
 		clear(after)
@@ -106,9 +110,6 @@ func (r *round) fates(view ledger.View, targets []target) (all []fate, why strin
 			attempts = nil
 		}
 		for _, a := range attempts {
-			if r.blocked[ringOf(a)] != "" {
-				return nil, r.blocked[ringOf(a)], nil
-			}
 			_, ok, err := r.state(a)
 			if reason, _ := ReasonOf(err); reason != Destroyed && err != nil {
 				return nil, "", err
@@ -121,6 +122,17 @@ func (r *round) fates(view ledger.View, targets []target) (all []fate, why strin
 		all = append(all, f)
 	}
 	return all, "", nil
+}
+
+// blockedFor is why a ring of an office is not done with its rotation. Deposits of
+// a record's bytes may have been forgotten in any of them.
+func (r *round) blockedFor(office record.Code) string {
+	for id, why := range r.blocked {
+		if id.Department == office {
+			return why
+		}
+	}
+	return ""
 }
 
 // makeReport takes the step 3.
