@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -109,4 +110,96 @@ func locks(t *testing.T, a *archive) []record.Index {
 		t.Fatal(err)
 	}
 	return all
+}
+
+// TestDamagedDispositionValueIsAnError flips every byte of every kind of state
+// value of this part. What can still be read differs from what was written.
+func TestDamagedDispositionValueIsAnError(t *testing.T) {
+	a := foundArchive(t)
+	messages, _, locked := a.steps()
+	erased := messages["DPW erased"].(*record.ReportErasure).Disposition
+	records, err := ledger.RecordsOf(a.view, a.disposition(erased))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.must("DPW", messages["DPW erased"])
+	a.must("COUNSEL", messages["COUNSEL"])
+	shown := func(v any, err error) (string, error) { return fmt.Sprintf("%+v", v), err }
+	readers := []struct {
+		name string
+		key  []byte
+		read func(ledger.View) (string, error)
+	}{
+		{"disposition", ledger.StateKeyDisposition(locked), func(v ledger.View) (string, error) {
+			d, _, err := ledger.DispositionOf(v, locked)
+			return shown(d, err)
+		}},
+		{"redaction", ledger.StateKeyDisposition(erased), func(v ledger.View) (string, error) {
+			d, _, err := ledger.DispositionOf(v, erased)
+			return shown(d, err)
+		}},
+		{"lifecycle with decisions", ledger.StateKeyLifecycle(records[0]), func(v ledger.View) (string, error) {
+			l, _, err := ledger.LifecycleOf(v, records[0])
+			return shown(l, err)
+		}},
+		{"locks", ledger.StateKeyLocks(), func(v ledger.View) (string, error) { return shown(ledger.LocksOf(v)) }},
+		{"erasures", ledger.StateKeyErasures(), func(v ledger.View) (string, error) { return shown(ledger.Erasures(v, 0)) }},
+	}
+	for _, r := range readers {
+		sound := value(t, a.view, r.key)
+		want, err := r.read(a.view)
+		if err != nil {
+			t.Fatalf("%s: %v", r.name, err)
+		}
+		found, damages := 0, damaged(sound)
+		for _, b := range damages {
+			got, err := r.read(altered{View: a.view, key: r.key, value: b})
+			if err != nil {
+				found++
+			} else if got == want {
+				t.Errorf("%s: the value %x reads like %x", r.name, b, sound)
+			}
+		}
+		if found < 3+len(sound)/8 {
+			t.Errorf("%s: only %d of %d damages were found", r.name, found, len(damages))
+		}
+	}
+}
+
+// TestDispositionStateThatContradictsItself: what a value names has to be there,
+// and to be what it is named as.
+func TestDispositionStateThatContradictsItself(t *testing.T) {
+	a := foundArchive(t)
+	messages, open, locked := a.steps()
+	erased := messages["DPW erased"].(*record.ReportErasure).Disposition
+	records, err := ledger.RecordsOf(a.view, a.disposition(erased))
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := records[0]
+	if _, _, ok, err := ledger.ErasureOf(lied{View: a.view, key: ledger.StateKeyDisposition(erased)}, i); err == nil || ok {
+		t.Errorf("erasure under a disposition that is not there: %t, %v", ok, err)
+	}
+	decided := func(decision record.Index) ledger.View { // a lifecycle with that decision, and nothing else
+		return lied{View: a.view, key: ledger.StateKeyLifecycle(i), value: slices.Concat(unhex(t, "8b 01 00 00 00 60 00 00 80 80 00 81"), number(uint64(decision)))}
+	}
+	for name, v := range map[string]ledger.View{
+		"an anchor":                       decided(i),
+		"beyond the log":                  decided(record.Index(a.view.Head().Size)),
+		"a disposition that is not there": lied{View: decided(locked), key: ledger.StateKeyDisposition(locked)},
+		"a disposition with an anchor as its lock": lied{View: decided(open), key: ledger.StateKeyDisposition(open),
+			value: bytes.Replace(value(t, a.view, ledger.StateKeyDisposition(locked)), number(uint64(a.disposition(locked).Lock)), number(uint64(i)), 1)},
+	} {
+		if all, err := ledger.DecisionsOn(v, i); err == nil || all != nil {
+			t.Errorf("a decision that is %s: %v, %v", name, all, err)
+		}
+	}
+	for _, at := range []record.Index{0, i, a.disposition(locked).Lock, record.Index(a.view.Head().Size)} {
+		if said, err := ledger.ReportedIn(a.view, at); err == nil || said.Disposition != 0 {
+			t.Errorf("a report at entry %d: %+v, %v", at, said, err)
+		}
+	}
+	if on, err := ledger.DayOf(a.view, record.Index(a.view.Head().Size)); err == nil || on != 0 {
+		t.Errorf("day of an entry beyond the log: %s, %v", on, err)
+	}
 }

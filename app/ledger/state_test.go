@@ -282,6 +282,14 @@ func FuzzStateValue(f *testing.F) {
 		try(ledger.StateKeySigning("DPW"), func(v ledger.View) error { _, err := ledger.SigningKeysOf(v, "DPW"); return err })
 		try(ledger.StateKeyProposal(1), func(v ledger.View) error { _, _, err := ledger.ProposalOf(v, 1); return err })
 		try(ledger.StateKeyLifecycle(1), func(v ledger.View) error { _, _, err := ledger.LifecycleOf(v, 1); return err })
+		try(ledger.StateKeyDisposition(1), func(v ledger.View) error {
+			d, err := ledger.ParseDisposition(1, value)
+			if err != nil && !reflect.DeepEqual(d, ledger.Disposition{}) {
+				t.Errorf("ParseDisposition gives %+v with its error %v", d, err)
+			}
+			return err
+		})
+		try(ledger.StateKeyErasures(), func(v ledger.View) error { _, err := ledger.Erasures(v, 0); return err })
 		try(ledger.StateKeyKey(keyID("DPW")), func(v ledger.View) error {
 			k, ok, err := ledger.KeyOf(v, keyID("DPW"))
 			if (err != nil || !ok) && k != (ledger.KeyState{}) {
