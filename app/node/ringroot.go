@@ -48,7 +48,12 @@ func makeRingRoot(home Home, o KeyOptions) error {
 // another PIN, label or path of its module. The device was tried before. It must be
 // the one, or a clone of the one, that has wrapped what rings there are; a home
 // without any may get its first device so. The node is stopped.
-func (h Home) MoveRingRoot(rand io.Reader, passphrase []byte, to keyring.PKCS11) error {
+func (h Home) MoveRingRoot(rand io.Reader, passphrase []byte, to keyring.PKCS11) (err error) {
+	unlock, err := h.lock() // a node that runs would make rings under the root that it has
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
 	text, err := os.ReadFile(h.ringRoot())
 	if err != nil {
 		return fmt.Errorf("open ring root: %w", err)

@@ -20,7 +20,7 @@ import (
 
 // inToken makes a token in software and gives it to a city that keeps nothing
 // yet: its rings will be made under it.
-func (c *city) inToken(t testing.TB) (tokens string) {
+func (c *city) inToken(t testing.TB) (tokens string, flags []string) {
 	t.Helper()
 	needs(t, "softhsm2-util")
 	var modules []string
@@ -46,7 +46,7 @@ func (c *city) inToken(t testing.TB) (tokens string) {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(c.home.Keys(), "ring-root.key"), text)
-	return tokens
+	return tokens, []string{"--pkcs11-module", modules[0], "--pkcs11-token", "city", "--pkcs11-pin-file", write(t, filepath.Join(dir, "pin"), []byte("123456\n"))}
 }
 
 // tryDeposit is a deposit whose error matters.
@@ -74,7 +74,7 @@ func tryDeposit(t testing.TB, conn *grpc.ClientConn, series record.Code, content
 // does not start without it.
 func TestNodeWithItsKeysInAToken(t *testing.T) {
 	c := newCity(t)
-	tokens := c.inToken(t)
+	tokens, flags := c.inToken(t)
 	if out := program(t, 0, "", "munimentd", "doctor", "--home", string(c.home)).stdout; !strings.Contains(out, "\nok       claim          "+record.ClaimKey.Says()) {
 		t.Errorf("doctor does not say C3:\n%s", out)
 	}
@@ -90,6 +90,8 @@ func TestNodeWithItsKeysInAToken(t *testing.T) {
 		}
 	}
 	opens("at first")
+	again := append([]string{"token", "--home", string(c.home), "--passphrase-file", write(t, filepath.Join(t.TempDir(), "passphrase"), []byte(passphrase))}, flags...)
+	program(t, 7, "nothing was changed: the node of this home is running", "munimentd", again...)
 
 	away := tokens + ".away"
 	if err := os.Rename(tokens, away); err != nil {
@@ -126,6 +128,7 @@ func TestNodeWithItsKeysInAToken(t *testing.T) {
 	}
 	c.refused(t, 7, `shows no token "city": connect the token that has this label and AES-GCM, or name the right one`)
 	back()
+	program(t, 0, "", "munimentd", again...)
 	n = c.start(t)
 	opens("after a restart")
 	n.stop()
