@@ -50,7 +50,9 @@ func TestLastLookComesBeforeTheEnd(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if state, _, err := then.waiting[minutes].old.get(rid(1)); string(state) != "state" || err != nil {
+		if !then.Unfinished(minutes) {
+			t.Error("after a crash nobody would look again")
+		} else if state, _, err := then.waiting[minutes].old.get(rid(1)); string(state) != "state" || err != nil {
 			t.Errorf("in the old epoch: %q, %v", state, err)
 		}
 		if err := then.Close(); err != nil {
