@@ -14,6 +14,13 @@
 //     permission, and has a line of the access log on disk before a byte leaves.
 //     If the line cannot be written, nothing leaves.
 //   - What is given out was compared with the record's leaf hashes.
+//   - Content that is given out is in the register of releases, on disk before a
+//     byte leaves. An erasure waits for what was under way at the lock, so that its
+//     report tells of every release. A release may stand there of a call that a
+//     crash cut short; none is missing.
+//   - A redaction is filed only if it hides what would betray what it hides. It is
+//     sealed under a key of its record and dies with it. A copy hides what it is
+//     asked to hide, what would betray that, and what was erased.
 //   - Nothing is acknowledged that would not survive a loss of power.
 //   - An orphan is swept only when both the ledger day and the custodian's own
 //     clock are past its last day, and the log was followed to that ledger day.
