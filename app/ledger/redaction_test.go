@@ -175,6 +175,10 @@ func TestS0_17_RedactionOfADueRecord(t *testing.T) {
 	if under, action := a.erasureOf(r); under != other || action != record.ActionDestroy || a.stands(r) != ledger.StandingLocked {
 		t.Errorf("after its destruction: under %d, %s, %s", under, action, a.stands(r))
 	}
+	replayed, err := a.machine.Replay(logOf(a.log(t)), nil)
+	if err != nil || replayed.View.StateRoot() != a.view.StateRoot() || len(replayed.Locks) != 3 {
+		t.Errorf("the replay of it: %+v, %v", replayed, err)
+	}
 }
 
 // TestPRA_NothingIsErasedAheadOfTheSchedule: before a record is due under a rule
