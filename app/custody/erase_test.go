@@ -421,3 +421,43 @@ func TestForgottenDepositsEnd(t *testing.T) {
 	}
 	h.wantOpen(t, "the record", k)
 }
+
+// TestRemainsAreNotReported: a copy of a ring's file that somebody left below the
+// keyring's directory keeps the disposition open until it is removed.
+func TestRemainsAreNotReported(t *testing.T) {
+	fs, c := vfs.NewMem(), &clock{}
+	c.set(today)
+	h := openHouse(t, fs, "house", newArchive(t), c)
+	k := h.keep(t, "DEMO-MINUTES", minutes, "title")
+	beside := h.keep(t, "DEMO-PERMITS", minutes+"beside\n", "title")
+	d, elsewhere := h.city.destroy(t, "DEMO-MINUTES", k), h.city.destroy(t, "DEMO-PERMITS", beside)
+	names, err := fs.List("house/rings/ring-DPW_DEMO-MINUTES-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if strings.HasSuffix(name, ".log") {
+			if ok, err := vfs.Clone(fs, fs, "house/rings/ring-DPW_DEMO-MINUTES-1/"+name, "house/rings/old-"+name); !ok || err != nil {
+				t.Fatal(ok, err)
+			}
+		}
+	}
+	for range 2 {
+		e, err := h.Erase(context.Background())
+		if err != nil || len(e.Dispositions) != 0 || len(e.Waiting) != 2 || !strings.Contains(e.Waiting[0].Why, "old-") {
+			t.Errorf("erased %+v, %v", e, err)
+		}
+		if got := h.city.status(t, d); got != ledger.DispositionLocked {
+			t.Errorf("disposition is %s", got)
+		}
+		h.wantShut(t, "unscanned", k, Locked)
+	}
+	for _, name := range names {
+		if strings.HasSuffix(name, ".log") {
+			if err := fs.Remove("house/rings/old-" + name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	h.erase(t, d, elsewhere)
+}

@@ -184,3 +184,34 @@ func TestNothingIsReadWhileTheLedgerIsBehind(t *testing.T) {
 	h.erase(t)
 	r.wantErased(t, h)
 }
+
+// TestRingRestoredBeforeTheReport: the report was written and not yet taken when an
+// old ring came back. It is handed in only after all was erased again.
+func TestRingRestoredBeforeTheReport(t *testing.T) {
+	mem, c, city := vfs.NewCrashableMem(), &clock{}, newArchive(t)
+	c.set(today)
+	h := openHouse(t, mem, "house", city, c)
+	k, beside := h.keep(t, "DEMO-MINUTES", minutes, "title"), h.keep(t, "DEMO-MINUTES", minutes+"beside\n", "title")
+	d := city.destroy(t, "DEMO-MINUTES", k)
+	before := mem.CrashClone(vfs.CrashCloneCfg{})
+	h.config.Submit = nil
+	h.erase(t)
+	h.close()
+	fs := mem.CrashClone(vfs.CrashCloneCfg{})
+	if err := fs.RemoveAll("house/rings"); err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := vfs.Clone(before, fs, "house/rings", "house/rings"); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	h = openHouse(t, fs, "house", city, c)
+	h.wantShut(t, "erased", k, Destroyed)
+	h.wantShut(t, "beside it", beside, Quarantined)
+	if e := h.erase(t, d); e.Rings != 1 {
+		t.Errorf("erased %+v", e)
+	}
+	h.wantOpen(t, "beside it", beside)
+	if is, _, err := h.look(h.target(t, d)); is != erased || err != nil {
+		t.Errorf("the ring has condition %d, %v", is, err)
+	}
+}
