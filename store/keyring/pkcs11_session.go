@@ -5,6 +5,7 @@ package keyring
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/miekg/pkcs11"
@@ -107,6 +108,10 @@ func (t *Token) slot() (slot uint, info pkcs11.TokenInfo, err error) {
 
 // checkMechanisms refuses a token without AES-GCM before anything is made in it.
 func (t *Token) checkMechanisms(slot uint) error {
+	listed, err := t.module.GetMechanismList(slot)
+	if err != nil {
+		return fmt.Errorf("%w: list what it can do: %w", ErrToken, err)
+	}
 	for _, need := range []struct {
 		what  string
 		of    uint
@@ -115,8 +120,9 @@ func (t *Token) checkMechanisms(slot uint) error {
 		{"make AES keys", pkcs11.CKM_AES_KEY_GEN, pkcs11.CKF_GENERATE},
 		{"seal with AES-GCM", pkcs11.CKM_AES_GCM, pkcs11.CKF_ENCRYPT | pkcs11.CKF_DECRYPT},
 	} {
+		isListed := slices.ContainsFunc(listed, func(m *pkcs11.Mechanism) bool { return m.Mechanism == need.of })
 		info, err := t.module.GetMechanismInfo(slot, mechanism(need.of, nil))
-		if err != nil || info.Flags&need.flags != need.flags {
+		if err != nil || !isListed || info.Flags&need.flags != need.flags {
 			return fmt.Errorf("%w: token %q cannot %s", ErrToken, t.place.Token, need.what)
 		}
 	}

@@ -19,7 +19,7 @@ import (
 
 // softHSM makes a token of its own for a test, in software. SoftHSM reads its
 // configuration whenever the module is started.
-func softHSM(t *testing.T) (p PKCS11, tokens string) {
+func softHSM(t *testing.T, settings ...string) (p PKCS11, tokens string) {
 	t.Helper()
 	module := softHSMModule(t)
 	dir := t.TempDir()
@@ -28,7 +28,7 @@ func softHSM(t *testing.T) (p PKCS11, tokens string) {
 		t.Fatal(err)
 	}
 	config := filepath.Join(dir, "softhsm2.conf")
-	if err := os.WriteFile(config, fmt.Appendf(nil, "directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\n", tokens), 0o600); err != nil {
+	if err := os.WriteFile(config, fmt.Appendf(nil, "directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\n%s\n", tokens, strings.Join(settings, "\n")), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("SOFTHSM2_CONF", config)
@@ -237,6 +237,18 @@ func TestTokenRefusals(t *testing.T) {
 	}
 	if _, err := token.Unwrap(wrapped); !errors.Is(err, ErrDevice) {
 		t.Errorf("unwrap after the end: %v, want ErrDevice", err)
+	}
+}
+
+// TestTokenWithoutAESGCM is refused before anything is made in it.
+func TestTokenWithoutAESGCM(t *testing.T) {
+	for can, cannot := range map[string]string{"CKM_AES_KEY_GEN": "seal with AES-GCM", "CKM_AES_CBC": "make AES keys"} {
+		t.Run(can, func(t *testing.T) {
+			p, _ := softHSM(t, "slots.mechanisms = "+can)
+			if token, err := OpenPKCS11(p); !errors.Is(err, ErrToken) || token != nil || !strings.Contains(err.Error(), cannot) {
+				t.Errorf("open: %v, want ErrToken and %q", err, cannot)
+			}
+		})
 	}
 }
 
