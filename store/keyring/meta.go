@@ -23,16 +23,17 @@ type Erasures struct {
 // the last look of the rotation.
 type meta struct {
 	epoch    uint64
-	erasures Erasures // applied in this epoch
-	carried  uint64   // states copied from the epoch before, tombstones included
-	seal     [28]byte // under the ring key, of all the rest
-	wrapped  []byte   // the ring key, wrapped for use
+	erasures Erasures       // applied in this epoch
+	carried  uint64         // states copied from the epoch before, tombstones included
+	seal     [sealSize]byte // under the ring key, of all the rest
+	wrapped  []byte         // the ring key, wrapped for use
 }
 
 const (
 	metaVersion = 2
 	metaHead    = 1 + 3*8 + 32
-	metaSize    = metaHead + 28 // and the wrapped key
+	sealSize    = 12 + 16             // nonce and tag
+	metaSize    = metaHead + sealSize // and the wrapped key
 	maxWrapped  = 1024
 	metaDomain  = "MUN1 ring meta\n" // changed only with docs/spec/keyring.md
 )
@@ -75,7 +76,7 @@ func parseMeta(b []byte) (meta, error) {
 		epoch:    binary.BigEndian.Uint64(b[1:]),
 		erasures: Erasures{Through: int64(through & math.MaxInt64), Digest: [32]byte(b[25:])},
 		carried:  binary.BigEndian.Uint64(b[17:]),
-		seal:     [28]byte(b[metaHead:]),
+		seal:     [sealSize]byte(b[metaHead:]),
 		wrapped:  append([]byte(nil), b[metaSize:]...),
 	}
 	first := m.epoch == 1 && (m.erasures != Erasures{} || m.carried != 0)
@@ -106,4 +107,19 @@ func readMeta(db *pebble.DB, epoch uint64) (m meta, ok bool, err error) {
 		return meta{}, false, fmt.Errorf("%w: META of epoch %d", ErrDamaged, m.epoch)
 	}
 	return m, true, nil
+}
+
+// applied gives the erasures that are applied in this epoch.
+func (r *ring) applied() Erasures {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.meta.erasures
+}
+
+// follow tells whether erasures may take the place of others.
+func (e Erasures) follow(before Erasures) error {
+	if e.Through < before.Through {
+		return fmt.Errorf("%w: through %d entries, not %d", ErrErasures, before.Through, e.Through)
+	}
+	return nil
 }

@@ -101,13 +101,13 @@ func (k *Keyring) endEpoch(id RingID, j *journal, old meta) error {
 // epoch tells which. One that waits for its last look goes on waiting. The report
 // is of a rotation that it finished, also with ErrRemains.
 func (k *Keyring) recover(id RingID) (Report, error) {
-	j, ok, err := k.readJournal(id)
-	if err != nil || !ok {
-		return Report{}, err
-	}
 	r := k.ring(id)
 	if r == nil {
 		return Report{}, ErrAbsent
+	}
+	j, ok, err := k.readJournal(id)
+	if err != nil || !ok {
+		return Report{}, err
 	}
 	current := r.meta.epoch
 	switch {

@@ -409,3 +409,20 @@ func TestDamagedStateStopsARotation(t *testing.T) {
 	wantState(t, k, minutes, rid(3), "three")
 	wantDestroyed(t, k, minutes, rid(2))
 }
+
+// TestRotationBesideAWriterThatHangs gives way to it, and goes on all the same.
+func TestRotationBesideAWriterThatHangs(t *testing.T) {
+	k := openTest(t, vfs.NewMem(), testRoot(t))
+	for i := range 3 * paceStates {
+		mustPut(t, k, minutes, RID{byte(i), byte(i >> 8)}, "state")
+	}
+	stuck, let := make(chan struct{}), make(chan struct{})
+	go func() {
+		_ = k.pace.write(func() error { close(stuck); <-let; return nil })
+	}()
+	<-stuck
+	if r := mustRotate(t, k, minutes, Erasures{}); r.Live != 3*paceStates {
+		t.Errorf("report %+v", r)
+	}
+	close(let)
+}
