@@ -23,7 +23,7 @@ var seedFlag = flag.Uint64("seed", 0, "seed of one more random chain for TestMod
 // code; one fresh seed is printed.
 func TestModel(t *testing.T) {
 	seen := map[string]int{}
-	for seed := range uint64(12) {
+	for seed := range uint64(10) {
 		playDuel(t, seed+1, 150, seen)
 	}
 	newDuel(t, 2, seen).flood(t)
