@@ -54,6 +54,7 @@ var rows = []row{
 	{"deposits", runDeposits},
 	{"verification", runVerification},
 	{"redacted copy", runCopies},
+	{"redacted copy of a custodian", runFiled},
 	{"retention", runRetention},
 	{"limits of the machine", runLimits},
 }
