@@ -48,10 +48,10 @@ type Custody struct {
 	// content would find it.
 	seal func(enc [32]byte, rid [16]byte, index uint32, kind commitment.Kind, payload []byte) ([]byte, error)
 
-	openings openings   // requests between their permission and their release
+	releases gate       // what is filed or given out, between the look at the ledger and the write that says so
 	filing   sync.Mutex // held while a redaction is filed
 
-	deposits   openings // deposits between their look at the log and their last write
+	deposits   gate // deposits between their look at the log and their last write
 	quarantine quarantine
 	erasing    sync.Mutex // held by Erase; taken before sweeping
 	buried     bool       // what a restored vault has again is buried; guarded by sweeping

@@ -93,7 +93,7 @@ func (r *round) run(ctx context.Context) error {
 	view := r.config.View()
 	// Requests and deposits that began before the locks of this view end first: then
 	// all their releases are in the register, and all attempts in the vault.
-	r.openings.settle()
+	r.releases.settle()
 	r.deposits.settle()
 	due, err := r.due(view)
 	if err != nil {

@@ -111,7 +111,6 @@ func (c *Custody) admit(q request, beside func(opened) error) error {
 	if q.purpose != noPurpose && !known(q.purpose) {
 		return refuse(Malformed, "purpose %.32q is none of %v", q.purpose, Purposes())
 	}
-	defer c.openings.enter()()
 	r, s, err := c.find(q)
 	if err != nil {
 		return err

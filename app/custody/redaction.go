@@ -74,10 +74,11 @@ func (c *Custody) FileRedaction(ctx context.Context, caller Caller, ref Ref, tex
 		return [32]byte{}, refuseFor(err, Malformed, "%v", err)
 	}
 	err = c.admit(request{caller, actionFile, ref, noPurpose}, func(o opened) error {
-		if err := errors.Join(c.stays(ref), ctx.Err()); err != nil {
+		if err := errors.Join(o.checkFiled(f.Redaction), ctx.Err()); err != nil {
 			return err
 		}
-		if err := o.checkFiled(f.Redaction); err != nil {
+		defer c.releases.enter()()
+		if err := c.stays(ref); err != nil {
 			return err
 		}
 		return c.file(o, f)

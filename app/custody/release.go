@@ -10,7 +10,12 @@ import (
 // release has a line of the register of releases on disk when it returns: what
 // was given out cannot be recalled, and the report on its erasure will say so. It
 // is called before the first byte leaves; hidden is what of the leaves does not.
+// What was locked while the answer was prepared is refused.
 func (c *Custody) release(q request, o opened, kind record.ReleaseKind, hidden []commitment.Range, digest [32]byte) error {
+	defer c.releases.enter()()
+	if err := c.barred(o.record); err != nil {
+		return c.refuseBarred(q, o.record, err)
+	}
 	err := c.vault.AddRelease(o.record.RID, record.Release{
 		Day: record.LedgerDay(c.config.Now().UnixNano()), Office: q.caller.Office, Kind: kind, Whole: !o.content(hidden), Digest: digest,
 	})
@@ -32,32 +37,32 @@ func (o opened) content(leaves []commitment.Range) bool {
 	return false
 }
 
-// openings knows which requests for content are between the look at what the
-// ledger allows and the line of their release.
-type openings struct {
+// gate knows who is between a look at the ledger and the write that follows from
+// it. Nobody stays there for long.
+type gate struct {
 	mu  sync.Mutex
-	now *sync.WaitGroup // nil: none yet
+	now *sync.WaitGroup // nil: nobody has come since the last settle
 }
 
-// enter counts a request in, and gives what counts it out.
-func (o *openings) enter() (leave func()) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.now == nil {
-		o.now = new(sync.WaitGroup)
+// enter counts somebody in, and gives what counts him out.
+func (g *gate) enter() (leave func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.now == nil {
+		g.now = new(sync.WaitGroup)
 	}
-	o.now.Add(1)
-	return o.now.Done
+	g.now.Add(1)
+	return g.now.Done
 }
 
-// settle waits for the requests that have come so far, and for none that comes
-// now. After it, the releases of a record that the ledger had locked before are
-// all in the register.
-func (o *openings) settle() {
-	o.mu.Lock()
-	before := o.now
-	o.now = nil
-	o.mu.Unlock()
+// settle waits for those who have come so far, and for nobody who comes now. After
+// it, everything is written that follows from an older state of the ledger than
+// the one that its caller has seen.
+func (g *gate) settle() {
+	g.mu.Lock()
+	before := g.now
+	g.now = nil
+	g.mu.Unlock()
 	if before != nil {
 		before.Wait()
 	}

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,6 +18,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/muniment/muniment/app/commitment"
+	"github.com/muniment/muniment/app/ledger"
 	"github.com/muniment/muniment/app/record"
 	"github.com/muniment/muniment/store/vault"
 )
@@ -247,7 +250,7 @@ func must(r vault.Record, ok bool, err error) vault.Record {
 // and for none that comes later.
 func TestSettling(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var o openings
+		var o gate
 		o.settle() // nobody has come
 		first, second := o.enter(), o.enter()
 		settled := make(chan struct{})
@@ -276,32 +279,64 @@ func TestSettling(t *testing.T) {
 	})
 }
 
-// TestReportsTellOfWhatWasUnderWay: what was on its way out when its record was
-// locked and erased is among the releases of the report.
+// TestReportsTellOfWhatWasUnderWay: what was let out in the moment of its lock is
+// among the releases of the report, for which the erasure waits.
 func TestReportsTellOfWhatWasUnderWay(t *testing.T) {
 	h, ctx := archiveHouse(t), context.Background()
 	k := h.keep(t, "DEMO-MINUTES", minutes, "title")
 	var d record.Index
-	erased := make(chan error, 1)
-	car, err := h.Evidence(ctx, works, k.Ref, CaseWork, Extent{}, func([][32]byte) ([][]byte, error) {
+	var armed atomic.Bool
+	erased, waits := make(chan error, 1), false
+	h.config.View = func() ledger.View {
+		before := h.city.View()
+		if !armed.CompareAndSwap(true, false) {
+			return before
+		}
 		d = h.city.destroy(t, "DEMO-MINUTES", k)
 		go func() { _, err := h.Erase(ctx); erased <- err }()
-		for begin := time.Now(); time.Since(begin) < 10*time.Second; runtime.Gosched() {
-			h.openings.mu.Lock()
-			waits := h.openings.now == nil
-			h.openings.mu.Unlock()
-			if waits {
-				return [][]byte{[]byte("a receipt")}, nil
-			}
+		for begin := time.Now(); !waits && time.Since(begin) < 10*time.Second; runtime.Gosched() {
+			h.releases.mu.Lock()
+			waits = h.releases.now == nil
+			h.releases.mu.Unlock()
 		}
-		return nil, errors.New("the erasure does not wait for what is under way")
+		return before
+	}
+	car, err := h.Evidence(ctx, works, k.Ref, CaseWork, Extent{}, func([][32]byte) ([][]byte, error) {
+		armed.Store(true) // the next look at the ledger is that of the release
+		return [][]byte{[]byte("a receipt")}, nil
 	})
 	if err := errors.Join(err, <-erased); err != nil {
 		t.Fatal(err)
+	}
+	if !waits {
+		t.Error("the erasure did not wait for what was under way")
 	}
 	want := record.Release{Day: today, Office: "DPW", Kind: record.ReleaseEvidence, Whole: true, Digest: sha256.Sum256(car)}
 	if got := h.reportOn(t, d).Records[0]; got.Outcome != record.RecordErased || !slices.Equal(got.Releases, []record.Release{want}) {
 		t.Errorf("reported %+v", got)
 	}
 	h.wantShut(t, "destroyed", k, Destroyed)
+}
+
+// TestWhatIsLockedMeanwhileStays: a copy that was prepared when its record was
+// locked is not given out, and not registered.
+func TestWhatIsLockedMeanwhileStays(t *testing.T) {
+	h, ctx := archiveHouse(t), context.Background()
+	k := h.keep(t, "DEMO-MINUTES", minutes, "title")
+	var d record.Index
+	car, err := h.Evidence(ctx, works, k.Ref, CaseWork, Extent{}, func([][32]byte) ([][]byte, error) {
+		d = h.city.destroy(t, "DEMO-MINUTES", k)
+		return [][]byte{[]byte("a receipt")}, nil
+	})
+	wantReason(t, "evidence", err, Locked)
+	if car != nil {
+		t.Errorf("%d bytes were given out", len(car))
+	}
+	if lines := strings.Join(logLines(t, h.fs), "\n"); !strings.Contains(lines, " evidence ") || !strings.Contains(lines, " barred ") {
+		t.Errorf("no line of the refusal in\n%s", lines)
+	}
+	h.erase(t, d)
+	if got := h.reportOn(t, d).Records[0]; got.Released != 0 {
+		t.Errorf("reported %+v", got)
+	}
 }
