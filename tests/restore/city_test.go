@@ -40,8 +40,10 @@ type city struct {
 	custodian  node.Home
 	validator  node.Home // "": the custodian is the only validator
 	p2p        [2]string // addresses of custodian and validator, where there are two
-	address    string    // of the custodian's gRPC
-	passphrase string    // file
+	ids        [2]string
+	cert       []byte // of the custodian
+	address    string // of the custodian's gRPC
+	passphrase string // file
 	network    receipt.Network
 }
 
@@ -110,9 +112,10 @@ func newCity(t testing.TB, nodes int) *city {
 		if i == 0 {
 			f.Facts = facts(record.KeyIDOf(keys.Custodian.Public().(ed25519.PublicKey)))
 			power = uint32(10 * (2 - len(homes))) // of two, the custodian has no vote
+			c.cert = keys.Certificate
 		}
 		f.Members = append(f.Members, node.Member{Node: keys.Fact(power), Address: c.address, Certificate: keys.Certificate})
-		c.p2p[i] = freeAddress(t)
+		c.p2p[i], c.ids[i] = freeAddress(t), keys.ID()
 	}
 	genesis, network, err := node.Found(f)
 	if err != nil {
@@ -149,7 +152,7 @@ func (c *city) dial(t testing.TB, office record.Code) *grpc.ClientConn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config, err := identity.ClientConfig(tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private}, c.network.Nodes[0].Certificate)
+	config, err := identity.ClientConfig(tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private}, c.cert)
 	if err != nil {
 		t.Fatal(err)
 	}

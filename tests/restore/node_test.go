@@ -49,10 +49,10 @@ func (c *city) startArgs(home node.Home) []string {
 	}
 	if home == c.validator {
 		return append(args, "--set", "grpc.listen=127.0.0.1:0", "--set", "p2p.listen="+c.p2p[1],
-			"--set", "p2p.peers="+c.network.Nodes[0].ID+"@"+c.p2p[0])
+			"--set", "p2p.peers="+c.ids[0]+"@"+c.p2p[0])
 	}
 	return append(args, "--set", "grpc.listen="+c.address, "--set", "p2p.listen="+c.p2p[0],
-		"--set", "p2p.peers="+c.network.Nodes[1].ID+"@"+c.p2p[1])
+		"--set", "p2p.peers="+c.ids[1]+"@"+c.p2p[1])
 }
 
 // start starts the node of a home. It is ended with the test at the latest.

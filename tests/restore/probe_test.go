@@ -122,13 +122,13 @@ func (w *watch) String() string {
 
 // settles starts a node and watches it until everything that lives can be read
 // and nothing waits; then it asks for every record once more.
-func (a *archive) settles(t *testing.T, home node.Home, lost ...kept) {
+func (a *archive) settles(t *testing.T, home node.Home) *watch {
 	t.Helper()
 	w := a.watching(t)
 	p := a.start(t, home)
 	conn := a.dial(t, department)
 	p.serves(t)
-	last := a.living[len(a.living)-1-len(lost)]
+	last := a.living[len(a.living)-1]
 	eventually(t, "what lives can be read", func() bool {
 		if p.hasEnded() {
 			t.Fatalf("the node ended with code %d\n%s", p.code(t), &p.stderr)
@@ -141,7 +141,7 @@ func (a *archive) settles(t *testing.T, home node.Home, lost ...kept) {
 	})
 	w.end()
 	t.Log(w)
-	for _, k := range a.living[:len(a.living)-len(lost)] {
+	for _, k := range a.living {
 		if reason := a.probe(t, conn, k); reason != "" {
 			t.Errorf("record %d lives and is not given out: %s", k.index, reason)
 		}
@@ -152,4 +152,5 @@ func (a *archive) settles(t *testing.T, home node.Home, lost ...kept) {
 		}
 	}
 	p.stop(t)
+	return w
 }
