@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/muniment/muniment/app/record"
 )
 
 // Limits of certificates of destruction.
@@ -240,4 +242,39 @@ func without(list []string, sentence string) []string {
 		}
 	}
 	return kept
+}
+
+// AddTexts takes over the texts of reports that are not there from the parts of
+// another certificate of the same disposition, by what the signed reports name.
+func (p *Parts) AddTexts(from Parts) {
+	texts := map[[32]byte][]byte{}
+	for _, r := range from.Reports {
+		if r.Text != nil {
+			texts[record.HashErasureReport(r.Text)] = r.Text
+		}
+	}
+	for i, r := range p.Reports {
+		if hash, ok := namedText(r.Receipt); ok && r.Text == nil {
+			p.Reports[i].Text = texts[hash]
+		}
+	}
+}
+
+// namedText gives the hash of the text that the body of a report names.
+func namedText(text []byte) ([32]byte, bool) {
+	r, err := Parse(text)
+	if err != nil {
+		return [32]byte{}, false
+	}
+	for _, l := range r.Leaves {
+		entry, err := record.ParseEntry(l.Entry)
+		if tx, ok := entry.(record.TxEntry); err == nil && ok {
+			if m, err := record.ParseBody(tx.Body); err == nil {
+				if said, ok := m.(*record.ReportErasure); ok {
+					return said.Report, true
+				}
+			}
+		}
+	}
+	return [32]byte{}, false
 }

@@ -256,3 +256,30 @@ func TestCertificatesOfOtherForms(t *testing.T) {
 		t.Error("a certificate of more than its limit was written")
 	}
 }
+
+// TestTextsOfOtherCustodians: each custodian keeps the text of its own report,
+// and the certificates of two nodes make a whole one.
+func TestTextsOfOtherCustodians(t *testing.T) {
+	n := goldenNetworks()["solo"]
+	d := newDestruction(t, n, fate{released: 2})
+	whole := certificateOf(t, d)
+	var halves [2]Parts
+	for i := range halves {
+		halves[i] = d.parts
+		halves[i].Reports = slices.Clone(d.parts.Reports)
+		halves[i].Reports[1-i].Text = nil
+		text := must1(NewCertificate(n, halves[i]))
+		if v := certificateVerdict(t, n, text); reasonOf(v) != "INDETERMINATE PART_MISSING" {
+			t.Errorf("with the text of custodian %d alone: %s", i, found(v))
+		}
+	}
+	halves[0].AddTexts(halves[1])
+	if got := must1(NewCertificate(n, halves[0])); !bytes.Equal(got, whole) {
+		t.Error("the two halves do not make the whole")
+	}
+	other := newDestruction(t, n, fate{claim: record.ClaimKey})
+	halves[1].AddTexts(other.parts)
+	if halves[1].Reports[0].Text != nil {
+		t.Error("a text was taken over that no report names")
+	}
+}

@@ -18,7 +18,7 @@ import (
 const hideHelp = "what to hide, as \"rows 3-5\", \"header Subject\" or 'text \"some words\"' (muniment segments; docs/spec/profiles.md); repeatable"
 
 func (p *program) copyCommand() *cobra.Command {
-	var file, purpose, department string
+	var file, purpose, department, log string
 	var hide, redactions []string
 	withName := false
 	c := &cobra.Command{
@@ -31,6 +31,7 @@ func (p *program) copyCommand() *cobra.Command {
 	}
 	c.Flags().StringArrayVar(&hide, "hide", nil, hideHelp)
 	redactionFlag(c, &redactions)
+	logFlag(c, &log)
 	c.Flags().BoolVar(&withName, "with-name", false, "disclose the file name")
 	c.Flags().StringVarP(&file, "out", "o", "", "file to write the copy to (required)")
 	purposeFlag(c, &purpose)
@@ -72,9 +73,26 @@ func (p *program) copyCommand() *cobra.Command {
 		if err := p.deliver(file, car); err != nil {
 			return err
 		}
-		return p.showFile(fileOf(a, file, car, opened, 0), fmt.Sprintf("muniment evidence %d -o %d.mun.car", a.index, a.index))
+		if log != "" {
+			verdicts, told, err := s.decidedParts(c.Context(), a, hashes)
+			if err == nil {
+				err = p.writeLog(log, a, opened, verdicts, told, nil)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return p.showFile(fileOf(a, file, car, opened, 0), fmt.Sprintf("muniment evidence %d%s -o %d.mun.car", a.index, flagged(" --redaction ", redactions), a.index))
 	}
 	return c
+}
+
+// flagged writes values as flags of a command line.
+func flagged(flag string, values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return flag + strings.Join(values, flag)
 }
 
 func badCopy(err error) error {

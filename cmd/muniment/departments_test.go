@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -314,9 +315,16 @@ func (d departmentsFake) Evidence(r *apiv1.EvidenceRequest, stream grpc.ServerSt
 		index = hook(index)
 	}
 	d.city.mu.Lock()
-	text := d.city.receiptOf(record.Index(index))
+	proofs := [][]byte{d.city.receiptOf(record.Index(index))}
+	if life, ok, err := ledger.LifecycleOf(d.city.view, record.Index(index)); err == nil && ok {
+		for _, at := range life.Decisions {
+			w, ok := d.city.entry(at).(record.WithholdingEntry)
+			if ok && slices.ContainsFunc(r.Redactions, func(hash []byte) bool { return [32]byte(hash) == w.Redaction }) {
+				proofs = append(proofs, d.city.receiptOf(at))
+			}
+		}
+	}
 	d.city.mu.Unlock()
-	proofs := [][]byte{text}
 	for _, hash := range r.Redactions {
 		proofs = append(proofs, v.filed[[32]byte(hash)])
 	}

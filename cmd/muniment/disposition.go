@@ -12,7 +12,7 @@ import (
 func (p *program) dispositionCommand() *cobra.Command {
 	return group("disposition", "Propose, approve, lock, show and report dispositions",
 		p.dryRunCommand(), p.proposeDispositionCommand(), p.approveDispositionCommand(), p.withdrawDispositionCommand(),
-		p.noticeCommand(), p.lockCommand(), p.confirmCommand(), p.dispositionListCommand(), p.dispositionShowCommand(), p.dispositionReportCommand())
+		p.noticeCommand(), p.lockCommand(), p.confirmCommand(), p.dispositionListCommand(), p.dispositionShowCommand(), p.dispositionReportCommand(), p.certificatesCommand())
 }
 
 // proposed is a disposition as its proposal was signed. Everything in it is
@@ -79,6 +79,9 @@ func (p *program) boundCommand(c *cobra.Command, doing string, message func(inde
 			return err
 		}
 		p.say("%s: %s", doing, d.text())
+		if err := s.sayParts(c.Context(), d); err != nil {
+			return err
+		}
 		done, err := s.act(c.Context(), message(index, d.entry.Hash))
 		if err != nil {
 			return err

@@ -16,7 +16,7 @@ import (
 )
 
 func (p *program) evidenceCommand() *cobra.Command {
-	var file, purpose, department string
+	var file, purpose, department, log, court string
 	var hide, redactions []string
 	c := &cobra.Command{
 		Use: "evidence RECORD [--hide SELECTOR | --redaction HASH]... -o FILE.mun.car", Short: "Make a bundle of content and receipts that proves itself",
@@ -28,6 +28,8 @@ func (p *program) evidenceCommand() *cobra.Command {
 	}
 	c.Flags().StringArrayVar(&hide, "hide", nil, hideHelp)
 	redactionFlag(c, &redactions)
+	logFlag(c, &log)
+	c.Flags().StringVar(&court, "court", "", "file to write attestations for a court to (Conn. Code Evid. 9-3A, CGS 1-210(a), Fed. R. Evid. 902(13) and (14)), to be completed and sworn to by an office")
 	c.Flags().StringVarP(&file, "out", "o", "", "file to write the bundle to (required)")
 	purposeFlag(c, &purpose)
 	departmentFlag(c, &department)
@@ -62,8 +64,9 @@ func (p *program) evidenceCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		receipts, told := splitBundle(bundle)
-		if err := checkReceipts(s.network, receipts, a.entry); err != nil {
+		receipts, told, reports := receipt.SplitBundle(bundle.Receipts)
+		verdicts, err := checkReceipts(s.network, receipts, a.entry)
+		if err != nil {
 			return err
 		}
 		if err := checkTold(opened, told, hashes); err != nil {
@@ -72,27 +75,28 @@ func (p *program) evidenceCommand() *cobra.Command {
 		if err := p.deliver(file, car); err != nil {
 			return err
 		}
+		if err := p.writeLog(log, a, opened, verdicts, told, reports); err != nil {
+			return err
+		}
+		if err := p.writeCourt(court, file, car, a, opened, len(receipts)); err != nil {
+			return err
+		}
 		return p.showFile(fileOf(a, file, car, opened, len(receipts)), "muniment-verify --network FILE "+file)
 	}
 	return c
 }
 
-// splitBundle tells the receipts of a bundle from the redactions in it. The reports
-// of custodians are left to muniment-verify, which judges what they say.
-func splitBundle(b commitment.Bundle) (receipts [][]byte, told []commitment.Redaction) {
-	for _, text := range b.Receipts {
-		if r, err := commitment.ParseRedaction(text); err == nil {
-			told = append(told, r)
-		} else if _, err := record.ParseErasureReport(text); err != nil {
-			receipts = append(receipts, text)
-		}
-	}
-	return receipts, told
-}
-
 // checkTold wants the redactions that were asked for to be in the bundle, and
 // what they mark to be hidden.
-func checkTold(o commitment.Opened, told []commitment.Redaction, hashes [][]byte) error {
+func checkTold(o commitment.Opened, texts, hashes [][]byte) error {
+	var told []commitment.Redaction
+	for _, text := range texts {
+		r, err := commitment.ParseRedaction(text)
+		if err != nil {
+			return badCopy(err)
+		}
+		told = append(told, r)
+	}
 	for _, want := range hashes {
 		i := slices.IndexFunc(told, func(r commitment.Redaction) bool {
 			hash, err := r.Hash()
@@ -110,7 +114,7 @@ func checkTold(o commitment.Opened, told []commitment.Redaction, hashes [][]byte
 
 // checkReceipts verifies every receipt of a bundle, and that one of them is of
 // the record.
-func checkReceipts(n receipt.Network, receipts [][]byte, want record.AnchorEntry) error {
+func checkReceipts(n receipt.Network, receipts [][]byte, want record.AnchorEntry) (verdicts []receipt.Verdict, err error) {
 	found := false
 	for _, text := range receipts {
 		verdict, err := receipt.Verify(n, text)
@@ -118,16 +122,17 @@ func checkReceipts(n receipt.Network, receipts [][]byte, want record.AnchorEntry
 			verdict, err = receipt.VerifyState(n, text, nil)
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if err := verdictError(verdict); err != nil {
-			return err
+			return nil, err
 		}
+		verdicts = append(verdicts, verdict)
 		entry, ok := verdict.Entry.(record.AnchorEntry)
 		found = found || ok && entry == want
 	}
 	if !found {
-		return failed(exitContradicted, "NO_RECEIPT", "do not rely on this node: tell whoever runs it", "no receipt in the bundle is of this record")
+		return nil, failed(exitContradicted, "NO_RECEIPT", "do not rely on this node: tell whoever runs it", "no receipt in the bundle is of this record")
 	}
-	return nil
+	return verdicts, nil
 }

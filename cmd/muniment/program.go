@@ -72,7 +72,7 @@ func (p *program) root() *cobra.Command {
 		p.keyCommand(), p.networkCommand(), p.anchorCommand(), p.receiptCommand(), p.recordCommand(), p.searchCommand(),
 		p.readCommand(), p.segmentsCommand(), p.copyCommand(), p.evidenceCommand(), p.redactCommand(), p.exemptionsCommand(),
 		p.officeCommand(), p.scheduleCommand(), p.seriesCommand(), p.eventCommand(),
-		p.holdCommand(), p.dueCommand(), p.whyCommand(), p.dispositionCommand(), p.legalityCommand(), p.clockCommand(), p.logCommand(), p.versionCommand())
+		p.holdCommand(), p.dueCommand(), p.whyCommand(), p.dispositionCommand(), p.legalityCommand(), p.certificateCommand(), p.clockCommand(), p.logCommand(), p.versionCommand())
 	root.Example = "  muniment key new --office CLERK\n" +
 		"  muniment network add network.mun --fingerprint HEX\n" +
 		"  muniment anchor --series DEMO-MINUTES minutes/\n" +

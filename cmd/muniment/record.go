@@ -30,6 +30,9 @@ type recordResult struct {
 	Grade        string `json:"grade"`
 	SupersededBy uint64 `json:"superseded_by,omitempty"` // as the node says
 	HeldHere     bool   `json:"held_here"`               // as the node says
+
+	Residual  *residualResult `json:"residual,omitempty"` // under a disposition that is locked; as the node says
+	Decisions []decisionInfo  `json:"decisions"`          // about parts of it; as the node says
 }
 
 func (p *program) recordShowCommand() *cobra.Command {
@@ -56,6 +59,10 @@ func (p *program) showRecord(a anchored, said *apiv1.RecordResponse) error {
 	result := recordResult{
 		Index: a.index, CID: a.commitment().CID(), Department: string(e.Office), Series: string(e.Series), Custody: string(e.Custody),
 		Height: v.BlockHeight, Grade: v.Grade, SupersededBy: said.SupersededBy, HeldHere: said.HeldHere,
+		Residual: residualOf(said.Disposition), Decisions: []decisionInfo{},
+	}
+	for _, d := range said.Decisions {
+		result.Decisions = append(result.Decisions, decisionOf(d))
 	}
 	if e.Flags&record.FlagUndated == 0 {
 		result.Date = dayText(e.Day)
@@ -83,11 +90,20 @@ func (p *program) showRecord(a anchored, said *apiv1.RecordResponse) error {
 		if result.HeldHere {
 			fmt.Fprintf(w, "content\tkept by the node that answered\n")
 		}
+		if result.Residual != nil {
+			result.Residual.write(w)
+		}
+		decisionsText(w, said.Decisions)
 	})
-	if err == nil {
+	if err != nil {
+		return err
+	}
+	if result.Residual.certifiable() {
+		p.say("next: muniment certificate %d -o %d.certificate", a.index, a.index)
+	} else {
 		p.say("next: muniment receipt %d -o %d.receipt", a.index, a.index)
 	}
-	return err
+	return nil
 }
 
 func (p *program) recordSupersedeCommand() *cobra.Command {
