@@ -493,3 +493,33 @@ func TestEvidenceTellsOfErasures(t *testing.T) {
 	_, err = h.Redactions(ctx, works, k.Ref)
 	wantReason(t, "list", err, Locked)
 }
+
+// TestEveryCrashOfFiling: whatever a crash cuts a filing at, the redaction is there
+// whole or not at all, and can be filed again; once it was acknowledged it is there.
+func TestEveryCrashOfFiling(t *testing.T) {
+	ledger, clock, disk, ctx := newCity(t), &clock{}, &crashes{mem: vfs.NewCrashableMem()}, context.Background()
+	clock.set(today)
+	h := openHouse(t, disk.fs(), "house", ledger, clock)
+	header, content := offer(minutes, "Minutes")
+	ref := h.kept(t, clerk, header, content)
+	text := redactionText(t, mark(3, 3, "-"), mark(6, 6, "CT-1-210-b-2"))
+	disk.take(true)
+	hash := mustFile(t, h.Custody, clerk, ref, text)
+	acknowledged := disk.take(false)
+	disk.clones, disk.names = append(disk.clones, disk.mem.CrashClone(vfs.CrashCloneCfg{})), append(disk.names, "after the acknowledgement")
+	for i, clone := range disk.clones {
+		h := openHouse(t, clone, "house", ledger, clock)
+		texts, err := h.Redactions(ctx, clerk, ref)
+		if err != nil || len(texts) > 1 || i >= acknowledged && len(texts) == 0 || len(texts) == 1 && !bytes.Equal(texts[0], text) {
+			t.Errorf("crash before %s: filed are %q, %v", disk.names[i], texts, err)
+		}
+		if again := mustFile(t, h.Custody, clerk, ref, text); again != hash {
+			t.Errorf("crash before %s: filed again as %x", disk.names[i], again[:4])
+		}
+		if car, err := h.Copy(ctx, clerk, ref, CaseWork, Extent{Redactions: [][32]byte{hash}}); err != nil || bytes.Contains(car, []byte("budget")) {
+			t.Errorf("crash before %s: copy %v", disk.names[i], err)
+		}
+		h.close()
+	}
+	disk.wantReached(t, "house/vault", "house/access-log")
+}
