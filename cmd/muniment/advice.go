@@ -130,6 +130,8 @@ var adviceOn = map[string]string{
 	"LOCKOUT":            "register the new key first, then suspend the old one",
 	"TOO_MANY_DECISIONS": "muniment redact list RECORD shows them: one of them may do",
 	"NOT_FOUND":          "muniment search TEXT finds records by title and file name",
+	"LOCKED":             "muniment record show RECORD names the disposition: when its custodians have reported, what is left can be read",
+	"PARTLY_DESTROYED":   "muniment evidence RECORD -o FILE makes a bundle of what is left",
 	"NO_SUCH_REDACTION":  "muniment redact list RECORD shows what is filed; muniment redact withhold or propose files a plan",
 	"NO_SUCH_SEGMENT":    "muniment segments RECORD lists what can be hidden",
 	"UNAVAILABLE":        "see whether the node runs, then run the same command again",

@@ -64,17 +64,18 @@ func (c *city) set(h hooks) {
 
 // hooks are called without the lock; an error is what the caller gets.
 type hooks struct {
-	deposit   func(header *apiv1.DepositHeader) error // the custodian has everything
-	submit    func() error                            // before the block
-	submitted func() error                            // after the block, before the answer
-	receipt   func(index uint64) error
-	copy      func(request *apiv1.CopyRequest) // may change what is asked for
-	plan      func(response *apiv1.PlanRedactionResponse)
-	filed     func(response *apiv1.FileRedactionResponse)
-	lie       func(response *apiv1.SubmitResponse)
-	record    func(index uint64) uint64 // whose receipt is given
-	moved     func() bool               // after a state proof: the ledger moves on
-	stateKey  func(key []byte) []byte   // whose state is given
+	deposit    func(header *apiv1.DepositHeader) error // the custodian has everything
+	submit     func() error                            // before the block
+	submitted  func() error                            // after the block, before the answer
+	receipt    func(index uint64) error
+	copy       func(request *apiv1.CopyRequest) // may change what is asked for
+	plan       func(response *apiv1.PlanRedactionResponse)
+	filed      func(response *apiv1.FileRedactionResponse)
+	redactions func() error
+	lie        func(response *apiv1.SubmitResponse)
+	record     func(index uint64) uint64 // whose receipt is given
+	moved      func() bool               // after a state proof: the ledger moves on
+	stateKey   func(key []byte) []byte   // whose state is given
 }
 
 func must[T any](v T, err error) T {

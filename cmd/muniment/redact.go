@@ -91,7 +91,7 @@ func (f filed) text() string {
 		parts = parts[:most]
 	}
 	if len(parts) == 0 {
-		return "its text is not kept by the node that answered"
+		return "its text was not given out"
 	}
 	return fmt.Sprintf("%s under %s of %s: %s%s", leafCount(leaves), f.Authority, f.Dated, joined(parts), more)
 }
@@ -152,6 +152,25 @@ func (s *session) redaction(ctx context.Context, a anchored, hash [32]byte) (fil
 	return filed{}, failed(exitNotFound, "NO_SUCH_REDACTION", adviceOn["NO_SUCH_REDACTION"], "no redaction %s of record %d is filed", want, a.index)
 }
 
+// sayParts shows what a disposition would erase of a record, to offices that may
+// see it. Others sign by the hash alone.
+func (s *session) sayParts(ctx context.Context, d proposed) error {
+	if d.message.Action != record.ActionRedact {
+		return nil
+	}
+	a, err := s.resolve(ctx, reference{index: uint64(d.message.Records[0])}, "")
+	if err != nil {
+		return err
+	}
+	f, err := s.redaction(ctx, a, d.message.Redaction)
+	if err != nil {
+		s.program.say("which parts that are is not shown: %v", err)
+		return nil
+	}
+	s.program.say("it marks %s; muniment segments %d says what these are", f.text(), a.index)
+	return nil
+}
+
 // decisions asks for the decisions about parts of a record.
 func (s *session) decisions(ctx context.Context, a anchored) ([]*apiv1.DecisionInfo, error) {
 	said, err := departmentsCall(ctx, s, apiv1.DepartmentsClient.Record, &apiv1.RecordRequest{Record: a.ref()})
@@ -175,7 +194,11 @@ func (p *program) redactListCommand() *cobra.Command {
 	c.RunE = func(c *cobra.Command, args []string) error {
 		return p.onRecord(c, args[0], department, func(s *session, a anchored) error {
 			list, err := s.redactions(c.Context(), a)
-			if err != nil {
+			switch {
+			case slices.Contains([]string{"LOCKED", "QUARANTINED", "DESTROYED"}, reasonOf(err)): // the ledger tells all the same
+				p.say("the texts are not given out: %v", err)
+				list = []filed{}
+			case err != nil:
 				return err
 			}
 			decisions, err := s.decisions(c.Context(), a)

@@ -178,7 +178,7 @@ func (p *program) proposeRedactionCommand() *cobra.Command {
 
 func (p *program) showRedaction(r redactionResult, next string) error {
 	err := p.show(r, func(w io.Writer) {
-		fmt.Fprintf(w, "record\t%d\nredaction\t%s\n%s\tentry %d\ntransaction\tentry %d\nheight\t%d\n", r.Record, r.Redaction, r.Kind, r.Index, r.Transaction, r.Height)
+		fmt.Fprintf(w, "record\t%d\nredaction\t%s\nentry\t%d, %s\ntransaction\tentry %d\nheight\t%d\n", r.Record, r.Redaction, r.Index, r.Kind, r.Transaction, r.Height)
 	})
 	if err != nil {
 		return err

@@ -59,6 +59,11 @@ func (d departmentsFake) FileRedaction(_ context.Context, r *apiv1.FileRedaction
 
 // Redactions gives what is filed.
 func (d departmentsFake) Redactions(r *apiv1.RedactionsRequest, stream grpc.ServerStreamingServer[apiv1.RedactionsResponse]) error {
+	if hook := d.city.hook().redactions; hook != nil {
+		if err := hook(); err != nil {
+			return err
+		}
+	}
 	v, err := d.found(r.Record)
 	if err != nil {
 		return err

@@ -218,7 +218,7 @@ func (p *program) showRedactionPlan(f planFile, e exemptions, file string) error
 	chunks := false
 	for _, m := range f.marks {
 		result.Marks = append(result.Marks, planMark{leavesText(m.Range), m.Code, m.Why, printable(m.Label), m.MustStay()})
-		chunks = chunks || strings.Contains(m.Label, "chunk ")
+		chunks = chunks || m.Code != commitment.Betrays && strings.Contains(m.Label, "chunk ")
 	}
 	if file == fromStdin {
 		file, result.File = "", ""

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/grpc/codes"
+
 	"github.com/muniment/muniment/app/commitment"
 	"github.com/muniment/muniment/app/record"
 	apiv1 "github.com/muniment/muniment/proto/muniment/api/v1"
@@ -134,6 +136,15 @@ func TestProposeByPlan(t *testing.T) {
 	if !ok || e.Office != "PERMITS" || e.Action != record.ActionRedact {
 		t.Errorf("entry %+v, %+v", e, done)
 	}
+	if r := d.as("COUNSEL", "disposition", "approve", numeral(uint64(done.Index))); !strings.Contains(r.stderr, "it marks 2 leaves under CT-FOI of 2026-11-01") {
+		t.Errorf("what is approved is not shown: %q", r.stderr)
+	}
+	d.city.set(hooks{redactions: func() error { return refusal(codes.FailedPrecondition, "LOCKED", "it is locked") }})
+	if r := d.as("PERMITS", "redact", "list", numeral(index), "--output", "json"); !strings.Contains(r.stdout, `"redactions": []`) {
+		t.Errorf("of a locked record: %q, %q", r.stdout, r.stderr)
+	}
+	d.city.set(hooks{redactions: func() error { return refusal(codes.PermissionDenied, "DENIED", "not for you") }})
+	d.fails(exitDenied, "(DENIED)", "--office", "PERMITS", "redact", "list", numeral(index))
 }
 
 func TestPlanIsRefused(t *testing.T) {
