@@ -20,12 +20,12 @@
 //	6   cmd/munimentd        cmd/muniment           cmd/muniment-verify
 //	5   app/node
 //	4   app/abci                                    app/rpc
-//	3   store/state          store/cometdb          app/custody
-//	2   app/ledger           app/receipt            app/identity     store/vault      store/keyring
+//	3   store/state          store/cometdb          app/custody      app/receipt
+//	2   app/ledger           app/identity           store/vault      store/keyring
 //	1   app/record
 //	0   app/commitment       app/retention          app/statetree    app/keyfile    proto/muniment/...
 //
-// Floors 0 to 2 under app, identity aside, are pure: bytes in, bytes out. They know no clock, no
+// Floors 0 to 2 under app, identity aside, and app/receipt are pure: bytes in, bytes out. They know no clock, no
 // disk, no network, no goroutine and no variable that changes; time and chance
 // are arguments. So each can be read, tested and reimplemented on its own.
 //
@@ -34,6 +34,7 @@
 //	what are the exact bytes of ...      docs/spec, then app/record, app/commitment
 //	is this transaction allowed          app/ledger: Check, Apply
 //	why should I believe this receipt    app/receipt: Verify
+//	what was destroyed, who says so      app/receipt: VerifyCertificate
 //	what is on disk                      store/state, store/vault, store/keyring
 //	what can a client call               proto/muniment/api/v1, app/rpc
 //	who is calling                       app/identity

@@ -1,12 +1,14 @@
 // Package receipt makes and verifies the proofs that leave the ledger:
 // checkpoints with their signatures and cosignatures, receipts of entries,
 // receipts of state, legality files of dispositions, and the network file that
-// says whom to believe.
+// says whom to believe; and what is made of several of these: proofs of holds,
+// certificates of destruction, the reasons why a copy hides what it hides.
 //
 // The package is pure: bytes in, bytes out. The exact formats are
-// docs/spec/receipt.md, docs/spec/legality.md and docs/spec/network.md; they rest on the C2SP formats
-// signed-note, tlog-checkpoint, tlog-cosignature, tlog-policy and tlog-proof,
-// so that tools of others can read them.
+// docs/spec/{receipt,legality,held,certificate,redaction,network}.md; they rest on
+// the C2SP formats signed-note, tlog-checkpoint, tlog-cosignature, tlog-policy and
+// tlog-proof, so that tools of others can read them. State values are read by
+// package ledger, which wrote them.
 //
 // Contract:
 //
