@@ -74,6 +74,7 @@ func (s *Service) keep(ctx context.Context) error {
 		}
 	}
 	s.run("erasures", func() error { s.eraseEvery(ctx); return nil })
+	s.run("space", func() error { s.reclaimEvery(ctx); return nil })
 	return s.custody.Follow(ctx, followEvery)
 }
 
@@ -91,6 +92,25 @@ func (s *Service) eraseEvery(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		}
+	}
+}
+
+// reclaimEvery is how often the space of erased content is given back: it may take
+// long, and erasing does not wait for it.
+const reclaimEvery = time.Minute
+
+func (s *Service) reclaimEvery(ctx context.Context) {
+	tick := time.NewTicker(reclaimEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := s.custody.Reclaim(ctx); err != nil && ctx.Err() == nil {
+			s.node.alarm(err)
 		}
 	}
 }
