@@ -2,7 +2,6 @@ package keyring
 
 import (
 	"crypto/cipher"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -57,14 +56,12 @@ func (p *part) equal(q *part) bool {
 // copyRing makes the store of the next epoch in dir, which is there and empty,
 // of the states that a snapshot of the old one holds, changed as decided, and reads
 // it back. On return its files are on disk and META is among them.
-func copyRing(o Options, root Root, dir string, old *ring, snapshot *pebble.Snapshot, plan decided, beside *pace) (next *ring, counts part, err error) {
-	var key [32]byte
-	rand.Read(key[:])
+func copyRing(o Options, dir string, old *ring, m meta, key [32]byte, snapshot *pebble.Snapshot, plan decided, beside *pace) (next *ring, counts part, err error) {
 	aead, err := newCipher(key)
 	if err != nil {
 		return nil, part{}, err
 	}
-	m := meta{epoch: old.meta.epoch + 1, erasures: old.applied()}
+	m.erasures = old.applied()
 	written := parts(beside)
 	err = together(written, func(p *part) error {
 		c := copier{tables: newTables(o, dir, fmt.Sprintf("part-%d", p.from)), aead: aead, place: placeOf(old.id, m.epoch)}
@@ -87,7 +84,7 @@ func copyRing(o Options, root Root, dir string, old *ring, snapshot *pebble.Snap
 	if err := readBack(db, aead, placeOf(old.id, m.epoch), written); err != nil {
 		return nil, part{}, errors.Join(err, db.Close())
 	}
-	next, err = beginRing(db, root, old.id, m, key)
+	next, err = beginRing(db, old.id, m, key)
 	return next, counts, err
 }
 

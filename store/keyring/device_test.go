@@ -256,3 +256,42 @@ func TestEveryCrashWithADevice(t *testing.T) {
 		t.Errorf("%+v, %d left a key that nothing uses, %d between key and journal", seen, orphans, between)
 	}
 }
+
+// TestNoKeyOutlivesWhatItSealed crashes a rotation everywhere, with all or nothing
+// of what was not synced. Where any of the next epoch may be on the disk and the
+// rotation is undone, the device has destroyed that epoch's key too: what is left in
+// free blocks opens for nobody.
+func TestNoKeyOutlivesWhatItSealed(t *testing.T) {
+	for _, unsynced := range []int{0, 100} {
+		mem, root := vfs.NewCrashableMem(), &device{}
+		s := newScene(t, mem, root)
+		c := newCamera(mem, unsynced)
+		c.beside = func() any { return root.clone() }
+		k, err := Open("rings", root, Options{FS: c.fs()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.turn(true)
+		mustCarryOut(t, k, minutes, s.plan)
+		c.turn(false)
+		if err := k.Close(); err != nil {
+			t.Fatal(err)
+		}
+		undone := 0
+		for _, crash := range c.crashes {
+			then := crash.beside.(*device)
+			s.root = then
+			left, err := crash.fs.List("rings/" + minutes.directory(2))
+			if epoch, _ := s.check(t, crash.name, crash.fs, nil, nil); epoch == 2 || err != nil || len(left) == 0 {
+				continue
+			}
+			undone++
+			if len(then.keys) != 1 {
+				t.Errorf("%s: %d keys in the device after the rotation was undone", crash.name, len(then.keys))
+			}
+		}
+		if undone == 0 {
+			t.Errorf("%d percent of what was not synced: no crash left parts of an epoch that was undone", unsynced)
+		}
+	}
+}

@@ -22,7 +22,8 @@ const (
 )
 
 // journal lets a rotation that a crash interrupted be finished or undone. It holds
-// no key and nothing that was sealed: only counts, and what to look for.
+// no state, sealed or not: only counts, what to look for, and which key of a device
+// was made for the next epoch.
 type journal struct {
 	phase    phase
 	from     uint64   // epoch; the next one is from+1
@@ -30,18 +31,19 @@ type journal struct {
 	live     uint64   // as in Report before the last look, known once copied
 	dead     uint64
 	ended    uint64
+	next     []byte // wrapped ring key of the next epoch; empty where the root destroys none
 	needles  []needle
 }
 
 const (
 	journalVersion = 1
 	journalDomain  = "MUN1 ring journal\n"
-	journalHead    = 1 + 1 + 8 + 8 + 32 + 3*8
-	maxJournal     = journalHead + maxNeedles*needleSize + 32
+	journalHead    = 1 + 1 + 8 + 8 + 32 + 3*8 + 2
+	maxJournal     = journalHead + maxWrapped + maxNeedles*needleSize + 32
 )
 
 func (j journal) marshal(id RingID) []byte {
-	b := make([]byte, 0, journalHead+len(j.needles)*needleSize+32)
+	b := make([]byte, 0, journalHead+len(j.next)+len(j.needles)*needleSize+32)
 	b = append(b, journalVersion, byte(j.phase))
 	b = binary.BigEndian.AppendUint64(b, j.from)
 	b = binary.BigEndian.AppendUint64(b, uint64(j.erasures.Through))
@@ -49,6 +51,7 @@ func (j journal) marshal(id RingID) []byte {
 	for _, n := range []uint64{j.live, j.dead, j.ended} {
 		b = binary.BigEndian.AppendUint64(b, n)
 	}
+	b = append(binary.BigEndian.AppendUint16(b, uint16(len(j.next))), j.next...)
 	return checked(journalDomain, id, marshalNeedles(b, j.needles))
 }
 
@@ -58,7 +61,11 @@ func parseJournal(id RingID, raw []byte) (journal, error) {
 	if !ok || len(b) < journalHead || b[0] != journalVersion {
 		return journal{}, fmt.Errorf("%w: %d bytes", ErrJournal, len(raw))
 	}
-	needles, ok := parseNeedles(b[journalHead:])
+	size := int(binary.BigEndian.Uint16(b[journalHead-2:]))
+	if size > maxWrapped || len(b) < journalHead+size {
+		return journal{}, fmt.Errorf("%w: key of %d bytes", ErrJournal, size)
+	}
+	needles, ok := parseNeedles(b[journalHead+size:])
 	j := journal{
 		phase:    phase(b[1]),
 		from:     binary.BigEndian.Uint64(b[2:]),
@@ -66,6 +73,7 @@ func parseJournal(id RingID, raw []byte) (journal, error) {
 		live:     binary.BigEndian.Uint64(b[50:]),
 		dead:     binary.BigEndian.Uint64(b[58:]),
 		ended:    binary.BigEndian.Uint64(b[66:]),
+		next:     bytes.Clone(b[journalHead : journalHead+size]),
 		needles:  needles,
 	}
 	if !ok || j.phase < planned || j.phase > destroyed || j.from == 0 || j.from == math.MaxUint64 || j.erasures.Through < 0 ||

@@ -14,7 +14,7 @@ import (
 
 func testJournal() journal {
 	return journal{
-		phase: copied, from: 3, erasures: Erasures{Through: 77, Digest: [32]byte{5, 6}}, live: 10, dead: 4, ended: 2,
+		phase: copied, from: 3, erasures: Erasures{Through: 77, Digest: [32]byte{5, 6}}, live: 10, dead: 4, ended: 2, next: []byte("wrapped key of the next epoch"),
 		needles: needlesOf(bytes.Repeat([]byte("wrapped"), 9)),
 	}
 }
@@ -74,6 +74,7 @@ func TestWrongJournals(t *testing.T) {
 		"no epoch":           func(j *journal) { j.from = 0 },
 		"last epoch":         func(j *journal) { j.from = 1<<64 - 1 },
 		"entries below zero": func(j *journal) { j.erasures.Through = -1 },
+		"key too long":       func(j *journal) { j.next = make([]byte, maxWrapped+1) },
 	} {
 		j := testJournal()
 		change(&j)

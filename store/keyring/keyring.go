@@ -305,14 +305,11 @@ func (k *Keyring) makeRing(id RingID) (*ring, error) {
 		return r, nil
 	}
 	const epoch = 1
-	path := k.fs.PathJoin(k.dir, id.directory(epoch))
-	r, err := createRing(k.options, k.root, path, id)
-	if _, ok := errors.AsType[unwrapped](err); ok { // the disk is well, the device is away
-		if removeErr := k.removeDirectory(path); removeErr != nil {
-			return nil, failed{errors.Join(err, removeErr)}
-		}
-		return nil, fmt.Errorf("make ring: %w", err)
+	key, m, err := newRingKey(k.root, id, epoch)
+	if err != nil {
+		return nil, fmt.Errorf("make ring: %w", err) // the disk is well, the device is away
 	}
+	r, err := createRing(k.options, k.fs.PathJoin(k.dir, id.directory(epoch)), id, m, key)
 	if err != nil {
 		return nil, failed{fmt.Errorf("make ring: %w", err)}
 	}

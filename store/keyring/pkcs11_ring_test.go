@@ -128,8 +128,9 @@ func (w wrapping) Wrap(key []byte) ([]byte, error) {
 	return wrapped, err
 }
 
-// TestCrashBetweenWrapAndMeta leaves a key in the token that nothing uses. It is in
-// nobody's way, and the next rotation ends the key of the old epoch as ever.
+// TestCrashBetweenWrapAndMeta leaves a key in the token that nothing uses and that
+// has sealed nothing, before the journal knows of it. It is in nobody's way, and the
+// next rotation ends the key of the old epoch as ever.
 func TestCrashBetweenWrapAndMeta(t *testing.T) {
 	p, _ := softHSM(t)
 	token, mem := openToken(t, p), vfs.NewCrashableMem()

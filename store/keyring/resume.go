@@ -146,14 +146,12 @@ func (k *Keyring) await(id RingID, j journal) (Report, error) {
 
 // undo removes what there is of a next epoch that the marker never named.
 func (k *Keyring) undo(id RingID, j journal) error {
-	path := k.fs.PathJoin(k.dir, id.directory(j.from+1))
-	// Where no META can be read, no key was made, or nothing is sealed under it.
-	if m, ok := k.storedMeta(path, j.from+1); ok {
-		if err := k.destroyKey(m); err != nil {
+	if k.destroyer() != nil && len(j.next) > 0 {
+		if err := k.destroyKey(meta{epoch: j.from + 1, wrapped: j.next}); err != nil {
 			return err
 		}
 	}
-	if err := k.removeDirectory(path); err != nil {
+	if err := k.removeDirectory(k.fs.PathJoin(k.dir, id.directory(j.from+1))); err != nil {
 		return err
 	}
 	return k.removeJournal(id)

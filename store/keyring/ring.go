@@ -62,38 +62,34 @@ type ring struct {
 	changes *changes   // guarded by mu: what was written since the copy for the next epoch began; nil without one
 }
 
-// createRing makes the store of a ring's first epoch with a fresh key in dir,
-// which does not exist. On return everything in it is on disk; the caller makes
-// its name durable.
-func createRing(o Options, root Root, dir string, id RingID) (*ring, error) {
-	var key [32]byte
+// newRingKey draws the key of an epoch and has it wrapped. Nothing may be sealed
+// under it before what undoes this is durable.
+func newRingKey(root Root, id RingID, epoch uint64) (key [32]byte, m meta, err error) {
 	rand.Read(key[:])
+	m.epoch = epoch
+	if m.wrapped, err = wrapFor(root, m.use(id), key); err != nil {
+		return [32]byte{}, meta{}, err
+	}
+	if len(m.wrapped) > maxWrapped {
+		return [32]byte{}, meta{}, fmt.Errorf("wrap key: %d bytes, at most %d", len(m.wrapped), maxWrapped)
+	}
+	return key, m, nil
+}
+
+// createRing makes the store of a ring's first epoch in dir, which does not exist.
+// On return everything in it is on disk; the caller makes its name durable.
+func createRing(o Options, dir string, id RingID, m meta, key [32]byte) (*ring, error) {
 	options := o.pebbleOptions()
 	options.ErrorIfExists = true
 	db, err := pebble.Open(dir, options)
 	if err != nil {
 		return nil, err
 	}
-	return beginRing(db, root, id, meta{epoch: 1}, key)
+	return beginRing(db, id, m, key)
 }
 
-// unwrapped is the error of a root that would not wrap the key of a new epoch:
-// nothing is kept in that one yet.
-type unwrapped struct{ error }
-
-func (u unwrapped) Unwrap() error { return u.error }
-
-// beginRing completes META with the wrapped ring key and writes it, which makes an
-// epoch of what is in db. It takes over db.
-func beginRing(db *pebble.DB, root Root, id RingID, m meta, key [32]byte) (*ring, error) {
-	wrapped, err := wrapFor(root, m.use(id), key)
-	if err == nil && len(wrapped) > maxWrapped {
-		err = fmt.Errorf("wrap key: %d bytes, at most %d", len(wrapped), maxWrapped)
-	}
-	if err != nil {
-		return nil, errors.Join(unwrapped{err}, db.Close())
-	}
-	m.wrapped = wrapped
+// beginRing writes META, which makes an epoch of what is in db. It takes over db.
+func beginRing(db *pebble.DB, id RingID, m meta, key [32]byte) (*ring, error) {
 	r, err := newRing(db, id, m, key)
 	if err != nil {
 		return nil, err

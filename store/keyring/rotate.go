@@ -100,6 +100,13 @@ func (k *Keyring) prepare(old *ring, j *journal, p Plan, changes decided) (next 
 	if err := j.lookFor(old, snapshot, p); err != nil {
 		return nil, err
 	}
+	key, m, err := newRingKey(k.root, old.id, j.from+1)
+	if err != nil {
+		return nil, err
+	}
+	if k.destroyer() != nil {
+		j.next = m.wrapped
+	}
 	if err := k.writeJournal(old.id, *j); err != nil {
 		return nil, err
 	}
@@ -107,7 +114,7 @@ func (k *Keyring) prepare(old *ring, j *journal, p Plan, changes decided) (next 
 	if err := k.fs.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	next, counts, err := copyRing(k.options, k.root, dir, old, snapshot, changes, &k.pace)
+	next, counts, err := copyRing(k.options, dir, old, m, key, snapshot, changes, &k.pace)
 	if err != nil {
 		return nil, err
 	}
