@@ -13,6 +13,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/muniment/muniment/app/record"
 )
 
 // backedUp is a keyring of two rings in which there is something of everything, and
@@ -412,32 +414,42 @@ func TestBackupBesideWritersAndRotations(t *testing.T) {
 	}
 }
 
-// FuzzRestore gives any bytes a hash that fits: what is restored is backed up as
+// FuzzBackup gives any bytes a hash that fits: what reads as a backup is written as
 // the same bytes again.
-func FuzzRestore(f *testing.F) {
+func FuzzBackup(f *testing.F) {
 	root := fileRoot{[32]byte{1}}
-	_, backup := backedUp(f, vfs.NewMem(), root)
-	f.Add(backup[:len(backup)-sha256.Size])
-	f.Add(append([]byte(backupHead), itemEnd))
+	k, backup := backedUp(f, vfs.NewMem(), root)
+	if err := k.Close(); err != nil { // what a store does by the way is no coverage
+		f.Fatal(err)
+	}
+	f.Add(backup[:len(backup)-sha256.Size-1])
+	f.Add([]byte(backupHead))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		disk := vfs.NewMem()
-		if _, err := Restore("rings", root, bytes.NewReader(body), Options{FS: disk}); err == nil && len(body) < len(backupHead)+1+sha256.Size {
-			t.Errorf("%x: restored without a hash", body)
+		read := func(raw []byte) ([]byte, uint64, error) {
+			var again bytes.Buffer
+			w := backupWriter{to: &again, sum: sha256.New()}
+			w.write([]byte(backupHead))
+			b := backupReader{
+				root: root,
+				office: func(office record.Code, wrapped []byte) error {
+					w.item(itemOffice, 1, []byte(office), 2, wrapped)
+					return nil
+				},
+				ring:  func(r *ring, meta []byte) error { w.item(itemRing, 1, []byte(r.id.String()), 2, meta); return nil },
+				entry: func(key, value []byte) error { w.item(itemEntry, 1, key, 4, value); return nil },
+				end:   func() error { return nil },
+			}
+			err := b.read(bytes.NewReader(raw))
+			w.write([]byte{itemEnd})
+			w.write(w.sum.Sum(nil))
+			return again.Bytes(), b.states, err
 		}
-		disk = vfs.NewMem()
-		sealed := sealBackup(body)
-		states, err := Restore("rings", root, bytes.NewReader(sealed), Options{FS: disk})
-		if err != nil {
-			return
+		if _, _, err := read(body); err == nil && sha256.Sum256(body[:max(len(body)-sha256.Size, 0)]) != [32]byte(body[max(len(body)-sha256.Size, 0):]) {
+			t.Errorf("%x: read without its hash", body)
 		}
-		k, err := Open("rings", root, Options{FS: disk})
-		if err != nil {
-			t.Fatalf("%x: %v", body, err)
-		}
-		defer k.Close()
-		var again bytes.Buffer
-		if n, err := k.Backup(&again); err != nil || n != states || !bytes.Equal(again.Bytes(), sealed) {
-			t.Errorf("%x: %d states, %v: %x", body, n, err, again.Bytes())
+		sealed := sealBackup(append(bytes.Clone(body), itemEnd))
+		if again, _, err := read(sealed); err == nil && !bytes.Equal(again, sealed) {
+			t.Errorf("%x: written again as %x", sealed, again)
 		}
 	})
 }
