@@ -28,7 +28,7 @@ var (
 // What is forgotten during the copy ends for good with the next rotation (Pending).
 //
 // The durable steps, each safe to repeat after a crash:
-//  1. journal: planned
+//  1. the next ring key, wrapped; journal: planned
 //  2. the next epoch's directory: every state, as it is or as the plan changes it,
 //     sealed under a fresh key and read back from there, then META
 //  3. journal: copied, with what to look for
