@@ -442,6 +442,17 @@ func TestEvidenceTellsOfErasures(t *testing.T) {
 	if err != nil || !ok {
 		t.Fatal(ok, err)
 	}
+	r, _, err := h.vault.Find(k.Office, k.Commitment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, _, err := h.state(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o, err := h.open(r, s); err != nil || o.facts[6].Size != 0 || o.facts[3].Size != 0 || o.facts[5].Size == 0 || o.facts[6].Kind != commitment.Content {
+		t.Errorf("the layout tells of what was erased: %+v, %v", o.facts[:8], err)
+	}
 	parts := strings.SplitAfter(minutes, "\n\n")
 	for _, c := range []struct {
 		name   string

@@ -277,14 +277,37 @@ func (r *round) bury(view ledger.View, d ledger.Listed[ledger.Disposition], text
 	return nil
 }
 
-// drop removes the erased segments of a record that was redacted.
+// drop removes the erased segments of a record that was redacted, and how long
+// they were.
 func (r *round) drop(t target) error {
 	s, ok, err := r.stateIn(t.ring, t.rid)
 	if err != nil || !ok {
 		return err
 	}
 	r.titles.drop(t.record.Office)
-	return r.vault.Rewrite(t.record, s.state.Live)
+	return errors.Join(r.shorten(t.record, s), r.vault.Rewrite(t.record, s.state.Live))
+}
+
+// shorten takes the lengths of erased segments out of the layout of a record.
+func (c *Custody) shorten(record vault.Record, s secrets) error {
+	o, err := c.open(record, s)
+	if err != nil {
+		return err
+	}
+	changed := false
+	for i := range o.facts {
+		if o.facts[i].Size != 0 && !s.state.Live(uint32(i)) {
+			o.facts[i].Size, changed = 0, true
+		}
+	}
+	if !changed {
+		return nil
+	}
+	sealed, err := vault.SealLayout(s.layout, record.RID, o.facts)
+	if err != nil {
+		return err
+	}
+	return c.vault.SetLayout(record.RID, sealed)
 }
 
 // forget drops what is known in memory of a record.

@@ -57,6 +57,15 @@ func (v *Vault) Rewrite(r Record, live func(leaf uint32) bool) error {
 	return v.apply(batch)
 }
 
+// SetLayout keeps another sealed layout of a record, durably.
+func (v *Vault) SetLayout(rid RID, sealed []byte) error {
+	batch := v.db.NewBatch()
+	if err := errors.Join(batch.Set(keyLayout(rid), sealed, nil), batch.Set(keyFreed(rid), nil, nil)); err != nil {
+		return errors.Join(fmt.Errorf("keep layout of record %x: %w", rid, err), batch.Close())
+	}
+	return v.apply(batch)
+}
+
 func (v *Vault) rewriteCatalogue(batch *pebble.Batch, r Record, live func(leaf uint32) bool) error {
 	value, ok, err := v.get(keyCatalogue(r.Office, r.RID))
 	if err != nil || !ok {
@@ -113,7 +122,7 @@ func (v *Vault) freed() (rids []RID, err error) {
 
 func (v *Vault) reclaim(ctx context.Context, rids []RID) error {
 	first, last := rids[0], rids[len(rids)-1]
-	for _, of := range []func(RID) []byte{packsOf, leavesOf} {
+	for _, of := range []func(RID) []byte{packsOf, leavesOf, keyLayout} {
 		if err := v.db.Compact(ctx, of(first), after(of(last)), false); err != nil {
 			return err
 		}

@@ -95,8 +95,13 @@ func TestReclaimGivesSpaceBack(t *testing.T) {
 			}
 		}
 	}
+	first, second := bytes.Repeat([]byte("old layout "), 9), bytes.Repeat([]byte("new layout "), 9)
+	gone["layout"], kept["layout"] = first, second
+	if err := v.SetLayout(part.RID, first); err != nil {
+		t.Fatal(err)
+	}
 	restart()
-	if err := errors.Join(v.Bury(buried, nil), v.Rewrite(part, func(leaf uint32) bool { return leaf != 5 })); err != nil {
+	if err := errors.Join(v.SetLayout(part.RID, second), v.Bury(buried, nil), v.Rewrite(part, func(leaf uint32) bool { return leaf != 5 })); err != nil {
 		t.Fatal(err)
 	}
 	before := dirSize(t, dir)
