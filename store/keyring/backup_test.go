@@ -9,10 +9,12 @@ import (
 	"io/fs"
 	"maps"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/muniment/muniment/app/record"
 )
@@ -359,6 +361,50 @@ func TestEveryCrashOfARestore(t *testing.T) {
 		if absent < 20 || present == 0 {
 			t.Errorf("%d %% unsynced: %d crashes left nothing, %d all", unsynced, absent, present)
 		}
+	}
+}
+
+// TestRestoreThatFails lets one operation fail at each stage that is not Pebble's:
+// nothing is left, and the next restore is well.
+func TestRestoreThatFails(t *testing.T) {
+	root := testRoot(t)
+	k, backup := backedUp(t, vfs.NewMem(), root)
+	for name, c := range map[string]struct {
+		kind errorfs.OpKind
+		path string
+	}{
+		"directory":        {errorfs.OpMkdirAll, "rings" + restoreSuffix},
+		"office":           {errorfs.OpCreate, "office-CLERK.key" + newSuffix},
+		"ring":             {errorfs.OpMkdirAll, minutes.directory(2)},
+		"table, begun":     {errorfs.OpCreate, "restored-0"},
+		"table, written":   {errorfs.OpFileWrite, "restored-0"},
+		"table, synced":    {errorfs.OpFileSyncData, "restored-0"},
+		"marker":           {errorfs.OpRename, minutes.marker() + newSuffix},
+		"the whole":        {errorfs.OpRename, "rings" + restoreSuffix},
+		"the whole's sync": {errorfs.OpOpenDir, "rings" + restoreSuffix},
+	} {
+		mem, failures := vfs.NewMem(), 0
+		var mu sync.Mutex
+		disk := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if op.Kind == c.kind && strings.HasSuffix(op.Path, c.path) {
+				failures++
+				return errFull
+			}
+			return nil
+		}))
+		states, err := Restore("rings", root, bytes.NewReader(backup), Options{FS: disk})
+		if !errors.Is(err, errFull) || states != 0 || failures == 0 {
+			t.Errorf("%s: %d states, %v, %d failures", name, states, err, failures)
+		}
+		if names, err := mem.List(""); err != nil || len(names) != 0 {
+			t.Errorf("%s: left %v, %v", name, names, err)
+		}
+		if _, err := Restore("rings", root, bytes.NewReader(backup), Options{FS: mem}); err != nil {
+			t.Fatalf("%s: then %v", name, err)
+		}
+		wantBackedUp(t, name, openTest(t, mem, root), k)
 	}
 }
 

@@ -20,8 +20,8 @@ const restoreSuffix = ".restore"
 // of what Backup wrote, and tells how many states there are in it. Every key is
 // unwrapped and every state opened: a backup of another root, or of an epoch whose
 // key a device has destroyed, is ErrRoot, and one with any byte changed ErrBackup,
-// ErrRoot or ErrDamaged. All is there when it returns, and nothing after an error
-// or a crash but a directory beside, which Open and the next Restore remove.
+// ErrRoot or ErrDamaged. All is there when it returns. After an error or a crash all
+// or nothing is there, and a directory beside, which Open and the next Restore remove.
 func Restore(dir string, root Root, r io.Reader, o Options) (states uint64, err error) {
 	disk := o.fs()
 	if _, err := disk.Stat(dir); err == nil || !isNotExist(err) {
