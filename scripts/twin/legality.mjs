@@ -266,6 +266,7 @@ function judgeApprovals(f, { item, lock }, { proposal, series, to, action }, rec
   need(fills([...new Set(roles)], approvals.map((a) => a.roles)), 'MISSING_APPROVAL');
   const latest = (key) => [proposal, ...approvals].map((a) => a[key]).reduce((x, y) => (x > y ? x : y));
   need(rules.own.every((r) => (r.days === 0n || lock.day - latest('day') > r.days) && lock.height - latest('height') >= r.heights), 'NOTICE_PERIOD');
+  return approvals;
 }
 
 function stands(f, { lock }, proposal, series) {
@@ -309,11 +310,11 @@ export function verifyLegality(n, text) {
     const rules = readRules(f, locked, series);
     readFacts(f, locked, record);
     const duties = judgeDue(locked, action, record, rules);
-    judgeApprovals(f, locked, proposed, record, rules, duties);
+    const approvals = judgeApprovals(f, locked, proposed, record, rules, duties);
     judgeNotice(f, locked, proposal, duties);
     need(f.entries.every((e) => f.read.has(e.index)), 'PART_UNEXPECTED');
     checkClocks(locked.lock.time, standing.notAfter);
-    return {};
+    return { item: r.index, record: record.act, action, disposition: proposal.index, lock: locked.lock.index, series, parties: [proposal, locked.lock, ...approvals].map((a) => a.office) };
   });
 }
 

@@ -13,7 +13,7 @@ export class Refusal extends Error {
 export const refuse = (reason) => { throw new Refusal(reason); };
 export const need = (holds, reason = 'MALFORMED') => holds || refuse(reason);
 
-const INDETERMINATE = new Set(['UNKNOWN_ORIGIN', 'UNKNOWN_SIGNER', 'NO_QUORUM', 'KEYS_RETIRED', 'UNKNOWN_ENTRY', 'PART_MISSING', 'CLOCKS_DISAGREE']);
+const INDETERMINATE = new Set(['UNKNOWN_ORIGIN', 'UNKNOWN_SIGNER', 'NO_QUORUM', 'KEYS_RETIRED', 'UNKNOWN_ENTRY', 'PART_MISSING', 'CLOCKS_DISAGREE', 'REPORTS_DUE']);
 export const sha256 = (...parts) => createHash('sha256').update(Buffer.concat(parts.map((p) => Buffer.from(p)))).digest();
 export const same = (a, b) => Buffer.compare(a, b) === 0;
 
@@ -641,15 +641,19 @@ function stateHolds(root, key, value, p) {
   return same(hash, root);
 }
 
+export function parseState(text) {
+  return malformedOr(() => {
+    const t = parseText(text);
+    const [form, entry, key, value, proof, ...more] = decode(t.extra);
+    need(form === 2n && [entry, key, proof].every(Buffer.isBuffer) && (value === null || Buffer.isBuffer(value)) && more.length === 0);
+    need(entry.length <= 32 << 10 && key.length >= 1 && key.length <= 256 && (value?.length ?? 0) <= 32 << 10);
+    return { ...t, entry, key, value, stateProof: parseStateProof(proof) };
+  });
+}
+
 export function verifyState(n, text, toPin = []) {
   return outcome(() => {
-    const r = malformedOr(() => {
-      const t = parseText(text);
-      const [form, entry, key, value, proof, ...more] = decode(t.extra);
-      need(form === 2n && [entry, key, proof].every(Buffer.isBuffer) && (value === null || Buffer.isBuffer(value)) && more.length === 0);
-      need(entry.length <= 32 << 10 && key.length >= 1 && key.length <= 256 && (value?.length ?? 0) <= 32 << 10);
-      return { ...t, entry, key, value, stateProof: parseStateProof(proof) };
-    });
+    const r = parseState(text);
     const c = r.checkpoint;
     const standing = checkSignatures(n, c);
     need(inTree(c, r.index, r.entry, r.proof), 'ENTRY_NOT_IN_TREE');
