@@ -124,8 +124,9 @@ func (h Home) restore(stage func(staging string, r *Restored) error) (r Restored
 		return Restored{}, err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
-	if _, err := os.Lstat(filepath.Join(h.restoring(), restoringStaged)); err == nil {
-		// What was interrupted is finished first.
+	_, err = os.Lstat(filepath.Join(h.restoring(), restoringStaged))
+	resumed := err == nil
+	if resumed { // what was interrupted is finished first
 		if err := h.moveIn(&r); err != nil {
 			return Restored{}, err
 		}
@@ -139,7 +140,7 @@ func (h Home) restore(stage func(staging string, r *Restored) error) (r Restored
 		err = stage(h.restoring(), &r)
 	}
 	if err != nil || len(r.Put) == 0 {
-		if err == nil && len(finished) == 0 {
+		if err == nil && !resumed {
 			err = ErrNothingMissing
 		}
 		r.Put = finished

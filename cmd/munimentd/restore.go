@@ -69,13 +69,17 @@ func (o options) restore(c *cobra.Command, path string, rings bool) error {
 	}
 	if o.output == "json" {
 		return json.NewEncoder(c.OutOrStdout()).Encode(map[string]any{
-			"home": o.home, "restored": r.Put, "kept": append([]string{}, r.Kept...), "log_size": r.Entries, "records": r.Records,
+			"home": o.home, "restored": append([]string{}, r.Put...), "kept": append([]string{}, r.Kept...), "log_size": r.Entries, "records": r.Records,
 		})
 	}
 	if !r.Taken.IsZero() {
 		fmt.Fprintf(c.OutOrStdout(), "backup of    %s, log of %d entries\n", r.Taken.Format(time.RFC3339), r.Entries)
 	}
-	fmt.Fprintf(c.OutOrStdout(), "restored     %s\n", strings.Join(r.Put, ", "))
+	if len(r.Put) == 0 { // all had been put back, but for the last step
+		fmt.Fprintln(c.OutOrStdout(), "the restore that was interrupted is finished")
+	} else {
+		fmt.Fprintf(c.OutOrStdout(), "restored     %s\n", strings.Join(r.Put, ", "))
+	}
 	if len(r.Kept) > 0 {
 		fmt.Fprintf(c.OutOrStdout(), "left alone   %s: there already\n", strings.Join(r.Kept, ", "))
 	}

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -253,7 +254,11 @@ func (c *city) deposit(ctx context.Context, conn *grpc.ClientConn, content []byt
 		Series: string(series), Custody: "CITY", NotAfterDay: uint32(today + 5), Profile: string(profile),
 		RecordKey: key[:], ExpectedCommitment: want[:], Size: uint64(len(content)),
 	}
-	for _, m := range []*apiv1.DepositRequest{{Part: &apiv1.DepositRequest_Header{Header: header}}, {Part: &apiv1.DepositRequest_Chunk{Chunk: content}}} {
+	messages := []*apiv1.DepositRequest{{Part: &apiv1.DepositRequest_Header{Header: header}}}
+	for chunk := range slices.Chunk(content, 256<<10) {
+		messages = append(messages, &apiv1.DepositRequest{Part: &apiv1.DepositRequest_Chunk{Chunk: chunk}})
+	}
+	for _, m := range messages {
 		if err := stream.Send(m); err != nil {
 			break // the answer says why
 		}
