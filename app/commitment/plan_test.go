@@ -218,20 +218,24 @@ func TestPlanMetadata(t *testing.T) {
 // FuzzPlan: a plan has its form, hides what was asked for and what must be hidden,
 // and words that were asked for stand whole nowhere else.
 func FuzzPlan(f *testing.F) {
-	f.Add(uint8(0), "a,Elm\nb,elm tree\n", "Elm")
-	f.Add(uint8(1), "Elm\n\n> e\nlm ELM\n", "Elm")
-	f.Add(uint8(2), `{"Elm":["Elm",12.5,{"md5":"x"}]}`, "12.5")
-	f.Add(uint8(3), "From: Elm <e@example.org>\n\nE=\nlm\n", "Elm")
-	f.Fuzz(func(t *testing.T, which uint8, content, words string) {
+	f.Add(uint8(0), uint8(0), "a,Elm\nb,elm tree\n", "Elm")
+	f.Add(uint8(1), uint8(0), "Elm\n\n> e\nlm ELM\n", "Elm")
+	f.Add(uint8(2), uint8(0), `{"Elm":["Elm",12.5,{"md5":"x"}]}`, "12.5")
+	f.Add(uint8(4), uint8(3), "a,md5\nElm,x\n", "Elm")
+	f.Add(uint8(3), uint8(0), "From: Elm <e@example.org>\n\nE=\nlm\n", "Elm")
+	f.Fuzz(func(t *testing.T, which, gap uint8, content, words string) {
 		p := []Profile{rows, Text, JSON, EML, cells}[which%5]
 		l, err := Arrange(p, []byte(content), []Field{{FieldFileName, "x"}})
 		if err != nil {
 			return
 		}
+		if gap > 0 {
+			l.Segments[int(gap)%len(l.Segments)].Payload = nil
+		}
 		for _, ask := range []string{fmt.Sprintf("text %q", words), "segments 1"} {
 			marks, err := Plan(p, l.Segments, []Ask{{ask, "X"}})
 			if err != nil {
-				if marks != nil || !errors.Is(err, ErrSelector) && !errors.Is(err, ErrNoMatch) {
+				if marks != nil || !errors.Is(err, ErrSelector) && !errors.Is(err, ErrNoMatch) && !errors.Is(err, ErrGaps) {
 					t.Fatalf("%s: %v, %v", ask, marks, err)
 				}
 				continue

@@ -79,7 +79,7 @@ func (t tomlTable) mark(bad *faults) commitment.PlannedMark {
 	m := commitment.PlannedMark{Mark: commitment.Mark{Range: commitment.Range{First: uint32(a), Last: uint32(b)}, Code: s["code"]}, Why: s["why"], Label: s["label"]}
 	coded := m.Why == commitment.WhyAsked || m.Why == commitment.WhySameText || m.Why == ""
 	switch {
-	case !slices.ContainsFunc(whyTexts, func(w struct{ why, text string }) bool { return w.why == m.Why }) && m.Why != "":
+	case !isWhy(m.Why) && m.Why != "":
 		bad.add(t.line, "why", "%.40q is not one of the reasons: leave it out for a mark of your own", m.Why)
 	case m.Code == commitment.Betrays && coded:
 		bad.add(t.line, "code", "give it an exemption code")

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"slices"
 	"strings"
 
@@ -53,6 +55,9 @@ func (p *program) redactPlanCommand() *cobra.Command {
 		asks, err := asksOf(hide, codes)
 		if err != nil {
 			return err
+		}
+		if _, err := os.Lstat(file); file != "" && file != fromStdin && !errors.Is(err, fs.ErrNotExist) {
+			return failed(exitRefused, "FILE_EXISTS", "name another file with -o PLAN: one that was edited is not replaced", "%s is there already", printable(file))
 		}
 		e, err := p.readExemptions(from)
 		if err != nil {
@@ -112,6 +117,7 @@ func (s *session) planRedaction(ctx context.Context, a anchored, why apiv1.Purpo
 		return nil, remote(err)
 	}
 	var marks []commitment.PlannedMark
+	answered := true // with what was asked
 	for {
 		response, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -124,13 +130,15 @@ func (s *session) planRedaction(ctx context.Context, a anchored, why apiv1.Purpo
 			marks = append(marks, commitment.PlannedMark{
 				Mark: commitment.Mark{Range: commitment.Range{First: m.First, Last: m.Last}, Code: m.Code}, Why: m.Why, Label: m.Label,
 			})
+			cited := m.Code == commitment.Betrays || slices.ContainsFunc(asks, func(ask *apiv1.RedactionAsk) bool { return ask.Code == m.Code })
+			answered = answered && isWhy(m.Why) && cited
 		}
 		if len(marks) > commitment.MaxMarks {
 			break
 		}
 	}
-	if _, err := (planFile{authority: "X", dated: "2000-01-01", marks: marks}).redaction(); err != nil {
-		return nil, failed(exitError, "BAD_ANSWER", "tell whoever runs the node", "the node answered with what is no plan: %w", err)
+	if _, err := (planFile{authority: "X", dated: "2000-01-01", marks: marks}).redaction(); err != nil || !answered {
+		return nil, failed(exitError, "BAD_ANSWER", "tell whoever runs the node", "the node answered with what is no plan of what was asked")
 	}
 	return marks, nil
 }
@@ -164,6 +172,11 @@ var whyTexts = []struct{ why, text string }{
 	{commitment.WhyFileName, "what is hidden stands in the file name or title"},
 }
 
+// isWhy tells whether a plan can give a reason.
+func isWhy(why string) bool {
+	return slices.ContainsFunc(whyTexts, func(w struct{ why, text string }) bool { return w.why == why })
+}
+
 // text writes the plan for people to read and change.
 func (f planFile) text(e exemptions) string {
 	var b strings.Builder
@@ -183,7 +196,11 @@ func (f planFile) text(e exemptions) string {
 	fmt.Fprintf(&b, "\nrecord = %d\ncid = %q\nauthority = %q\ndated = %s\n", f.index, f.cid, f.authority, f.dated)
 	fmt.Fprintf(&b, "salt = %q # keeps the hash of the redaction from being guessed\n", base64.StdEncoding.EncodeToString(f.salt[:]))
 	for _, m := range f.marks {
-		fmt.Fprintf(&b, "\n[[mark]]\nleaves = %q\ncode = %q\nwhy = %q\nlabel = %s\n", leavesText(m.Range), m.Code, m.Why, tomlQuoted(m.Label))
+		count := ""
+		if m.First != m.Last {
+			count = fmt.Sprintf(" # %d leaves; the label is of the first", m.Last-m.First+1)
+		}
+		fmt.Fprintf(&b, "\n[[mark]]\nleaves = %q%s\ncode = %q\nwhy = %q\nlabel = %s\n", leavesText(m.Range), count, m.Code, m.Why, tomlQuoted(m.Label))
 	}
 	return b.String()
 }

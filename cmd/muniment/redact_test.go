@@ -27,7 +27,7 @@ func ownersRecord(t *testing.T) (*staffDesk, string) {
 
 func (d *staffDesk) plan(record string, args ...string) string {
 	d.t.Helper()
-	file := d.path("plan.toml")
+	file := filepath.Join(d.t.TempDir(), "plan.toml")
 	d.as("PERMITS", append([]string{"redact", "plan", record, "-o", file}, args...)...)
 	return file
 }
@@ -164,6 +164,7 @@ func TestPlanIsRefused(t *testing.T) {
 	d.fails(exitNotFound, "(NO_SUCH_REDACTION)", "--office", "PERMITS", "copy", index, "--redaction", strings.Repeat("0", 64), "-o", d.path("c.car"))
 
 	file := d.plan(index, "--hide", "rows 2", "--code", "CT-1-210-b-2")
+	d.refused("PERMITS", "(FILE_EXISTS)", "redact", "plan", index, "--hide", "rows 2", "--code", "CT-1-210-b-2", "-o", file)
 	good := string(must(os.ReadFile(file)))
 	for _, c := range []struct {
 		old, new, says string
@@ -196,6 +197,10 @@ func TestNodeThatLiesAboutRedactions(t *testing.T) {
 	d.city.set(hooks{filed: func(r *apiv1.FileRedactionResponse) { r.Hash[0]++ }})
 	d.fails(exitContradicted, "(REDACTION_MISMATCH)", "--office", "PERMITS", "redact", "withhold", file)
 	d.city.set(hooks{plan: func(r *apiv1.PlanRedactionResponse) { r.Marks[0].First = 1 << 24 }})
+	d.fails(exitError, "(BAD_ANSWER)", "--office", "PERMITS", "redact", "plan", index, "--hide", "rows 2", "--code", "CT-1-210-b-2")
+	d.city.set(hooks{plan: func(r *apiv1.PlanRedactionResponse) { r.Marks[0].Why = "because\n" }})
+	d.fails(exitError, "(BAD_ANSWER)", "--office", "PERMITS", "redact", "plan", index, "--hide", "rows 2", "--code", "CT-1-210-b-2")
+	d.city.set(hooks{plan: func(r *apiv1.PlanRedactionResponse) { r.Marks[0].Code = "CT-1-215" }})
 	d.fails(exitError, "(BAD_ANSWER)", "--office", "PERMITS", "redact", "plan", index, "--hide", "rows 2", "--code", "CT-1-210-b-2")
 	d.city.set(hooks{})
 	var done redactionResult
