@@ -32,7 +32,7 @@ type erasing struct {
 	rotations prometheus.Counter
 
 	mu   sync.Mutex
-	last string // sentence of the last round that went wrong; empty: it went well
+	last string // what the last round said went wrong, or waits; empty: all is done
 }
 
 // settle brings custody to the end of the log and has it compare its rings with
@@ -131,6 +131,12 @@ func (s *Service) eraseRound(ctx context.Context) {
 			s.node.alarm(err)
 		}
 		return
+	}
+	for _, w := range e.Waiting {
+		s.erasing.last += fmt.Sprintf("disposition %d: %s; ", w.Disposition, w.Why)
+	}
+	if s.erasing.last != "" && s.erasing.last != before {
+		s.node.log.Warn("erasures wait", "why", s.erasing.last)
 	}
 	if len(e.Dispositions) > 0 || e.Rings > 0 {
 		s.node.log.Info("erased", "dispositions", len(e.Dispositions), "destroyed", e.Destroyed, "redacted", e.Redacted,

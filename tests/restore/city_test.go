@@ -45,6 +45,7 @@ type city struct {
 	cert       []byte // of the custodian
 	address    string // of the custodian's gRPC
 	passphrase string // file
+	eraseEvery string // of the setting
 	network    receipt.Network
 }
 
@@ -95,7 +96,7 @@ func newCity(t testing.TB, nodes int) *city {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &city{custodian: node.Home(filepath.Join(dir, "custodian")), address: freeAddress(t), passphrase: filepath.Join(dir, "passphrase")}
+	c := &city{custodian: node.Home(filepath.Join(dir, "custodian")), address: freeAddress(t), passphrase: filepath.Join(dir, "passphrase"), eraseEvery: "1s"}
 	write(t, c.passphrase, []byte(passphrase+"\n"))
 	options := node.KeyOptions{Rand: rand.Reader, Passphrase: []byte(passphrase), Iterations: 1000, Custodian: true, Now: time.Now()}
 	homes := []node.Home{c.custodian}

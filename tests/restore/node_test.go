@@ -42,7 +42,7 @@ func (o *output) String() string {
 
 // startArgs is how the node of a home of the city is started.
 func (c *city) startArgs(home node.Home) []string {
-	args := []string{"start", "--home", string(home), "--passphrase-file", c.passphrase, "--set", "custody.erase_every=1s",
+	args := []string{"start", "--home", string(home), "--passphrase-file", c.passphrase, "--set", "custody.erase_every=" + c.eraseEvery,
 		"--set", "watch.refuse_below_percent=2", "--set", "watch.stop_below_percent=1", "--set", "tiles.listen=", "--set", "monitor.listen="}
 	if c.validator == "" {
 		return append(args, "--set", "grpc.listen="+c.address, "--set", "p2p.listen=127.0.0.1:0")
