@@ -9,9 +9,10 @@ build: ## the three programs, into bin/
 	go build -trimpath -o bin/ ./cmd/munimentd
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/muniment ./cmd/muniment-verify
 
-demo: build ## the main job, then retention and disposition, each on an embedded ledger in a temporary directory
+demo: build ## the main job, then retention and disposition, then redaction and destruction, each on an embedded ledger in a temporary directory
 	bash scripts/demo.sh
 	bash scripts/story.sh
+	bash scripts/forget.sh
 
 test: ## every test; prints how many were skipped
 	bash scripts/test.sh
