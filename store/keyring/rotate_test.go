@@ -260,6 +260,7 @@ func TestScanFindsWhatIsPlanted(t *testing.T) {
 		at    string
 	}{
 		"sealed state in a file beside": {func(sealed, _ []byte) []byte { return sealed }, "notes"},
+		"punctured state":         {func(sealed, _ []byte) []byte { return sealed }, "notes"},
 		"its end in another ring":       {func(sealed, _ []byte) []byte { return sealed[len(sealed)-12:] }, permits.directory(1) + "/x"},
 		"the wrapped key, far in":       {func(_, wrapped []byte) []byte { return append(make([]byte, 3<<20+7), wrapped...) }, "big"},
 		"across two buffers":            {func(sealed, _ []byte) []byte { return append(make([]byte, scanBuffer-6), sealed[len(sealed)-12:]...) }, "cut"},
@@ -283,6 +284,9 @@ func TestScanFindsWhatIsPlanted(t *testing.T) {
 			}
 		}
 		p := Plan{Changes: destroying(rid(2))}
+		if strings.Contains(name, "punctured") {
+			p.Changes[0].State = []byte("less")
+		}
 		for range 2 { // the second time the same rotation goes on
 			r, err := k.Rotate(minutes, p)
 			if !errors.Is(err, ErrRemains) || !strings.Contains(err.Error(), c.at) {
