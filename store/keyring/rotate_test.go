@@ -260,7 +260,7 @@ func TestScanFindsWhatIsPlanted(t *testing.T) {
 		at    string
 	}{
 		"sealed state in a file beside": {func(sealed, _ []byte) []byte { return sealed }, "notes"},
-		"punctured state":         {func(sealed, _ []byte) []byte { return sealed }, "notes"},
+		"punctured state":               {func(sealed, _ []byte) []byte { return sealed }, "notes"},
 		"its end in another ring":       {func(sealed, _ []byte) []byte { return sealed[len(sealed)-12:] }, permits.directory(1) + "/x"},
 		"the wrapped key, far in":       {func(_, wrapped []byte) []byte { return append(make([]byte, 3<<20+7), wrapped...) }, "big"},
 		"across two buffers":            {func(sealed, _ []byte) []byte { return append(make([]byte, scanBuffer-6), sealed[len(sealed)-12:]...) }, "cut"},
