@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -258,6 +259,14 @@ func (p *Parts) AddTexts(from Parts) {
 			p.Reports[i].Text = texts[hash]
 		}
 	}
+}
+
+// LacksTexts tells whether a report names a text that is not there.
+func (p *Parts) LacksTexts() bool {
+	return slices.ContainsFunc(p.Reports, func(r ReportPart) bool {
+		hash, ok := namedText(r.Receipt)
+		return ok && r.Text == nil && hash != [32]byte{}
+	})
 }
 
 // namedText gives the hash of the text that the body of a report names.

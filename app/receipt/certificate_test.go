@@ -273,7 +273,13 @@ func TestTextsOfOtherCustodians(t *testing.T) {
 			t.Errorf("with the text of custodian %d alone: %s", i, found(v))
 		}
 	}
+	if !halves[0].LacksTexts() {
+		t.Error("a half lacks no text")
+	}
 	halves[0].AddTexts(halves[1])
+	if halves[0].LacksTexts() {
+		t.Error("the whole lacks a text")
+	}
 	if got := must1(NewCertificate(n, halves[0])); !bytes.Equal(got, whole) {
 		t.Error("the two halves do not make the whole")
 	}

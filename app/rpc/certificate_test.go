@@ -92,3 +92,61 @@ func TestDecisionsOfARecord(t *testing.T) {
 		t.Errorf("decision %v, disposition %v", d, got.Disposition)
 	}
 }
+
+// TestS0_5_CertificateOfWhatACustodianDestroyed: the custodian carries the
+// disposition out; the certificate has its report with text and claim, and the copy
+// that was given out before; nothing reads the record any more, and what is left of
+// it says so.
+func TestS0_5_CertificateOfWhatACustodianDestroyed(t *testing.T) {
+	c, ctx := newCity(t, nil), within10s(t)
+	c.adopt(rule("DEMO-MINUTES", "3 years after created"))
+	item, err := deposit(ctx, c.as("DPW"), minutes, "Minutes of May", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := anchor(item)
+	m.Items[0].Day = day("2020-01-05")
+	index := c.do("DPW", m)
+	if err := c.custody.CatchUp(ctx); err != nil {
+		t.Fatal(err)
+	}
+	a := &archive{city: c}
+	d := apiv1.NewDepartmentsClient(c.as("DPW"))
+	if _, err := copyOf(ctx, d, &apiv1.CopyRequest{Record: byIndex(uint64(index)), Purpose: caseWork}); err != nil {
+		t.Fatal(err)
+	}
+	at := a.propose("DEMO-MINUTES", index)
+	a.approve("CLERK", at)
+	c.do(activeOffice(record.RoleOperator), &record.LockDisposition{Disposition: at, Hash: a.hash(at)})
+	if v, _ := a.certify(index, 0); reasonsOf(v) != "REPORTS_DUE" {
+		t.Errorf("before the erasure: %s %v", v.Outcome, v.Reasons)
+	}
+	if done, err := c.custody.Erase(ctx); err != nil || done.Destroyed != 1 {
+		t.Fatalf("erased %+v, %v", done, err)
+	}
+	v, file := a.certify(index, 0)
+	if v.Outcome != receipt.Passed || v.Certificate.Result != receipt.Destroyed || !v.Certificate.Reports[0].HasText || v.Certificate.Reports[0].Released != 1 ||
+		v.Certificate.Reports[0].Claim != record.ClaimFiles.Says() {
+		t.Fatalf("%s %v %s, %+v", v.Outcome, v.Reasons, v.Detail, v.Certificate)
+	}
+	for _, canary := range []string{"Minutes of May", "five members"} {
+		if strings.Contains(string(file), canary) {
+			t.Errorf("the certificate holds %q", canary)
+		}
+	}
+	_, err = copyOf(ctx, d, &apiv1.CopyRequest{Record: byIndex(uint64(index)), Purpose: caseWork})
+	if err == nil {
+		t.Error("a copy of what was destroyed")
+	}
+	got, err := d.Record(ctx, &apiv1.RecordRequest{Record: byIndex(uint64(index))})
+	if err != nil || got.HeldHere || got.Disposition.GetReports()[0].Claim != "C1" || got.Disposition.Status != "COMPLETE" {
+		t.Errorf("what is left: %v, %v", got, err)
+	}
+}
+
+func reasonsOf(v receipt.Verdict) string {
+	if len(v.Reasons) == 0 {
+		return ""
+	}
+	return string(v.Reasons[0])
+}

@@ -34,7 +34,7 @@ func (p *program) certificateCommand() *cobra.Command {
 	departmentFlag(c, &department)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		return p.onRecord(c, args[0], department, func(s *session, a anchored) error {
-			verdict, text, err := s.certificate(c.Context(), a.ref(), a.index, disposition)
+			verdict, text, err := (&certifier{session: s}).certificate(c.Context(), a.ref(), a.index, disposition)
 			if err != nil {
 				return err
 			}
@@ -50,11 +50,18 @@ func (p *program) certificateCommand() *cobra.Command {
 	return c
 }
 
+// certifier fetches certificates, and remembers the texts of reports: one report
+// is about many records.
+type certifier struct {
+	*session
+	known receipt.Parts
+}
+
 // certificate fetches the certificate of a record and verifies it. What it gives
 // PASSED, or is not complete yet.
-func (s *session) certificate(ctx context.Context, ref *apiv1.RecordRef, index, disposition uint64) (receipt.Verdict, []byte, error) {
+func (s *certifier) certificate(ctx context.Context, ref *apiv1.RecordRef, index, disposition uint64) (receipt.Verdict, []byte, error) {
 	request := &apiv1.CertificateRequest{Record: ref, Disposition: disposition}
-	said, err := staffCall(ctx, s, apiv1.RecordsStaffClient.Certificate, request)
+	said, err := staffCall(ctx, s.session, apiv1.RecordsStaffClient.Certificate, request)
 	if codeOf(err) == exitNotFound {
 		return receipt.Verdict{}, nil, failed(exitNotFound, "NOT_FOUND", "muniment record show RECORD says what became of it", "nothing of record %d is destroyed, or is to be, under such a disposition", index)
 	}
@@ -97,14 +104,15 @@ func notComplete(v receipt.Verdict) error {
 }
 
 // withTexts adds the texts of reports that other nodes keep, as far as they
-// answer.
-func (s *session) withTexts(ctx context.Context, certificate []byte, request *apiv1.CertificateRequest) []byte {
+// answer. Those that are known are not asked for again.
+func (s *certifier) withTexts(ctx context.Context, certificate []byte, request *apiv1.CertificateRequest) []byte {
 	_, parts, _, err := receipt.ParseCertificate(certificate)
 	if err != nil {
 		return certificate
 	}
+	parts.AddTexts(s.known)
 	for _, node := range s.network.Nodes {
-		if node.ID == s.node.ID {
+		if node.ID == s.node.ID || !parts.LacksTexts() {
 			continue
 		}
 		other := &session{program: s.program, network: s.network, node: node, account: s.account, access: s.access}
@@ -118,6 +126,7 @@ func (s *session) withTexts(ctx context.Context, certificate []byte, request *ap
 			parts.AddTexts(theirs)
 		}
 	}
+	s.known.Reports = parts.Reports
 	whole, err := receipt.NewCertificate(s.network, parts)
 	if err != nil {
 		return certificate
@@ -187,11 +196,12 @@ func (p *program) certificatesCommand() *cobra.Command {
 // says what the first one lacks that is not complete.
 func (s *session) certificates(ctx context.Context, d proposed, folder string) (result certificatesResult, lacks error) {
 	result = certificatesResult{Disposition: uint64(d.index), Results: map[string]int{}, Files: []certificateWritten{}}
+	certifier := &certifier{session: s}
 	step, done := s.program.bar("certifying", len(d.message.Records))
 	defer done()
 	for _, index := range d.message.Records {
 		ref := &apiv1.RecordRef{Ref: &apiv1.RecordRef_Index{Index: uint64(index)}}
-		v, text, err := s.certificate(ctx, ref, uint64(index), uint64(d.index))
+		v, text, err := certifier.certificate(ctx, ref, uint64(index), uint64(d.index))
 		if err != nil {
 			return result, err
 		}

@@ -18,7 +18,7 @@ import (
 
 // heldDomain begins the file that proves whether a record was held
 // (docs/spec/held.md).
-const heldDomain = "muniment/v1/held\n"
+const heldDomain = receipt.HeldDomain
 
 // proveAttempts is how often the proofs are asked for while the ledger moves on
 // between one and the next.
