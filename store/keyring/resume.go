@@ -140,7 +140,9 @@ func (k *Keyring) await(id RingID, j journal) (Report, error) {
 		return Report{}, fmt.Errorf("old epoch %d: %w", j.from, err)
 	}
 	old.retire()
+	k.mu.Lock()
 	k.waiting[id] = waiting{j, old}
+	k.mu.Unlock()
 	return Report{}, nil
 }
 
