@@ -6,11 +6,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-go vet -tags crashtest ./app/abci ./app/node ./store/state ./cmd/munimentd
+go vet -tags crashtest ./app/abci ./app/custody ./app/node ./store/keyring ./store/state ./cmd/munimentd
 
 calls=$(mktemp -d)
 trap 'rm -rf "$calls"' EXIT
 go test -count=1 -v -timeout=10m ./tests/crash \
-	-points=66 -founded=12 -passages=3 -kills=40 -terms=10 -calls="$calls" "$@" |
+	-points=66 -founded=12 -passages=3 -kills=40 -terms=10 -erasures=24 -rings=4 -calls="$calls" "$@" |
 	grep -v -e '^=== ' -e '^ *--- PASS'
 bash scripts/conformance.sh "$calls"

@@ -48,6 +48,7 @@ func (c *Custody) Erase(ctx context.Context) (Erased, error) {
 	defer c.erasing.Unlock()
 	r := &round{Custody: c, blocked: map[keyring.RingID]string{}, looked: map[keyring.RingID]int64{}}
 	err := r.run(ctx)
+	crashpoint("erasure: to be submitted")
 	if err == nil || len(r.texts) > 0 {
 		err = errors.Join(err, r.submit(ctx))
 	}
@@ -107,6 +108,7 @@ func (r *round) run(ctx context.Context) error {
 	if err == nil {
 		err = r.rotate(ctx, work)
 	}
+	crashpoint("erasure: rotated")
 	if err == nil && len(lost) > 0 {
 		lost, err = r.lost(r.config.View(), r.compared())
 	}

@@ -48,6 +48,7 @@ func (r *round) conclude(ctx context.Context, due []ledger.Listed[ledger.Disposi
 			if text, ok, err = r.makeReport(view, d); err != nil {
 				return err
 			}
+			crashpoint("erasure: report written")
 		}
 		if !ok {
 			continue
@@ -55,6 +56,7 @@ func (r *round) conclude(ctx context.Context, due []ledger.Listed[ledger.Disposi
 		if err := r.bury(view, d, text); err != nil {
 			return err
 		}
+		crashpoint("erasure: buried")
 		r.texts = append(r.texts, reportText{d.Index, text})
 	}
 	return r.buryAgain(view)
@@ -266,6 +268,7 @@ func (r *round) bury(view ledger.View, d ledger.Listed[ledger.Disposition], text
 			return err
 		}
 	}
+	crashpoint("erasure: dropped")
 	if len(records)+len(deposits) > 0 {
 		if err := r.vault.Bury(records, deposits); err != nil {
 			return err
@@ -392,6 +395,7 @@ func (r *round) submit(ctx context.Context) error {
 			err := errors.New("nobody submits it")
 			if r.config.Submit != nil {
 				err = r.config.Submit(ctx, m)
+				crashpoint("erasure: submitted")
 			}
 			mu.Lock()
 			defer mu.Unlock()

@@ -46,8 +46,10 @@ func (k *Keyring) Resume(id RingID, look func() (Preserved, error)) (Report, err
 // conclude takes the durable steps 5 to 8. Unless it gets past 6, the rotation
 // waits for another look.
 func (k *Keyring) conclude(id RingID, w waiting, look func() (Preserved, error)) (Report, error) {
+	crashpoint("rotation: marked")
 	err := k.lastLook(id, w, look)
 	if err == nil {
+		crashpoint("rotation: looked")
 		err = k.endEpoch(id, &w.journal, w.old.meta)
 	}
 	k.mu.Lock()
@@ -63,6 +65,7 @@ func (k *Keyring) conclude(id RingID, w waiting, look func() (Preserved, error))
 	if err := w.old.close(); err != nil {
 		return Report{}, err
 	}
+	crashpoint("rotation: ended")
 	return k.finish(id, w.journal)
 }
 
@@ -156,6 +159,7 @@ func (k *Keyring) undo(id RingID, j journal) error {
 	if err := k.removeDirectory(k.fs.PathJoin(k.dir, id.directory(j.from+1))); err != nil {
 		return err
 	}
+	crashpoint("rotation: undone")
 	return k.removeJournal(id)
 }
 
@@ -165,6 +169,7 @@ func (k *Keyring) finish(id RingID, j journal) (Report, error) {
 	if err := k.removeDirectory(k.fs.PathJoin(k.dir, id.directory(j.from))); err != nil {
 		return Report{}, err
 	}
+	crashpoint("rotation: removed")
 	kept, spared, err := next.preserved()
 	if err != nil {
 		return Report{}, err
@@ -178,9 +183,11 @@ func (k *Keyring) finish(id RingID, j journal) (Report, error) {
 		Live: j.live + spared, Tombstones: j.dead - spared, Ended: j.ended - kept, Preserved: kept, Needles: uint64(len(j.needles)),
 		Files: seen.files, Bytes: seen.bytes, Hits: seen.hits, Remains: seen.remains,
 	}
+	crashpoint("rotation: scanned")
 	if err := replaceFile(k.fs, k.dir, id.report(), r.marshal()); err != nil {
 		return Report{}, err
 	}
+	crashpoint("rotation: reported")
 	if r.Hits > 0 {
 		return r, fmt.Errorf("%w: %s", ErrRemains, strings.Join(r.Remains, ", "))
 	}

@@ -110,6 +110,7 @@ func (k *Keyring) prepare(old *ring, j *journal, p Plan, changes decided) (next 
 	if err := k.writeJournal(old.id, *j); err != nil {
 		return nil, err
 	}
+	crashpoint("rotation: planned")
 	dir := k.fs.PathJoin(k.dir, old.id.directory(j.from+1))
 	if err := k.fs.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -118,6 +119,7 @@ func (k *Keyring) prepare(old *ring, j *journal, p Plan, changes decided) (next 
 	if err != nil {
 		return nil, err
 	}
+	crashpoint("rotation: copied")
 	j.phase, j.live, j.dead = copied, counts.live, counts.dead
 	return next, k.writeJournal(old.id, *j) // which syncs the directory's name too
 }
@@ -128,6 +130,7 @@ func (k *Keyring) move(old, next *ring, changes decided) error {
 	if err := old.carryOn(next, changes); err != nil {
 		return err
 	}
+	crashpoint("rotation: carried on")
 	old.mu.Lock()
 	defer old.mu.Unlock()
 	if err := old.carry(next, old.takeChanges(), changes); err != nil {

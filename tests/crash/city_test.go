@@ -67,7 +67,9 @@ func facts(custodian record.KeyID) []record.Fact {
 }
 
 // found makes a city.
-func found(t *testing.T) *city {
+func found(t *testing.T) *city { return foundWith(t, facts) }
+
+func foundWith(t *testing.T, facts func(custodian record.KeyID) []record.Fact) *city {
 	t.Helper()
 	c := &city{home: node.Home(filepath.Join(t.TempDir(), "home")), address: freeAddress(t), calls: callLogOf(t)}
 	_, err := node.Init(c.home, node.InitOptions{

@@ -29,12 +29,16 @@ type client struct {
 
 // dial makes a client that comes back quickly when the node does.
 func dial(address string, network receipt.Network) (*client, error) {
+	return dialAs(address, network, department)
+}
+
+func dialAs(address string, network receipt.Network, office record.Code) (*client, error) {
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return nil, err
 	}
-	account := identity.Account{Office: department, ID: "00112233445566ff"}
-	der, err := identity.Issue(rand.Reader, keyOf(string(department), "access"), account, public, time.Now().Add(-time.Minute), time.Hour)
+	account := identity.Account{Office: office, ID: "00112233445566ff"}
+	der, err := identity.Issue(rand.Reader, keyOf(string(office), "access"), account, public, time.Now().Add(-time.Minute), time.Hour)
 	if err != nil {
 		return nil, err
 	}

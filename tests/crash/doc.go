@@ -16,8 +16,13 @@
 //     every state root, and the AppHash of every header;
 //   - every tree that was ever shown is a prefix of the log.
 //
+// A custodian that destroys and redacts is killed at each durable step too: whatever
+// a killed process has left, nothing that is reported can be opened by any key of the
+// keyring, nothing that lives is lost, and from the lock on nothing is given out.
+//
 // There is nothing but tests here. They run short by default; the flags -points,
-// -founded, -passages, -kills and -terms lengthen them, -seed chooses the same
-// moments again, and -calls keeps the engine's calls for module conformance.
+// -founded, -passages, -kills, -terms, -erasures and -rings lengthen them, -seed
+// chooses the same moments again, and -calls keeps the engine's calls for module
+// conformance.
 // scripts/crash-sweep.sh is the long run.
 package crash
