@@ -49,6 +49,15 @@ func fill(p *page, name, value string) {
 	p.wrapped(fmt.Sprintf("  %-22s ", name), strings.Repeat(" ", 25), blankOr(value))
 }
 
+// fillDigest writes a digest in hex, cut in two: a line has no room for it.
+func fillDigest(p *page, name, digest string) {
+	if len(digest) != 64 {
+		fill(p, name, "")
+		return
+	}
+	fill(p, name, digest[:32]+" "+digest[32:])
+}
+
 func sign(p *page) {
 	p.line("")
 	fill(p, "Office", "")
@@ -90,7 +99,7 @@ func (a Attestation) process(p *page) {
 	p.line("")
 	fill(p, "Entered the log", a.Entered)
 	fill(p, "Software", a.Software)
-	fill(p, "SHA-256 of program", a.Program)
+	fillDigest(p, "SHA-256 of program", a.Program)
 	fill(p, "Tests of the process", "")
 	fill(p, "Notice to parties on", "")
 	sign(p)
@@ -100,8 +109,7 @@ func (a Attestation) copied(p *page) {
 	p.heading("D. Data copied and identified by a digest (Fed. R. Evid. 902(14))")
 	fill(p, "Copy", a.Copy)
 	fill(p, "Algorithm", "SHA-256 (FIPS 180-4)")
-	fill(p, "Digest of the copy", fmt.Sprintf("%x", a.Digest[:16]))
-	p.wrapped(strings.Repeat(" ", 25), "", fmt.Sprintf("%x", a.Digest[16:]))
+	fillDigest(p, "Digest of the copy", fmt.Sprintf("%x", a.Digest))
 	fill(p, "Made on", a.Received)
 	fill(p, "Result of comparison", a.Compared)
 	fill(p, "Notice to parties on", "")
