@@ -66,7 +66,11 @@ func (p *program) showExemptions(path string) error {
 			fmt.Fprintf(w, "unverified\t%d of %s: compare them with their source before you cite them\n", result.Unverified, counted(len(e.list), "code"))
 		}
 		for _, x := range e.list {
-			fmt.Fprintf(w, "%s\t%s\n", x.Code, x.text())
+			mark := ""
+			if !x.Verified {
+				mark = "unverified"
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\n", x.Code, mark, x.text())
 		}
 	})
 }
@@ -87,9 +91,6 @@ func (x exemption) text() string {
 		text += "; in force from " + x.ActiveFrom
 	case x.ActiveTo != "":
 		text += "; in force up to " + x.ActiveTo
-	}
-	if !x.Verified {
-		text += "; unverified"
 	}
 	return text
 }

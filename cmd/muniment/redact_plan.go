@@ -38,7 +38,7 @@ func (p *program) redactPlanCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "plan RECORD (--hide SELECTOR --code CODE)... [-o PLAN]", Short: "Find what must be hidden together, and write it to a file for you to change",
 		Long: "Finds what the selectors name, where else the hidden words stand, and what would betray them: digests, signatures,\n" +
-			"checksums, the file name. The plan is a file to read and to change; nothing is decided by it, and nothing is sent.\n" +
+			"checksums, the file name. The plan is a file to read and to change; nothing is decided by it, and nothing filed.\n" +
 			"Selectors are those of copy --hide. The first --code is for the first --hide, and so on; a single one is for all.\n" +
 			"What is said in other words, in pictures or in base64 is not found: read the record.",
 		Example: "  muniment redact plan 42 --hide 'rows 12' --code CT-1-210-b-2 --hide 'text \"server room\"' --code CT-1-210-b-19 -o 42.plan",
