@@ -46,8 +46,8 @@ and replace it after every erasure: an older one holds what was erased since.`,
 	return c
 }
 
-func (o options) backup(c *cobra.Command, path string, keyring bool) error {
-	path, err := filepath.Abs(path)
+func (o options) backup(c *cobra.Command, named string, keyring bool) error {
+	path, err := filepath.Abs(named)
 	if err != nil {
 		return err
 	}
@@ -77,9 +77,9 @@ func (o options) backup(c *cobra.Command, path string, keyring bool) error {
 		})
 	case !keyring:
 		fmt.Fprintf(w, "backup   %s\nlog      %d entries\nrecords  %d\nsize     %d bytes\n\nIt opens no record: the keyring is backed up apart (--keyring), and keys/ are kept apart.\n",
-			path, r.LogSize, r.Records, r.Bytes)
+			named, r.LogSize, r.Records, r.Bytes)
 	default:
-		fmt.Fprintf(w, "keyring  %s\nstates   %d\nsize     %d bytes\n\n%s\n", path, r.Records, r.Bytes, keyringWarning(status.Claim))
+		fmt.Fprintf(w, "keyring  %s\nstates   %d\nsize     %d bytes\n\n%s\n", named, r.Records, r.Bytes, keyringWarning(status.Claim))
 	}
 	return nil
 }

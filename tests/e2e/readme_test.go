@@ -55,6 +55,7 @@ var varying = []struct {
 	{regexp.MustCompile(`minutes.mun.car, \d+ bytes`), "minutes.mun.car, N bytes"},
 	{regexp.MustCompile(`ledger day \d{4}-\d\d-\d\d`), "ledger day DATE"},
 	{regexp.MustCompile(`height( +)\d+`), "height${1}N"},
+	{regexp.MustCompile(`size( +)\d+ bytes`), "size${1}N bytes"},
 	{regexp.MustCompile(`after block \d+`), "after block N"},
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "ADDRESS"},
 }
