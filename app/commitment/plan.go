@@ -137,7 +137,7 @@ func (pl *planner) planned(asks []Ask) ([]PlannedMark, error) {
 			continue
 		}
 		if len(out) == MaxMarks {
-			return nil, fmt.Errorf("%w: more than %d marks: hide whole rows, or make a rendition", ErrPlan, MaxMarks)
+			return nil, fmt.Errorf("%w: more than %d marks: hide whole rows, or plan in parts", ErrPlan, MaxMarks)
 		}
 		out = append(out, PlannedMark{Mark{Range{at, at}, code}, whys[f.because], pl.marks[i].String()})
 	}

@@ -13,6 +13,9 @@ import (
 	apiv1 "github.com/muniment/muniment/proto/muniment/api/v1"
 )
 
+// maxRedactionBytes is the most that a custodian keeps of one redaction.
+const maxRedactionBytes = 512 << 10
+
 // redactionResult is what commands print that decided something by a redaction.
 type redactionResult struct {
 	actResult
@@ -48,6 +51,10 @@ func (p *program) byPlan(ctx context.Context, path, exemptions string, run func(
 	text, err := r.Marshal()
 	if err != nil {
 		return err
+	}
+	if len(text) > maxRedactionBytes {
+		return failed(exitRefused, "TOO_LARGE", "hide whole rows, or plan several redactions, such as of rows 1-10000 columns 3 and of the rows after them",
+			"its %s make a redaction of %d KiB, and %d are kept", counted(len(r.Marks), "mark"), len(text)>>10, maxRedactionBytes>>10)
 	}
 	hash, err := r.Hash()
 	if err != nil {

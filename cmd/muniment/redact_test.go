@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/hex"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -187,6 +188,18 @@ func TestPlanIsRefused(t *testing.T) {
 		d.edit(file, c.old, c.new)
 		d.fails(c.code, c.says, "--office", "PERMITS", "redact", "withhold", file)
 	}
+}
+
+// TestPlanThatIsTooLarge: one that no custodian would keep is not sent.
+func TestPlanThatIsTooLarge(t *testing.T) {
+	d, index := ownersRecord(t)
+	file := d.plan(index, "--hide", "rows 2", "--code", "CT-1-210-b-2")
+	var more strings.Builder
+	for i := range 30_000 {
+		fmt.Fprintf(&more, "\n[[mark]]\nleaves = \"%d\"\ncode = \"CT-1-210-b-2\"\n", 10+2*i)
+	}
+	d.file("more.toml", string(must(os.ReadFile(file)))+more.String())
+	d.refused("PERMITS", "its 30003 marks make a redaction of", "redact", "withhold", d.path("more.toml"))
 }
 
 // TestNodeThatLiesAboutRedactions: what the node answers is not believed where it
