@@ -37,7 +37,7 @@ type Decision struct {
 	Hash        [32]byte
 	Entry       int64         // withholding, or proposal of the disposition; 0: none
 	Disposition int64         // 0 with WITHHELD
-	Offices     []record.Code // that decided, ascending
+	Offices     []record.Code // that decided, as far as receipts say so, ascending
 	LedgerDay   string        // of the decision, or of the lock
 	Claims      []string      // of those who reported the erasure, as "C1"
 }
@@ -193,12 +193,7 @@ func (s *decided) erasure(proposal Verdict, e record.DispositionEntry, d *Decisi
 			continue
 		}
 		d.Status, d.Entry, d.Disposition, d.LedgerDay = HiddenLocked, proposal.Index, proposal.Index, v.ledgerDay()
-		d.Offices = append(d.Offices[:0:0], e.Office)
-		if v.Legality != nil {
-			for _, approved := range v.Legality.Approvals {
-				d.Offices = append(d.Offices, approved.Office)
-			}
-		}
+		d.Offices = append(s.approvals(at, e.Hash), e.Office)
 	}
 	if d.Status != HiddenLocked {
 		return nil // asked for, not final
@@ -218,6 +213,16 @@ func (s *decided) erasure(proposal Verdict, e record.DispositionEntry, d *Decisi
 		}
 	}
 	return nil
+}
+
+// approvals lists the offices whose approvals of a disposition are among the receipts.
+func (s *decided) approvals(at record.Index, hash [32]byte) (offices []record.Code) {
+	for _, v := range s.verdicts {
+		if e, ok := v.Entry.(record.AuthorizationEntry); ok && e.Disposition == at && e.Hash == hash {
+			offices = append(offices, e.Office)
+		}
+	}
+	return offices
 }
 
 // erased tells whether a report says that the parts were erased, and what it claims.

@@ -159,14 +159,18 @@ func (s *Server) receiptsOf(ctx context.Context, index record.Index, redactions 
 
 // decisionEntries gives the entries that prove a decision about parts of a record,
 // if it is about one of these redactions: the withholding; or the proposal of the
-// erasure, its item at the lock, and the reports.
+// erasure, its approvals, its item at the lock, and the reports.
 func decisionEntries(view ledger.View, decision record.Index, redactions [][32]byte) ([]record.Index, error) {
 	d, erased, err := ledger.DispositionOf(view, decision)
 	switch {
 	case err != nil:
 		return nil, err
 	case erased && slices.Contains(redactions, d.Redaction):
-		entries := []record.Index{decision, d.Lock + 1} // a redaction is of one record
+		entries := []record.Index{decision}
+		for _, a := range d.Approvals {
+			entries = append(entries, a.Entry)
+		}
+		entries = append(entries, d.Lock+1) // a redaction is of one record
 		for _, r := range d.Reports {
 			entries = append(entries, r.Entry)
 		}

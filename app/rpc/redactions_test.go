@@ -222,7 +222,7 @@ func TestErasureOverTheWire(t *testing.T) {
 		t.Errorf("evidence discloses %q, %v", opened.Content(), err)
 	}
 	receipts, redactions, reports := receipt.SplitBundle(bundle.Receipts)
-	if len(receipts) != 5 || len(reports) != 1 || !slices.EqualFunc(redactions, [][]byte{second, first}, bytes.Equal) {
+	if len(receipts) != 8 || len(reports) != 1 || !slices.EqualFunc(redactions, [][]byte{second, first}, bytes.Equal) {
 		t.Fatalf("%d receipts, %d reports, redactions %q", len(receipts), len(reports), redactions)
 	}
 	var verdicts []receipt.Verdict
@@ -240,6 +240,11 @@ func TestErasureOverTheWire(t *testing.T) {
 	runs, shown, err := receipt.HiddenRuns(opened, decisions)
 	if err != nil || shown != nil {
 		t.Fatal(shown, err)
+	}
+	for _, d := range decisions {
+		if len(d.Offices) != map[receipt.HiddenStatus]int{receipt.HiddenErased: 4, receipt.HiddenWithheld: 1}[d.Status] {
+			t.Errorf("%s, decided by %v", d.Status, d.Offices)
+		}
 	}
 	got := map[string]receipt.HiddenStatus{}
 	for _, r := range runs {

@@ -63,7 +63,7 @@ func (s *certifier) certificate(ctx context.Context, ref *apiv1.RecordRef, index
 	request := &apiv1.CertificateRequest{Record: ref, Disposition: disposition}
 	said, err := staffCall(ctx, s.session, apiv1.RecordsStaffClient.Certificate, request)
 	if codeOf(err) == exitNotFound {
-		return receipt.Verdict{}, nil, failed(exitNotFound, "NOT_FOUND", "muniment record show RECORD says what became of it", "nothing of record %d is destroyed, or is to be, under such a disposition", index)
+		return receipt.Verdict{}, nil, failed(exitNotFound, "NOT_FOUND", "muniment record show RECORD says what became of it; of a record that a hold preserved name it with --disposition", "nothing of record %d is destroyed, or is to be, under such a disposition", index)
 	}
 	if err != nil {
 		return receipt.Verdict{}, nil, err

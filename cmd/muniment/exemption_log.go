@@ -96,13 +96,17 @@ func (s *session) decidedParts(ctx context.Context, a anchored, hashes [][]byte)
 }
 
 // decisionVerdicts fetches and verifies the receipts of a decision: of the
-// withholding; or of the proposal of the erasure, its item and its reports.
+// withholding; or of the proposal of the erasure, its approvals, its item and its
+// reports.
 func (s *session) decisionVerdicts(ctx context.Context, d *apiv1.DecisionInfo) (verdicts []receipt.Verdict, err error) {
 	entries := []uint64{d.Entry}
 	if d.Erased {
 		info, err := s.dispositionInfo(ctx, d.Entry)
 		if err != nil {
 			return nil, err
+		}
+		for _, a := range info.Approvals {
+			entries = append(entries, a.Entry)
 		}
 		entries = append(entries, info.Lock+1) // a redaction is of one record
 		for _, r := range info.Reports {
