@@ -32,13 +32,16 @@ type crashes struct {
 	clones []*vfs.MemFS
 	names  []string
 	note   func() // called with each clone; nil: nothing
+	each   func() // called in the place of cloning; nil: a clone is taken
 }
 
 func (c *crashes) fs() vfs.FS {
 	return errorfs.Wrap(c.mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if c.taking && op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
+		if c.taking && op.Kind.ReadOrWrite() == errorfs.OpIsWrite && c.each != nil {
+			c.each()
+		} else if c.taking && op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
 			c.clones = append(c.clones, c.mem.CrashClone(vfs.CrashCloneCfg{}))
 			c.names = append(c.names, fmt.Sprintf("%v %s", op.Kind, op.Path))
 			if c.note != nil {

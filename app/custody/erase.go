@@ -210,7 +210,8 @@ func (t target) preserved(view ledger.View) (bool, error) {
 	return slices.ContainsFunc(holds, func(h ledger.HoldOn) bool { return h.Released == 0 }), err
 }
 
-// plan lists what is to change in each ring.
+// plan lists what is to change in each ring: first what was lost, since a record
+// changes once in a rotation.
 func (r *round) plan(view ledger.View, due []ledger.Listed[ledger.Disposition], lost []target) (map[keyring.RingID]*work, error) {
 	all := map[keyring.RingID]*work{}
 	in := func(id keyring.RingID) *work {
@@ -218,6 +219,11 @@ func (r *round) plan(view ledger.View, due []ledger.Listed[ledger.Disposition], 
 			all[id] = &work{changed: map[vault.RID]bool{}}
 		}
 		return all[id]
+	}
+	for _, t := range lost {
+		if err := r.planTarget(view, t, in); err != nil {
+			return nil, err
+		}
 	}
 	for _, d := range due {
 		if _, done, err := r.vault.ReportText(d.Index); err != nil {
@@ -243,11 +249,6 @@ func (r *round) plan(view ledger.View, due []ledger.Listed[ledger.Disposition], 
 			}
 		}
 	}
-	for _, t := range lost {
-		if err := r.planTarget(view, t, in); err != nil {
-			return nil, err
-		}
-	}
 	for _, id := range r.rings.Rings() {
 		if forgotten, err := r.rings.Pending(id); err != nil {
 			return nil, err
@@ -261,13 +262,22 @@ func (r *round) plan(view ledger.View, due []ledger.Listed[ledger.Disposition], 
 // work is what is to change in one ring.
 type work struct {
 	changes []keyring.Change
-	changed map[vault.RID]bool
+	changed map[vault.RID]bool // records of these; true: what was lost is erased again
 }
 
-func (w *work) add(rid vault.RID, state []byte) {
-	if !w.changed[rid] {
-		w.changes, w.changed[rid] = append(w.changes, keyring.Change{RID: rid, State: state}), true
+// add notes a change, unless there is one of the record; destruction is more than
+// any other.
+func (w *work) add(rid vault.RID, state []byte, again bool) {
+	if before, is := w.changed[rid]; !is {
+		w.changes, w.changed[rid] = append(w.changes, keyring.Change{RID: rid, State: state}), again
+		return
+	} else if before != again || state != nil {
+		clear(state)
+		return
 	}
+	i := slices.IndexFunc(w.changes, func(c keyring.Change) bool { return c.RID == rid })
+	clear(w.changes[i].State)
+	w.changes[i].State = nil
 }
 
 // planTarget adds a target and its attempts, unless nothing of it is left to do.
@@ -281,7 +291,7 @@ func (r *round) planTarget(view ledger.View, t target, in func(keyring.RingID) *
 		return err
 	}
 	if is == live && !t.unfiled {
-		in(t.ring).add(t.rid, after)
+		in(t.ring).add(t.rid, after, t.again)
 	}
 	if t.unfiled {
 		return nil
@@ -299,7 +309,7 @@ func (r *round) planTarget(view ledger.View, t target, in func(keyring.RingID) *
 			return err
 		}
 		if ok {
-			in(ringOf(a)).add(a.RID, nil)
+			in(ringOf(a)).add(a.RID, nil, t.again)
 		}
 	}
 	return nil

@@ -17,7 +17,7 @@ type lastLook struct {
 	round   *round
 	view    ledger.View
 	ring    keyring.RingID
-	planned map[vault.RID]bool // records that the rotation changes; nil: not known, after a crash
+	planned map[vault.RID]bool // see work.changed; nil: not known, after a crash
 
 	preserved []vault.RID
 	through   int64
@@ -97,21 +97,19 @@ func (l *lastLook) target(t target, unready bool) error {
 	if err != nil {
 		return err
 	}
-	if preserve {
-		alike = append(alike, attempts...)
+	if err := l.spare(alike); err != nil {
+		return err
 	}
-	for _, r := range alike { // one of these may have been an attempt when the plan was made
-		if ringOf(r) == l.ring {
-			l.preserved = append(l.preserved, r.RID)
+	if preserve {
+		if err := l.spare(attempts); err != nil {
+			return err
 		}
 	}
 	if t.ring != l.ring || !t.here {
 		return nil
 	}
 	if preserve {
-		l.preserved = append(l.preserved, t.rid)
-		l.through = min(l.through, int64(t.lock))
-		return nil
+		return l.preserve(t)
 	}
 	is, after, err := l.round.look(&t)
 	clear(after)
@@ -128,9 +126,51 @@ func (l *lastLook) target(t target, unready bool) error {
 	return nil
 }
 
+// preserve lets a record go on as it was, unless the plan is to erase again what
+// was lost of it. As it was, it may have lost earlier redactions: the mark is below
+// their locks too, so that they are looked for.
+func (l *lastLook) preserve(t target) error {
+	if l.planned[t.rid] {
+		return nil
+	}
+	l.preserved = append(l.preserved, t.rid)
+	l.through = min(l.through, int64(t.lock))
+	life, _, err := ledger.LifecycleOf(l.view, t.index)
+	if err != nil {
+		return err
+	}
+	for _, i := range life.Decisions {
+		d, is, err := ledger.DispositionOf(l.view, i)
+		if err != nil {
+			return err
+		}
+		if is { // and no withholding
+			l.through = min(l.through, int64(d.Lock))
+		}
+	}
+	return nil
+}
+
+// spare preserves deposits that the plan was to erase as attempts: those that were
+// anchored meanwhile, and those of a record that lives on.
+func (l *lastLook) spare(deposits []vault.Record) error {
+	for _, r := range deposits {
+		if ringOf(r) != l.ring {
+			continue
+		}
+		_, _, err := l.round.state(r)
+		if reason, _ := ReasonOf(err); reason == Destroyed {
+			l.preserved = append(l.preserved, r.RID)
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // note adds an erasure to the digest of all that were applied in the ring.
 func (l *lastLook) note(t target, outcome record.ErasureOutcome) {
-	if l.planned != nil && !l.planned[t.rid] {
+	if _, changed := l.planned[t.rid]; l.planned != nil && !changed {
 		return
 	}
 	line := binary.BigEndian.AppendUint64(nil, uint64(t.disposition))

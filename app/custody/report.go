@@ -59,7 +59,7 @@ func (r *round) conclude(ctx context.Context, due []ledger.Listed[ledger.Disposi
 		crashpoint("erasure: buried")
 		r.texts = append(r.texts, reportText{d.Index, text})
 	}
-	return r.buryAgain(view)
+	return r.buryAgain(view, len(lost) == 0)
 }
 
 // fate is what became of a target, and of what is erased with it.
@@ -322,8 +322,9 @@ func (c *Custody) forget(r vault.Record) {
 }
 
 // buryAgain buries what a vault that was restored has again, of dispositions that
-// were reported. Nothing of it opens.
-func (r *round) buryAgain(view ledger.View) error {
+// were reported. Nothing of it opens. Once is enough, unless something is left to
+// be erased again.
+func (r *round) buryAgain(view ledger.View, last bool) error {
 	if r.buried {
 		return nil
 	}
@@ -371,7 +372,7 @@ func (r *round) buryAgain(view ledger.View) error {
 			r.forget(one)
 		}
 	}
-	r.buried = true
+	r.buried = last
 	return nil
 }
 
