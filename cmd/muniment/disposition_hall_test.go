@@ -133,6 +133,7 @@ func (h *hall) found(keys map[string]publicKeys) {
 	for _, series := range []record.Code{"DEMO-MAIL", "DEMO-MINUTES", "DEMO-OTHER", "DEMO-PERMITS"} {
 		facts = append(facts, &record.Series{Code: series, Granularity: record.GranularityDay, Status: record.StatusActive})
 	}
+	facts = append(facts, &record.CustodianSet{Code: "CITY", Custodians: []record.KeyID{record.KeyIDOf(h.key("custodian").Public().(ed25519.PublicKey))}})
 	facts = append(facts, &record.Node{NodeKey: publicOf(h.key("node")), ValidatorKey: publicOf(h.key("validator")),
 		CosignerKey: publicOf(h.key("cosigner")), LogKey: publicOf(h.key("log")), CustodianKey: publicOf(h.key("custodian")), Power: 10})
 	genesis := must(ledger.Genesis(ledger.GenesisFacts{Network: h.network.ID, ChainID: h.network.ChainID, Origin: h.network.Origin, Time: h.now, Facts: facts}))
