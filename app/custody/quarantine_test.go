@@ -215,3 +215,54 @@ func TestRingRestoredBeforeTheReport(t *testing.T) {
 		t.Errorf("the ring has condition %d, %v", is, err)
 	}
 }
+
+// TestLostRedactionIsNotPreserved: a ring has lost the redaction of a record that
+// is, in the same round, alike to one that is destroyed, or itself locked and then
+// held. Neither brings the erased parts back.
+func TestLostRedactionIsNotPreserved(t *testing.T) {
+	for _, held := range []bool{false, true} {
+		mem, c, city := vfs.NewCrashableMem(), &clock{}, newArchive(t)
+		c.set(today)
+		h := openHouse(t, mem, "house", city, c)
+		k, alike := h.keep(t, "DEMO-MINUTES", minutes, "title"), h.keep(t, "DEMO-MINUTES", minutes, "title alike")
+		redaction := city.redact(t, "DEMO-MINUTES", k, h.file(t, k, 5))
+		before := mem.CrashClone(vfs.CrashCloneCfg{})
+		h.erase(t, redaction)
+		h.close()
+		victim := alike
+		if held {
+			victim = k
+		}
+		d := city.destroy(t, "DEMO-MINUTES", victim)
+		if held {
+			city.hold(t, k)
+		}
+		fs := mem.CrashClone(vfs.CrashCloneCfg{})
+		if err := fs.RemoveAll("house/rings"); err != nil {
+			t.Fatal(err)
+		}
+		if ok, err := vfs.Clone(before, fs, "house/rings", "house/rings"); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		h = openHouse(t, fs, "house", city, c)
+		h.erase(t, d)
+		if is, _, err := h.look(h.target(t, redaction)); is != redacted || err != nil {
+			t.Errorf("held %v: the ring has condition %d of the redacted record, %v", held, is, err)
+		}
+		want := record.RecordErased
+		if held {
+			want = record.RecordPreserved
+		}
+		if got := h.reportOn(t, d).Records[0].Outcome; got != want {
+			t.Errorf("held %v: the record to be destroyed is %s, want %s", held, got, want)
+		}
+		car, err := h.Copy(context.Background(), works, k.Ref, CaseWork, Extent{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(verify(t, car, k.Commitment).Content()); strings.Contains(got, "five members") || !strings.Contains(got, "Adjourned") {
+			t.Errorf("held %v: the copy discloses %q", held, got)
+		}
+		h.close()
+	}
+}
