@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"regexp"
 	"strings"
 	"time"
@@ -103,6 +104,9 @@ func loggable(key string, value any) any {
 	case []byte:
 		return bytesForLog(v)
 	case interface{ Bytes() []byte }:
+		if p := reflect.ValueOf(v); p.Kind() == reflect.Pointer && p.IsNil() {
+			return nil // the engine logs bit arrays that it does not have
+		}
 		return bytesForLog(v.Bytes())
 	}
 	if key == "tx" || key == "txs" {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cometbft/cometbft/libs/bits"
 	cmtbytes "github.com/cometbft/cometbft/libs/bytes"
 	cmtlog "github.com/cometbft/cometbft/libs/log"
 	"github.com/cometbft/cometbft/types"
@@ -82,7 +83,7 @@ func TestNoTransactionReachesTheLog(t *testing.T) {
 
 func TestLogValuesAreBounded(t *testing.T) {
 	out, log := capture(func() {})
-	log.Error("m", "x", strings.Repeat("long text ", 10_000), "odd")
+	log.Error("m", "x", strings.Repeat("long text ", 10_000), "bits", (*bits.BitArray)(nil), "odd")
 	if got := out.Len(); got > 2*maxLogBytes {
 		t.Errorf("the line has %d bytes", got)
 	}
