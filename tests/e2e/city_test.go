@@ -145,8 +145,14 @@ type running struct {
 // start runs munimentd for the city and returns once it serves.
 func (c *city) start(t testing.TB) *running {
 	t.Helper()
+	return launch(t, c.startArgs(t)...)
+}
+
+// launch runs munimentd and returns once it serves.
+func launch(t testing.TB, args ...string) *running {
+	t.Helper()
 	r := &running{t: t, done: make(chan error, 1)}
-	r.cmd = exec.Command(filepath.Join(programs, "munimentd"), c.startArgs(t)...)
+	r.cmd = exec.Command(filepath.Join(programs, "munimentd"), args...)
 	r.cmd.Stderr = &r.stderr
 	stdout, err := r.cmd.StdoutPipe()
 	if err != nil {
