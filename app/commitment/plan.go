@@ -45,7 +45,7 @@ func Plan(p Profile, segs []Segment, asks []Ask) ([]PlannedMark, error) {
 		return nil, fmt.Errorf("%w: %d asks, not 1 to %d", ErrPlan, len(asks), MaxAsks)
 	}
 	pl := planner{profile: p, segs: segs, marks: marksOf(p, segs), found: make([]finding, len(segs))}
-	var hidden []value
+	var hidden values
 	for n, ask := range asks {
 		if ask.Code == Betrays || !isExemptionCode(ask.Code) {
 			return nil, fmt.Errorf("%w: exemption code %.40q", ErrPlan, ask.Code)
@@ -57,12 +57,12 @@ func Plan(p Profile, segs []Segment, asks []Ask) ([]PlannedMark, error) {
 		for _, leaf := range leaves {
 			pl.find(leaf, becauseAsked, n)
 		}
-		hidden = pl.appendValues(hidden, ask, n, leaves)
+		pl.addValues(&hidden, ask, n, leaves)
 	}
-	if err := pl.sameText(hidden); err != nil {
+	if err := pl.sameText(hidden.list); err != nil {
 		return nil, err
 	}
-	pl.checksums(hidden)
+	pl.checksums(hidden.list)
 	for i, s := range segs {
 		switch {
 		case s.Kind == Digest:

@@ -20,8 +20,8 @@ import (
 // checksums finds what holds a digest of what is hidden, and what is named as if
 // it did: the cells of such columns in rows of which something is hidden, and the
 // members of such names in the objects that hold something hidden.
-func (pl *planner) checksums(values []value) {
-	pl.knownDigests(values)
+func (pl *planner) checksums(hidden []value) {
+	pl.knownDigests(hidden)
 	pl.signatures()
 	if _, _, err := parseCSVCells(pl.profile); err == nil {
 		pl.checksumColumns()
@@ -33,9 +33,9 @@ func (pl *planner) checksums(values []value) {
 
 // knownDigests looks for digests of the hidden values and segments, of the rows
 // that hold them, and of the whole content.
-func (pl *planner) knownDigests(values []value) {
+func (pl *planner) knownDigests(hidden []value) {
 	known := digests{}
-	for _, v := range values {
+	for _, v := range hidden {
 		forms := []string{v.text, strings.TrimSpace(v.text), strings.TrimRight(v.text, "\r\n"), strings.ToLower(v.text)}
 		for i, form := range forms {
 			if !slices.Contains(forms[:i], form) {

@@ -27,11 +27,11 @@ type needle struct {
 
 // needles gives the values that are looked for, each once: in normal form, long
 // enough, and with a letter or digit.
-func needles(values []value) ([]needle, error) {
+func needles(hidden []value) ([]needle, error) {
 	var out []needle
 	seen := map[string]int{}
 	size := 0
-	for _, v := range values {
+	for _, v := range hidden {
 		if v.limit == onlyHash {
 			continue
 		}
@@ -153,9 +153,13 @@ func (h *haystack) begin(leaf int) {
 	h.starts, h.leaves = append(h.starts, len(h.text)), append(h.leaves, leaf)
 }
 
-// part returns the number of the part that holds the byte at position at.
-func (h *haystack) part(at int) int {
-	return sort.Search(len(h.leaves)-1, func(i int) bool { return h.starts[i+1] > at })
+// part returns the number of the part that holds the byte at position at; none
+// after most does.
+func (h *haystack) part(at, most int) int {
+	if h.starts[most] <= at {
+		return most
+	}
+	return sort.Search(most, func(i int) bool { return h.starts[i+1] > at })
 }
 
 // isWhole reports whether text[start:end] is no part of a longer word, or of a
@@ -179,9 +183,9 @@ func (h *haystack) isWhole(start, end int) bool {
 
 // sameText finds the leaves in which hidden values stand, and those that are the
 // same as a hidden one, byte for byte.
-func (pl *planner) sameText(values []value) error {
-	pl.samePayload(values)
-	wanted, err := needles(values)
+func (pl *planner) sameText(hidden []value) error {
+	pl.samePayload()
+	wanted, err := needles(hidden)
 	if err != nil || len(wanted) == 0 {
 		return err
 	}
@@ -207,20 +211,19 @@ func (pl *planner) search(h haystack, wanted []needle) {
 	last := make([]int, len(wanted))   // the last such part, and 1
 	often := max(fewSegments, len(h.leaves)/commonShare)
 	m := newMatcher(wanted)
-	node := uint32(0)
+	node, to := uint32(0), 0 // to: the part of the byte that is read
 	for i, c := range h.text {
 		node = m.step(node, c)
+		for to < len(h.leaves)-1 && h.starts[to+1] <= i {
+			to++
+		}
 		for at := m.ending(node); at != 0; at = m.shorter[at] {
 			n := int(m.needle[at]) - 1
 			start := i + 1 - len(wanted[n].text)
-			if !h.isWhole(start, i+1) {
+			if last[n] > to || !h.isWhole(start, i+1) {
 				continue
 			}
-			from, to := h.part(start), h.part(i)
-			if last[n] > to {
-				continue
-			}
-			from = max(from, last[n]) // the parts before were noted
+			from := max(h.part(start, to), last[n]) // the parts before were noted
 			last[n] = to + 1
 			counts[n] += to + 1 - from
 			switch wanted[n].limit {
@@ -259,7 +262,7 @@ func (pl *planner) same(h haystack, from, to, ask int) {
 }
 
 // samePayload finds segments that are the same as a hidden one.
-func (pl *planner) samePayload(values []value) {
+func (pl *planner) samePayload() {
 	asks := map[string]int{}
 	for i, s := range pl.segs {
 		if pl.found[i].because != becauseAsked || !isSaying(pl.marks[i].noun) {

@@ -40,23 +40,43 @@ const (
 	onlyHash       // not looked for at all; its digests are
 )
 
-// appendValues appends what the leaves that an ask names hide: for a text the
-// words, else what each segment says.
-func (pl *planner) appendValues(values []value, ask Ask, n int, leaves []int) []value {
+// values are what asks hide, each once.
+type values struct {
+	list []value
+	at   map[string]int // of each text in list
+}
+
+// add adds a value. One that was there keeps its ask, and the looser limit.
+func (v *values) add(text string, ask int, l limit) {
+	if text == "" {
+		return
+	}
+	if at, again := v.at[text]; again {
+		v.list[at].limit = min(v.list[at].limit, l)
+		return
+	}
+	if v.at == nil {
+		v.at = map[string]int{}
+	}
+	v.at[text] = len(v.list)
+	v.list = append(v.list, value{text, ask, l})
+}
+
+// addValues adds what the leaves that an ask names hide: for a text the words,
+// else what each segment says.
+func (pl *planner) addValues(hidden *values, ask Ask, n int, leaves []int) {
 	quoted, isText := strings.CutPrefix(ask.Selector, "text ")
 	add := func(text string, l limit) {
 		if isText {
 			l = onlyHash
 		}
-		trimmed := trimValue(text)
-		values = append(values, value{trimmed, n, l})
-		if text != trimmed {
-			values = append(values, value{text, n, onlyHash})
-		}
+		hidden.add(trimValue(text), n, l)
+		hidden.add(text, n, onlyHash)
 	}
 	if isText {
 		words, _ := strconv.Unquote(quoted) // Locate has read it
-		values = append(values, value{trimValue(words), n, noLimit}, value{words, n, onlyHash})
+		hidden.add(trimValue(words), n, noLimit)
+		hidden.add(words, n, onlyHash)
 	}
 	for _, leaf := range leaves {
 		payload := pl.segs[leaf].Payload
@@ -75,9 +95,10 @@ func (pl *planner) appendValues(values []value, ask Ask, n int, leaves []int) []
 		case nounParagraph:
 			paragraphValues(payload, add)
 		}
-		values = append(values, value{string(payload), n, onlyHash})
+		if _, again := hidden.at[string(payload)]; !again { // without a copy of it
+			hidden.add(string(payload), n, onlyHash)
+		}
 	}
-	return values
 }
 
 // delimiter gives the delimiter of a table.
