@@ -122,7 +122,7 @@ type namedPart struct {
 // cutPart reads "part NAME BYTES" and that many bytes.
 func cutPart(rest []byte) (p namedPart, after []byte, ok bool) {
 	const longest = 64 // of the line
-	line, after, ok := bytes.Cut(rest[:min(len(rest), longest)], []byte("\n"))
+	line, _, ok := bytes.Cut(rest[:min(len(rest), longest)], []byte("\n"))
 	if !ok {
 		return namedPart{}, nil, false
 	}

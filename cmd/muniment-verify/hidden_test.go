@@ -38,14 +38,14 @@ func (l *ledger) receiptOf(index, tx, key int64) []byte {
 // hiddenWorld is a record of which one part is withheld and another erased.
 type hiddenWorld struct {
 	*ledger
-	doc                                       document
-	at, other                                 int64 // records
-	own                                       []byte
-	withheld, erased                          []byte // redactions
-	decision, proposal, item, report          []byte // receipts
-	decisionOfOther, proposalAgain, preserved []byte // likewise
-	text                                      []byte // of the report
-	disposition                               int64
+	doc                              document
+	at, other                        int64 // records
+	own                              []byte
+	withheld, erased                 []byte // redactions
+	decision, proposal, item, report []byte // receipts
+	decisionOfOther, preserved       []byte // likewise
+	text                             []byte // of the report
+	disposition                      int64
 }
 
 func redactionOf(salt byte, marks ...commitment.Mark) commitment.Redaction {
