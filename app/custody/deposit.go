@@ -247,8 +247,11 @@ func (c *Custody) keep(d prepared) (Deposit, error) {
 // later waits for it (Record.Since).
 func (c *Custody) put(d prepared, layout []byte, titles []vault.CatalogueLeaf) error {
 	defer c.deposits.enter()()
-	r := d.record
-	r.Since = c.config.View().Head().Size
+	r, view := d.record, c.config.View()
+	if err := c.lives(view, r); err != nil {
+		return err
+	}
+	r.Since = view.Head().Size
 	err := c.vault.Put(vault.Deposit{
 		Record: r, Leaves: d.leaves, Layout: layout, Catalogue: titles, Sealed: c.sealed(d, titles), Size: d.size(),
 	})
@@ -259,6 +262,30 @@ func (c *Custody) put(d prepared, layout []byte, titles []vault.CatalogueLeaf) e
 	defer clear(state)
 	if err := c.rings.Put(ringOf(r), r.RID, state); err != nil {
 		return errors.Join(err, c.vault.Remove(r))
+	}
+	return nil
+}
+
+// lives refuses the content of a record of which something was erased, or is to
+// be: a vault that has lost it would bring back what the ledger says is gone.
+func (c *Custody) lives(view ledger.View, r vault.Record) error {
+	index, anchored, err := view.AnchorIndex(r.Office, r.Commitment)
+	if err != nil || !anchored {
+		return err
+	}
+	if err := c.lockedAt(view, index, -1); err != nil {
+		return err
+	}
+	life, _, err := ledger.LifecycleOf(view, index)
+	if err != nil {
+		return err
+	}
+	for _, i := range life.Decisions {
+		if _, erased, err := ledger.DispositionOf(view, i); err != nil {
+			return err
+		} else if erased {
+			return refuse(PartlyDestroyed, "parts of the record were destroyed under disposition %d: what is left is anchored as a record of its own", i)
+		}
 	}
 	return nil
 }

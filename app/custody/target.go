@@ -51,15 +51,17 @@ func (c *Custody) targets(view ledger.View, d ledger.Listed[ledger.Disposition])
 	return all, nil
 }
 
-// locate finds the rid of a target.
+// locate finds the rid of a target. What its office has deposited under its
+// commitment is the record's content, also where the deposit named another series
+// or other custodians than the anchor does: then it is in the ring of that series.
 func (c *Custody) locate(t *target) error {
 	r, ok, err := c.vault.Find(t.anchor.Office, t.anchor.Commitment)
 	if err != nil {
 		return damaged(err)
 	}
-	if ok && anchors(t.anchor, r) {
+	if ok {
 		r.Anchored, r.Index = true, t.index
-		t.rid, t.record, t.here = r.RID, r, true
+		t.ring, t.rid, t.record, t.here = ringOf(r), r.RID, r, true
 		return nil
 	}
 	left, ok, err := c.vault.BuriedAt(t.index)

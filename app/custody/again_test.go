@@ -1,0 +1,126 @@
+package custody
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/muniment/muniment/app/commitment"
+	"github.com/muniment/muniment/app/record"
+)
+
+// TestErasedContentIsNotDepositedAgain: a vault that has lost a record takes the
+// same deposit again, but not of what was destroyed, of what parts were erased, or
+// of what is locked.
+func TestErasedContentIsNotDepositedAgain(t *testing.T) {
+	mem, c := vfs.NewCrashableMem(), &clock{}
+	c.set(today)
+	h := openHouse(t, mem, "house", newArchive(t), c)
+	var all [4]kept
+	var headers [4]Header
+	for i := range all {
+		header, content := offer(fmt.Sprint(minutes, i, "\n"), "title")
+		all[i], headers[i] = h.keepAs(t, "DEMO-MINUTES", header, content), header
+	}
+	h.erase(t, h.city.destroy(t, "DEMO-MINUTES", all[0]))
+	h.erase(t, h.city.redact(t, "DEMO-MINUTES", all[1], h.file(t, all[1], 5)))
+	h.city.destroy(t, "DEMO-MINUTES", all[2])
+	h.close()
+	fs := mem.CrashClone(vfs.CrashCloneCfg{})
+	if err := fs.RemoveAll("house/vault"); err != nil {
+		t.Fatal(err)
+	}
+	h = openHouse(t, fs, "house", h.city, c)
+	if err := h.Reconcile(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []Reason{Destroyed, PartlyDestroyed, Locked} {
+		_, err := h.Deposit(context.Background(), works, headers[i], strings.NewReader(all[i].content))
+		wantReason(t, fmt.Sprint("deposit ", i), err, want)
+		if _, ok, err := h.vault.Find("DPW", all[i].Commitment); ok || err != nil {
+			t.Errorf("deposit %d is in the vault: %v, %v", i, ok, err)
+		}
+	}
+	mustDeposit(t, h.Custody, works, headers[3], []byte(all[3].content))
+	h.wantOpen(t, "what lives on", all[3])
+}
+
+// TestAnchorOfAnotherSeries: a deposit for one series was anchored as a record of
+// another. It is that record's content, and is erased with it.
+func TestAnchorOfAnotherSeries(t *testing.T) {
+	h := archiveHouse(t)
+	header, content := offer(minutes, "title")
+	header.Series = "DEMO-PERMITS"
+	c := mustDeposit(t, h.Custody, works, header, content)
+	at := h.city.must(t, "DPW", &record.AnchorRecords{Series: "DEMO-MINUTES", Custody: "CITY", Items: []record.AnchorItem{{Commitment: c, Day: today - 1000}}})
+	k := kept{Ref{"DPW", c}, at, minutes}
+	h.wantOpen(t, "before the lock", k)
+	r, _, err := h.vault.Find("DPW", c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := h.city.destroy(t, "DEMO-MINUTES", k)
+	h.wantShut(t, "locked", k, Locked)
+	h.erase(t, d)
+	h.wantShut(t, "destroyed", k, Destroyed)
+	if got := h.reportOn(t, d); got.Records[0].Outcome != record.RecordErased || len(got.Rings) != 1 || got.Rings[0].Class != "DEMO-PERMITS" {
+		t.Errorf("report %+v", got)
+	}
+	_, ok, err := h.state(r)
+	if wantReason(t, "state", err, Destroyed); ok {
+		t.Error("a ring still opens it")
+	}
+}
+
+// TestFingerprintTellsNoGuess tries all values of what was erased against the
+// fingerprint of the content, with the key under which it is made: before the
+// erasure one fits, after it none.
+func TestFingerprintTellsNoGuess(t *testing.T) {
+	const text, value = "one\n\nthe code is 4711\n\nthree\n", "4711"
+	h := archiveHouse(t)
+	k := h.keep(t, "DEMO-MINUTES", text, "title")
+	key, err := h.rings.OfficeKey("DPW")
+	if err != nil {
+		t.Fatal(err)
+	}
+	guess := func() (fits []string) {
+		r, _, err := h.vault.Find("DPW", k.Commitment)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for code := range 10_000 {
+			content := []byte(strings.Replace(text, value, fmt.Sprintf("%04d", code), 1))
+			l, err := commitment.Arrange(commitment.Text, content, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			mac := hmac.New(sha256.New, key[:])
+			for _, s := range l.Segments {
+				if s.Kind == commitment.Digest {
+					mac.Write(s.Payload)
+				}
+			}
+			found, err := h.vault.Attempts("DPW", [32]byte(mac.Sum(nil)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(found) > 0 || bytes.Equal(mac.Sum(nil), r.Fingerprint[:]) {
+				fits = append(fits, fmt.Sprintf("%04d", code))
+			}
+		}
+		return fits
+	}
+	if got := guess(); len(got) != 1 || got[0] != value {
+		t.Fatalf("before the erasure %v fit: the guesses prove nothing", got)
+	}
+	h.erase(t, h.city.redact(t, "DEMO-MINUTES", k, h.file(t, k, 5)))
+	if got := guess(); len(got) != 0 {
+		t.Errorf("after the erasure %v fit", got)
+	}
+}
