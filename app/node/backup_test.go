@@ -6,8 +6,10 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -156,6 +158,29 @@ func namesIn(t *testing.T, dir string) (names []string) {
 		names = append(names, e.Name())
 	}
 	return names
+}
+
+// TestErasuresAreCounted: the monitor and the status tell of rotations, of what is
+// pending and of quarantine, in numbers alone.
+func TestErasuresAreCounted(t *testing.T) {
+	s := serve(t, newHome(t))
+	r, err := http.Get("http://" + s.node.MonitorAddress() + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	text, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"\nmuniment_ring_rotations_total 0\n", "\nmuniment_erasures_pending 0\n", "\nmuniment_rings_quarantined 0\n"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("/metrics lacks %q", want)
+		}
+	}
+	if got := (served{s}).Status(); got.Claim != "C1" || got.ErasuresPending != 0 || len(got.Quarantined) != 0 {
+		t.Errorf("status %v", got)
+	}
 }
 
 // TestBackupsWhileTheNodeWorks: each of many backups is a ledger that opens and

@@ -109,6 +109,9 @@ func RestoreKeyring(home Home, passphrase []byte, file string) (Restored, error)
 		defer f.Close()
 		r.Put = []string{ringsPart}
 		r.Records, err = keyring.Restore(filepath.Join(staging, ringsPart), root, f, keyring.Options{})
+		if errors.Is(err, keyring.ErrRoot) {
+			err = fmt.Errorf("%w, or older than the last erasure, which has destroyed its key in the device: %w", ErrOtherBackup, err)
+		}
 		return err
 	})
 	if err != nil {
