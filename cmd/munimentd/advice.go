@@ -59,7 +59,7 @@ var advice = []struct {
 	{keyring.ErrToken, "connect the token that has this label and AES-GCM, or name the right one"},
 	{keyring.ErrPIN, "give the right PIN; look at the token with the vendor's tool first, since wrong ones lock it"},
 	{keyring.ErrDevice, "look at the device with the vendor's tool"},
-	{keyring.ErrRoot, "restore keys/ring-root.key from where it is kept"},
+	{keyring.ErrRoot, "restore keys/ring-root.key from where it is kept; with a device, restore the newest backup of the keyring: the key of an older one is destroyed"},
 	{fs.ErrPermission, "run munimentd as the owner of the home"},
 }
 

@@ -26,10 +26,16 @@ type archive struct {
 // copies are a backup of the data, one of the keyring, and the rings as files.
 type copies struct{ data, keyring, rings string }
 
-// build makes an archive of so many records, of which it destroys some.
+// buildArchive founds a network of so many nodes, and makes an archive of it.
 func buildArchive(t testing.TB, nodes, records, destroyed int) *archive {
 	t.Helper()
-	a := &archive{city: newCity(t, nodes)}
+	return newCity(t, nodes).archive(t, records, destroyed)
+}
+
+// archive keeps so many records, and destroys some of them.
+func (c *city) archive(t testing.TB, records, destroyed int) *archive {
+	t.Helper()
+	a := &archive{city: c}
 	dir := filepath.Dir(string(a.custodian))
 	if a.validator != "" {
 		a.start(t, a.validator)

@@ -55,6 +55,11 @@ func (c *city) startArgs(home node.Home) []string {
 		"--set", "p2p.peers="+c.ids[1]+"@"+c.p2p[1])
 }
 
+// ambient is what every process gets of this one's environment.
+func ambient() []string {
+	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + work, "SOFTHSM2_CONF=" + os.Getenv("SOFTHSM2_CONF")}
+}
+
 // start starts the node of a home. It is ended with the test at the latest.
 func (c *city) start(t testing.TB, home node.Home) *process {
 	t.Helper()
@@ -64,7 +69,7 @@ func (c *city) start(t testing.TB, home node.Home) *process {
 func (c *city) startProgram(t testing.TB, program string, home node.Home, environment ...string) *process {
 	t.Helper()
 	p := &process{cmd: exec.Command(program, c.startArgs(home)...), ended: make(chan struct{})}
-	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + string(home)}, environment...)
+	p.cmd.Env = append(ambient(), environment...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -136,7 +141,7 @@ func program(t testing.TB, path string, environment []string, code int, args ...
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(within(t), path, args...)
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + work}, environment...)
+	cmd.Env = append(ambient(), environment...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
 	if got := cmd.ProcessState.ExitCode(); got != code || strings.Contains(stderr.String(), "goroutine ") {
