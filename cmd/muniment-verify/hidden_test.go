@@ -193,3 +193,22 @@ func TestForgedRedactedBundle(t *testing.T) {
 		}
 	}
 }
+
+// TestDecisionsInDoubt: with another network file, or without the receipt of the
+// record, decisions say nothing, and nothing is contradicted.
+func TestDecisionsInDoubt(t *testing.T) {
+	w := newHiddenWorld()
+	for want, r := range map[string]report{
+		"INDETERMINATE UNKNOWN_SIGNER": must(inspect(network("town", origin), w.whole())),
+		"INDETERMINATE NO_RECEIPT":     must(inspect(w.network, bundle(w.doc.copy(leafSecond, leafThird), w.decision, w.proposal, w.item, w.report, w.withheld, w.erased, w.text))),
+	} {
+		if got := string(r.Outcome) + " " + string(r.Reasons[0]); got != want {
+			t.Errorf("got %s (%s), want %s", got, r.Detail, want)
+		}
+		for _, h := range r.Content.HiddenRuns {
+			if h.Status != receipt.HiddenUndecided || h.Code != "" {
+				t.Errorf("%s: %+v", want, h)
+			}
+		}
+	}
+}

@@ -181,13 +181,16 @@ func (r *report) tie(id commitment.Commitment) (first int64) {
 	return first
 }
 
-// hidden says why a copy hides what it hides: by the decisions whose receipts
-// passed, if a receipt says which record it is.
+// hidden says why a copy hides what it hides, if every receipt passed and one
+// says which record it is.
 func (r *report) hidden(c *content, anchored int64, redactions, reports [][]byte) {
 	c.HiddenRuns, _, _ = receipt.HiddenRuns(c.opened, nil) // without decisions there is nothing to refuse
-	var shown []receipt.Shown
-	decisions, err := receipt.Decisions(anchored, r.passed(anchored), redactions, reports)
+	if r.Outcome != receipt.Passed {
+		return // decisions whose receipts are in doubt say nothing
+	}
+	decisions, err := receipt.Decisions(anchored, r.Receipts, redactions, reports)
 	var hidden []receipt.HiddenRun
+	var shown []receipt.Shown
 	if err == nil {
 		hidden, shown, err = receipt.HiddenRuns(c.opened, decisions)
 	}
@@ -195,25 +198,10 @@ func (r *report) hidden(c *content, anchored int64, redactions, reports [][]byte
 		r.worsen(refusal.Reason.Outcome(), refusal.Reason, refusal.Detail)
 		return
 	}
-	if err == nil {
-		c.HiddenRuns = hidden
-	}
+	c.HiddenRuns = hidden
 	for _, s := range shown {
 		c.Shown = append(c.Shown, fmt.Sprintf("segments %s: %s", receipt.Segments(s.First, s.Last), s.Words()))
 	}
-}
-
-// passed lists the verdicts that may say something about the record.
-func (r *report) passed(anchored int64) (list []receipt.Verdict) {
-	if anchored == 0 {
-		return nil
-	}
-	for _, v := range r.Receipts {
-		if v.Outcome == receipt.Passed {
-			list = append(list, v)
-		}
-	}
-	return list
 }
 
 // inspectCertificate verifies a certificate of destruction (docs/spec/certificate.md).
