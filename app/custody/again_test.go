@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/muniment/muniment/app/commitment"
+	"github.com/muniment/muniment/app/ledger"
 	"github.com/muniment/muniment/app/record"
 )
 
@@ -75,6 +76,39 @@ func TestAnchorOfAnotherSeries(t *testing.T) {
 	_, ok, err := h.state(r)
 	if wantReason(t, "state", err, Destroyed); ok {
 		t.Error("a ring still opens it")
+	}
+}
+
+// TestWhatIsLockedWhileItIsListedStays: labels tell of the content too.
+func TestWhatIsLockedWhileItIsListedStays(t *testing.T) {
+	h, ctx := archiveHouse(t), context.Background()
+	ask := []commitment.Ask{{Selector: `text "budget"`, Code: "CT-1-210-b-2"}}
+	for name, list := range map[string]func(kept) (int, error){
+		"segments": func(k kept) (int, error) { s, err := h.Segments(ctx, works, k.Ref, CaseWork); return len(s), err },
+		"plan": func(k kept) (int, error) {
+			m, err := h.PlanRedaction(ctx, works, k.Ref, CaseWork, ask)
+			return len(m), err
+		},
+		"filed": func(k kept) (int, error) { f, err := h.Redactions(ctx, works, k.Ref); return len(f), err },
+	} {
+		k := h.keep(t, "DEMO-MINUTES", minutes+name+"\n", "title")
+		h.file(t, k, 5)
+		if n, err := list(k); n == 0 || err != nil {
+			t.Errorf("%s before the lock: %d, %v", name, n, err)
+		}
+		looks := 0
+		h.config.View = func() ledger.View {
+			view := h.city.View()
+			if looks++; looks == 1 { // that before the answer is prepared
+				h.city.destroy(t, "DEMO-MINUTES", k)
+			}
+			return view
+		}
+		n, err := list(k)
+		h.config.View = h.city.View
+		if wantReason(t, name, err, Locked); n != 0 {
+			t.Errorf("%s: %d were given out", name, n)
+		}
 	}
 }
 

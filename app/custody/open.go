@@ -128,7 +128,18 @@ func (c *Custody) admit(q request, beside func(opened) error) error {
 	if unlogged := <-logged; unlogged != nil {
 		return auditUnavailable(unlogged)
 	}
+	if err == nil && !q.releases() && q.action != actionFile {
+		if err = c.barred(r); err != nil { // locked while the answer was prepared
+			return c.refuseBarred(q, r, err)
+		}
+	}
 	return err
+}
+
+// releases tells whether the answer gives out content, and is registered. That
+// looks at the ledger itself.
+func (q request) releases() bool {
+	return q.action == actionRead || q.action == actionCopy || q.action == actionEvidence
 }
 
 // find gives the record of a request and its secrets, or logs the refusal.
