@@ -181,8 +181,10 @@ func (c *Custody) find(q request) (vault.Record, secrets, error) {
 // forbidden is why the caller may not do what it asks for; nil: it may.
 func (q request) forbidden() error {
 	switch {
-	case q.purpose == noPurpose && !q.caller.mayFile(q.ref.Office):
-		return refuse(Denied, "office %s may neither file nor see redactions of records of office %.16s", q.caller.Office, q.ref.Office)
+	case q.action == actionRedactions && !q.caller.maySeeRedactions(q.ref.Office):
+		return refuse(Denied, "office %s may not see redactions of records of office %.16s", q.caller.Office, q.ref.Office)
+	case q.action == actionFile && !q.caller.mayFile(q.ref.Office):
+		return refuse(Denied, "office %s may not file redactions of records of office %.16s", q.caller.Office, q.ref.Office)
 	case q.purpose != noPurpose && !q.caller.mayRead(q.ref.Office, q.purpose):
 		return refuse(Denied, "office %s may not read records of office %.16s for %s", q.caller.Office, q.ref.Office, q.purpose)
 	}

@@ -54,10 +54,19 @@ func (c Caller) mayRead(office record.Code, p Purpose) bool {
 	return false
 }
 
-// mayFile tells whether the caller may file redactions of an office's records,
-// and see those that were filed: they say where in a record something is hidden.
+// mayFile tells whether the caller may file redactions of an office's records.
 func (c Caller) mayFile(office record.Code) bool {
 	return c.Office == office || slices.Contains(c.Roles, record.RoleClerk) || slices.Contains(c.Roles, record.RoleCounsel)
+}
+
+// maySeeRedactions tells whether the caller may see the redactions that were filed
+// of an office's records, which say where something is hidden: who may file them,
+// and who is asked to approve an erasure by them.
+func (c Caller) maySeeRedactions(office record.Code) bool {
+	approves := func(r record.Role) bool {
+		return r == record.RoleChiefAdmin || r == record.RoleStateRecords || r == record.RoleStateArchivist
+	}
+	return c.mayFile(office) || slices.ContainsFunc(c.Roles, approves)
 }
 
 // mayDeposit tells whether the caller may deposit for its own office.

@@ -75,6 +75,15 @@ func TestRedactionPath(t *testing.T) {
 	if texts, err := h.Redactions(ctx, counsel, ref); err != nil || len(texts) != 1 || !bytes.Equal(texts[0], text) {
 		t.Errorf("filed are %q, %v", texts, err)
 	}
+	// Who is asked to approve an erasure sees what it is about, and files nothing.
+	administrator := Caller{Office: "STATE", Account: "0000000000000009", Roles: []record.Role{record.RoleStateRecords}}
+	if texts, err := h.Redactions(ctx, administrator, ref); err != nil || len(texts) != 1 {
+		t.Errorf("the administrator sees %q, %v", texts, err)
+	}
+	_, err = h.FileRedaction(ctx, administrator, ref, text)
+	wantReason(t, "a redaction filed by who approves", err, Denied)
+	_, err = h.Redactions(ctx, Caller{Office: "IT", Account: "0000000000000008", Roles: []record.Role{record.RoleIT}}, ref)
+	wantReason(t, "redactions listed by who locks", err, Denied)
 	want := strings.Replace(minutes, "The budget was read twice.\n\n", "", 1)
 	car, err := h.Copy(ctx, clerk, ref, PublicRequest, Extent{Redactions: [][32]byte{hash, hash}})
 	if err != nil {

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/muniment/muniment/app/record"
@@ -15,6 +16,8 @@ var (
 	// readers may open content. Which records they may open is decided by
 	// package custody: a department its own, the others by purpose.
 	readers = []record.Role{record.RoleDepartment, record.RoleClerk, record.RoleCounsel, record.RoleLibraryCEO}
+	// approvers may see which parts of a record an erasure is about, before they sign.
+	approvers = append(slices.Clip(readers), record.RoleChiefAdmin, record.RoleStateRecords, record.RoleStateArchivist)
 )
 
 // wants says in words what the methods do that not every office may call.
@@ -57,7 +60,7 @@ var permissions = map[string][]record.Role{
 
 	apiv1.Departments_PlanRedaction_FullMethodName: readers,
 	apiv1.Departments_FileRedaction_FullMethodName: readers,
-	apiv1.Departments_Redactions_FullMethodName:    readers,
+	apiv1.Departments_Redactions_FullMethodName:    approvers,
 
 	apiv1.RecordsStaff_Due_FullMethodName:          everyRole, // codes and days, which the log holds too
 	apiv1.RecordsStaff_Why_FullMethodName:          everyRole,
