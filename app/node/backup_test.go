@@ -357,6 +357,16 @@ func TestWhatRestoreRefuses(t *testing.T) {
 	if _, err := Restore(home, []byte("wrong"), dir); err == nil {
 		t.Error("a wrong passphrase restores")
 	}
+	unlock, err := home.begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Restore(home, passphrase, dir); !errors.Is(err, ErrRestoreBusy) {
+		t.Errorf("two at a time: got %v, want %v", err, ErrRestoreBusy)
+	}
+	if err := errors.Join(unlock(), home.abandon()); err != nil {
+		t.Fatal(err)
+	}
 	s := serve(t, other)
 	if _, err := Restore(other, passphrase, otherDir); !errors.Is(err, ErrHomeRuns) {
 		t.Errorf("home of a node that runs: got %v, want %v", err, ErrHomeRuns)

@@ -58,6 +58,9 @@ func (s *Service) lagging() bool {
 func (s *Service) keep(ctx context.Context) error {
 	tick := time.NewTicker(followEvery)
 	defer tick.Stop()
+	if s.behind.Load() {
+		s.node.log.Info("the ledger is behind its peers: content is given out when it has caught up", "entries", s.node.View().Head().Size, "had", s.least)
+	}
 	for s.lagging() {
 		select {
 		case <-ctx.Done():

@@ -31,6 +31,8 @@ var (
 	ErrHomeRuns = errors.New("the node of this home is running")
 	// ErrRestoring is returned for a home in which a restore was interrupted.
 	ErrRestoring = errors.New("a restore was interrupted here")
+	// ErrRestoreBusy is returned while another restore goes on in the home.
+	ErrRestoreBusy = errors.New("another restore is under way in this home")
 	// ErrNothingMissing is returned where a home has all that a backup holds.
 	ErrNothingMissing = errors.New("nothing is missing in this home, so nothing was restored")
 )
@@ -159,16 +161,25 @@ func (h Home) restore(stage func(staging string, r *Restored) error) (r Restored
 	return r, err
 }
 
-// begin takes the steps 1 and half of 2.
+// begin takes the steps 1 and half of 2. One restore at a time: the lock on the
+// home's folder is given back by unlock, as those of its stores are.
 func (h Home) begin() (unlock func() error, err error) {
-	if err := os.Mkdir(h.restoring(), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+	folder, err := os.Open(string(h))
+	if err != nil {
 		return nil, err
 	}
-	if unlock, err = h.lock(); err != nil {
-		return nil, errors.Join(err, h.abandon())
+	if err := unix.Flock(int(folder.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("%w: %w", ErrRestoreBusy, err), folder.Close())
+	}
+	if err := os.Mkdir(h.restoring(), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, errors.Join(err, folder.Close())
+	}
+	stores, err := h.lock()
+	if err != nil {
+		return nil, errors.Join(err, h.abandon(), folder.Close())
 	}
 	crashpoint("restore: begun")
-	return unlock, nil
+	return func() error { return errors.Join(stores(), folder.Close()) }, nil
 }
 
 // abandon takes back step 1, unless there is an earlier restore to go on with.
