@@ -302,7 +302,7 @@ func (r *reported) tell() Reporter {
 		t.LedgerDay, t.Outcome, t.Released = r.deed.day().String(), r.outcome.String(), r.about.Released
 	}
 	if r.claims() {
-		t.Claim = r.said.Claim.Says()
+		t.Claim = r.claim().Says()
 	}
 	return t
 }
@@ -310,6 +310,15 @@ func (r *reported) tell() Reporter {
 // claims tells whether the report claims that something was erased.
 func (r *reported) claims() bool {
 	return r.outcome == record.RecordErased || r.outcome == record.RecordRedacted
+}
+
+// claim is what a custodian claims about keys. An office that keeps content itself
+// has no keyring, whatever it signs.
+func (r *reported) claim() record.Claim {
+	if r.Office != "" {
+		return 0
+	}
+	return r.said.Claim
 }
 
 // write renders the account for people.

@@ -95,6 +95,23 @@ func TestS4_7_CertificatesOfDestruction(t *testing.T) {
 	}
 }
 
+// TestOfficesClaimNothingAboutKeys: what an office says of content that it keeps
+// itself is its word, also where it signs a claim with it: it has no keyring.
+func TestOfficesClaimNothingAboutKeys(t *testing.T) {
+	d := newDestruction(t, goldenNetworks()["solo"], fate{office: true, word: record.ClaimKey})
+	text := certificateOf(t, d)
+	v := certificateVerdict(t, d.network, text)
+	if got := found(v); got != "PASSED DESTROYED" {
+		t.Fatalf("got %s (%s)", got, v.Detail)
+	}
+	if r := v.Certificate.Reports[0]; r.Office != "HR" || r.Claim != record.Claim(0).Says() {
+		t.Errorf("reported %+v", r)
+	}
+	if bytes.Contains(text, []byte("C3: ")) || !bytes.Contains(text, []byte("by the word of whoever reports")) {
+		t.Error("the certificate has a claim about keys that no custodian makes")
+	}
+}
+
 func hexOf(d *destruction, custodian int) string {
 	id := keyIDOf(d.custodians()[custodian])
 	return hex.EncodeToString(id[:])

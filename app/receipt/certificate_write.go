@@ -175,7 +175,7 @@ func (r *reported) write(p *page) {
 	p.row("Report", "entry %d, %s, ledger day %s", r.Report.Entry, moment(r.deed.block.Time), r.deed.day())
 	p.row("Outcome", "%s", r.outcomeWords())
 	if r.claims() {
-		p.row("Claim", "%s", r.said.Claim.Says())
+		p.row("Claim", "%s", r.claim().Says())
 	}
 	switch {
 	case r.lacksText():
@@ -203,7 +203,7 @@ func (r *reported) outcomeWords() string {
 
 // extent keeps an outcome from saying more than the claim.
 func (r *reported) extent() string {
-	if r.said.Claim == 0 {
+	if r.claim() == 0 {
 		return ", by the word of whoever reports"
 	}
 	return ", as far as the claim says"

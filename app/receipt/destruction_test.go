@@ -23,6 +23,7 @@ type fate struct {
 	redact    bool
 	outcomes  [2]record.ErasureOutcome // 0: erased or redacted; pending: none yet
 	office    bool                     // HR has to report as well
+	word      record.Claim             // that HR signs with its report
 	noText    bool                     // of the second custodian
 	claim     record.Claim             // 0: C1
 	report    func(*record.ErasureReport)
@@ -66,7 +67,7 @@ func (d *destruction) custodians() []ed25519.PrivateKey {
 func (d *destruction) carryOut(at record.Index, records []record.Index) {
 	var reports []any
 	if d.fate.office {
-		m := &record.ReportErasure{Disposition: at, Outcome: record.OutcomeDone}
+		m := &record.ReportErasure{Disposition: at, Outcome: record.OutcomeDone, Claim: d.fate.word}
 		reports = append(reports, []any{"HR", make([]byte, 32), d.act("HR", m, record.ReportEntry{Office: "HR", Disposition: at, Outcome: m.Outcome})})
 		d.parts.Reports = append(d.parts.Reports, ReportPart{})
 	}

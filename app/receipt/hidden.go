@@ -244,7 +244,7 @@ func (s *decided) erased(e record.ReportEntry, v Verdict) (bool, string, error) 
 			return false, "", refuse(ReportContradicted, "the erasure report that entry %d names says that the record was %s", v.Index, text.Records[at].Outcome)
 		}
 	}
-	if m.Claim == 0 {
+	if m.Claim == 0 || e.Office != "" { // an office has no keyring, whatever it signs
 		return true, "no claim", nil
 	}
 	return true, m.Claim.String(), nil

@@ -136,7 +136,7 @@ func reportInfo(view ledger.View, d ledger.Disposition, r ledger.Report) (*apiv1
 	if said.Outcome == record.OutcomePreserved {
 		info.Preserved = uint64(d.Count)
 	}
-	if said.Claim != 0 {
+	if said.Claim != 0 && r.Office == "" { // an office has no keyring, whatever it signs
 		info.Claim = said.Claim.String()
 	}
 	return info, nil
