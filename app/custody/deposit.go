@@ -247,6 +247,10 @@ func (c *Custody) keep(d prepared) (Deposit, error) {
 // later waits for it (Record.Since).
 func (c *Custody) put(d prepared, layout []byte, titles []vault.CatalogueLeaf) error {
 	defer c.deposits.enter()()
+	if c.config.Behind != nil && c.config.Behind() {
+		// Neither lives nor Since can be right by a ledger that lacks locks.
+		return refuse(Behind, "this node is still catching up with the ledger: deposit again later")
+	}
 	r, view := d.record, c.config.View()
 	if err := c.lives(view, r); err != nil {
 		return err
