@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Redaction and destruction, on a ledger of one node in a temporary directory:
 # invoices that are due are destroyed, certificates say so, a backup from before
-# does not bring them back; in a report two names are withheld from a copy, and
-# one is then erased for good. An auditor checks all of it without the node. The
-# steps are those of the acceptance story. Leaves nothing behind and nothing running.
+# does not bring them back; in a report a badge number, an address and a code are
+# withheld from a copy, and the address is then erased for good. An auditor checks
+# all of it without the node. The steps are those of the acceptance story. Leaves
+# nothing behind and nothing running.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/stage.sh
@@ -18,7 +19,7 @@ gone() {
 }
 operator() { local command=$1; shift; run munimentd "$command" --home "$home" "$@"; }
 
-say "eight offices found a network; a schedule is adopted"
+say "nine offices found a network; a schedule is adopted"
 port=$(free_port)
 {
 	printf 'chain_id = "muniment-forget-1"\norigin = "records.example.org/forget"\naddress = "127.0.0.1:%s"\ncustody = "CITY"\n' "$port"
@@ -82,7 +83,7 @@ dispose() {
 	as CIO disposition lock "$d" >/dev/null
 }
 
-say "12. the invoices are due: five offices dispose of nine of them, and counsel holds one after the lock"
+say "12. the invoices are due: six offices dispose of nine of them, and counsel holds one after the lock"
 as FINANCE disposition propose --series DEMO-INVOICES --action destroy "$first-$last" | tee "$work/proposal"
 destruction=$(awk '$1 == "disposition" { print $2; exit }' "$work/proposal")
 dispose "$destruction" CLERK CAO OPRA ARCHIVIST
@@ -98,7 +99,7 @@ as FINANCE certificate "$first" -o "$work/first.certificate"
 as FINANCE disposition certificates "$destruction" --out "$work/certificates" >/dev/null
 ls "$work/certificates" | wc -l
 
-say "14. a request for the report: two names and a code are withheld, each for a reason (FOI exemption codes)"
+say "14. a request for the report: a badge number, an address and a code are withheld, each for a reason (FOI exemption codes)"
 as DPW redact plan "$report" --hide 'text "0815"' --code CT-1-210-b-2 --hide 'paragraphs 3' --code CT-1-210-b-2 \
 	--hide 'text "2580"' --code CT-1-210-b-20 -o "$work/report.plan"
 sed -n '/^\[\[/,$p' "$work/report.plan" | head -n 40
@@ -108,7 +109,7 @@ as COUNSEL redact decide "$report" --redaction "$redaction" --department DPW
 as DPW evidence "$report" --redaction "$redaction" --purpose public-request --log "$work/report-log.txt" -o "$work/withheld.mun.car"
 cat "$work/report-log.txt"
 
-say "the caller's address must not be kept: it is erased, under five signatures, before its schedule allows (CGS 7-109)"
+say "the caller's address must not be kept: it is erased, under six signatures, before its schedule allows (CGS 7-109)"
 as DPW redact plan "$report" --hide 'paragraphs 3' --code CT-1-210-b-2 -o "$work/erase.plan"
 as DPW redact propose "$work/erase.plan" | tee "$work/erasure"
 erasure=$(awk '$1 == "entry" { print $2 + 0; exit }' "$work/erasure")

@@ -84,8 +84,7 @@ type ReportErasure struct {
 	Claim       Claim    // what is claimed of what was erased; 0: nothing. With OutcomeDone only
 }
 
-// Claim is what may be said of content that was erased
-// (COMMITMENTS-AND-ERASURE 1.6). C2 is not claimed by this software.
+// Claim is what may be said of content that was erased (docs/forgetting.md). C2 is not claimed by this software.
 type Claim uint8
 
 const (

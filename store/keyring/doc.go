@@ -39,8 +39,8 @@
 //   - A rotation is done when its scan finds nothing. Its report is kept until the
 //     next one's.
 //   - Bytes that were deleted leave the files of a ring at the next compaction:
-//     no compression, no separated values, no recycled logs (COMMITMENTS-AND-ERASURE
-//     1.2 to 1.4). That is hygiene; what destroys is the end of an epoch.
+//     no compression, no separated values, no recycled logs
+//     (docs/spec/keyring.md). That is hygiene; what destroys is the end of an epoch.
 //   - No file holds a state, a ring key or the root key in the clear. Names of
 //     offices and classes are registered codes and public.
 //

@@ -43,7 +43,7 @@ const (
 // sealed live state is longer.
 const sealedTombstone = 12 + 1 + 16
 
-const ringDomain = "MUN1 ring" // changed only with COMMITMENTS-AND-ERASURE 1.8
+const ringDomain = "MUN1 ring" // changed only with docs/spec/keyring.md
 
 // ring is one epoch of one ring, open.
 type ring struct {
