@@ -44,6 +44,10 @@ func (c *city) archive(t testing.TB, records, destroyed int) *archive {
 	p.serves(t)
 	conn := a.dial(t, department)
 	a.adopt(t, conn)
+	eventually(t, "the custodian has caught up, and takes deposits", func() bool {
+		_, err := a.deposit(within(t), conn, []byte("A draft that nobody anchors.\n"))
+		return err == nil
+	})
 	all := a.keep(t, conn, records)
 	a.gone, a.living = all[:destroyed], all[destroyed:]
 	a.before = a.copy(t, filepath.Join(dir, "before"))
