@@ -155,6 +155,9 @@ func (r ErasureReport) check() error {
 	if r.Disposition <= 0 || !r.Claim.Valid() || r.Followed <= 0 || r.Custodian == (KeyID{}) || r.Device != "key file" && r.Device != "PKCS#11" {
 		return fmt.Errorf("%w: disposition, custodian, claim, device or entries followed", ErrErasureReport)
 	}
+	if (r.Claim == ClaimKey) != (r.Device == "PKCS#11") {
+		return fmt.Errorf("%w: claim %s of keys in a %s", ErrErasureReport, r.Claim, r.Device)
+	}
 	for i, g := range r.Rings {
 		if !g.Office.Valid() || !g.Class.Valid() || g.From == 0 || g.To != g.From+1 || i > 0 && !ringBefore(r.Rings[i-1], g) {
 			return fmt.Errorf("%w: ring %d", ErrErasureReport, i+1)

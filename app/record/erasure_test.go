@@ -71,6 +71,8 @@ func TestErasureReportRefuses(t *testing.T) {
 		"disposition": func(r *ErasureReport) { r.Disposition = 0 },
 		"claim":       func(r *ErasureReport) { r.Claim = 2 },
 		"device":      func(r *ErasureReport) { r.Device = "a drawer" },
+		"too strong":  func(r *ErasureReport) { r.Device = "key file" },
+		"too weak":    func(r *ErasureReport) { r.Claim = ClaimFiles },
 		"custodian":   func(r *ErasureReport) { r.Custodian = KeyID{} },
 		"epochs":      func(r *ErasureReport) { r.Rings[0].To = 3 },
 		"ring order":  func(r *ErasureReport) { r.Rings[0], r.Rings[1] = r.Rings[1], r.Rings[0] },

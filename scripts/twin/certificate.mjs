@@ -142,7 +142,8 @@ function parseReport(text) {
     return found;
   };
   const head = take(HEAD);
-  need(head !== null && head[1] !== '0' && head[4] !== '0', 'REPORT_CONTRADICTED');
+  need(head !== null && head[1] !== '0' && head[5] !== '0', 'REPORT_CONTRADICTED');
+  need((head[3] === 'C3') === (head[4] === 'PKCS#11'), 'REPORT_CONTRADICTED');
   for (let ring; (ring = take(RING)) !== null;) need(BigInt(ring[4]) === BigInt(ring[3]) + 1n, 'REPORT_CONTRADICTED');
   const records = new Map();
   const order = [];
