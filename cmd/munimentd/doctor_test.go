@@ -31,6 +31,31 @@ func TestCheckRunning(t *testing.T) {
 	}
 }
 
+// TestCheckErasures: what doctor says of erasures of a node that answers.
+func TestCheckErasures(t *testing.T) {
+	for _, c := range []struct {
+		name, state, found string
+		status             *apiv1.StatusResponse
+	}{
+		{"well", "ok", "nothing is pending", &apiv1.StatusResponse{Claim: "C1"}},
+		{"pending", "ok", "2 pending, carried out every so often; munimentd erase says what they wait for", &apiv1.StatusResponse{Claim: "C1", ErasuresPending: 2}},
+		{"restored", "bad", "older than the ledger's erasures, and shut: ring CLERK_A", &apiv1.StatusResponse{Claim: "C1", ErasuresPending: 1, Quarantined: []string{"ring CLERK_A"}}},
+	} {
+		if got := (options{}).checkErasures(c.status); got.State != c.state || got.Found != c.found {
+			t.Errorf("%s: got %s %q, want %s %q", c.name, got.State, got.Found, c.state, c.found)
+		}
+	}
+	for want, s := range map[string]*apiv1.StatusResponse{
+		"this node keeps no content":                       {},
+		"level C3, 0 pending":                              {Claim: "C3"},
+		"level C1, 1 pending, in quarantine: ring CLERK_A": {Claim: "C1", ErasuresPending: 1, Quarantined: []string{"ring CLERK_A"}},
+	} {
+		if got := erasures(s); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
 // FuzzParseFounding: whatever is written there, it is facts or one sentence.
 func FuzzParseFounding(f *testing.F) {
 	f.Add(string(exampleFounding))

@@ -71,7 +71,7 @@ func erasures(s *apiv1.StatusResponse) string {
 	}
 	line := fmt.Sprintf("level %s, %d pending", s.Claim, s.ErasuresPending)
 	if len(s.Quarantined) > 0 {
-		line += fmt.Sprintf(", %d rings in quarantine: %s", len(s.Quarantined), strings.Join(s.Quarantined, ", "))
+		line += ", in quarantine: " + strings.Join(s.Quarantined, ", ") // rings, or records by their disposition
 	}
 	return line
 }
