@@ -16,7 +16,12 @@ import (
 // record key that the client drew.
 func (c *city) deposit(t testing.TB, conn *grpc.ClientConn, series record.Code, content []byte, fields []commitment.Field) (record.Commitment, commitment.RecordKey) {
 	t.Helper()
-	profile := commitment.Choose("", content)
+	return c.depositAs(t, conn, series, commitment.Choose("", content), content, fields)
+}
+
+// depositAs is a deposit of a document that is cut by a profile.
+func (c *city) depositAs(t testing.TB, conn *grpc.ClientConn, series record.Code, profile commitment.Profile, content []byte, fields []commitment.Field) (record.Commitment, commitment.RecordKey) {
+	t.Helper()
 	layout, err := commitment.Arrange(profile, content, fields)
 	if err != nil {
 		t.Fatal(err)

@@ -35,22 +35,6 @@ func TestAcceptanceStoryForgetting(t *testing.T) {
 	}
 }
 
-// erased is what munimentd erase prints.
-type erased struct {
-	Dispositions                   []uint64
-	Destroyed, Redacted, Preserved uint64
-	Rings                          uint32
-	Waiting                        []struct{ Why string }
-}
-
-func (h *hall) erase(t testing.TB) (e erased) {
-	t.Helper()
-	if err := json.Unmarshal([]byte(h.operator(t, 0, "", "erase", "--output", "json").stdout), &e); err != nil {
-		t.Fatal(err)
-	}
-	return e
-}
-
 // reads wants a record to be given out as it was, or to be refused with a word.
 func (h *hall) reads(t testing.TB, index, content, word string, code int) {
 	t.Helper()

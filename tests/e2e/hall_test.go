@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -152,7 +153,7 @@ func (h *hall) as(t testing.TB, code int, office string, args ...string) ended {
 	defer tick.Stop()
 	for wait := ctx(t); ; {
 		e := h.try(t, office, args...)
-		if strings.Contains(e.stderr, "(BEHIND)") && wait.Err() == nil {
+		if e.code != code && strings.Contains(e.stderr, "(BEHIND)") && wait.Err() == nil {
 			<-tick.C
 			continue
 		}
@@ -295,6 +296,30 @@ func (h *hall) anchor(t testing.TB, name string, content []byte, more ...string)
 	return find(t, firstNumber, h.as(t, 0, "DPW", append([]string{"anchor", "--series", "DEMO-MINUTES", "--date", "2019-08-15", path}, more...)...).stdout)
 }
 
+// erased is what munimentd erase prints.
+type erased struct {
+	Dispositions                   []uint64
+	Destroyed, Redacted, Preserved uint64
+	Rings                          uint32
+	Waiting                        []struct{ Why string }
+}
+
+// erase has the custodian do a round, as soon as it is no longer behind its peer.
+func (h *hall) erase(t testing.TB) (e erased) {
+	t.Helper()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for wait := ctx(t); ; <-tick.C {
+		e = erased{}
+		if err := json.Unmarshal([]byte(h.operator(t, 0, "", "erase", "--output", "json").stdout), &e); err != nil {
+			t.Fatal(err)
+		}
+		if len(e.Waiting) == 0 || !strings.Contains(e.Waiting[0].Why, "catching up") || wait.Err() != nil {
+			return e
+		}
+	}
+}
+
 // carry approves a disposition, locks it and has the custodian carry it out.
 func (h *hall) carry(t testing.TB, proposed string, approvers ...string) string {
 	t.Helper()
@@ -303,7 +328,9 @@ func (h *hall) carry(t testing.TB, proposed string, approvers ...string) string 
 		h.as(t, 0, office, "disposition", "approve", d)
 	}
 	h.as(t, 0, "CIO", "disposition", "lock", d)
-	h.operator(t, 0, "", "erase")
+	if e := h.erase(t); fmt.Sprint(e.Dispositions) != "["+d+"]" {
+		t.Fatalf("disposition %s was not carried out: %+v", d, e)
+	}
 	return d
 }
 
