@@ -54,6 +54,7 @@ type Custody struct {
 	deposits   gate // deposits between their look at the log and their last write
 	quarantine quarantine
 	erasing    sync.Mutex // held by Erase; taken before sweeping
+	strays     strays     // with erasing held; nil: not looked for yet
 	buried     bool       // what a restored vault has again is buried; guarded by sweeping
 
 	mu       sync.Mutex

@@ -88,6 +88,9 @@ func (r *round) run(ctx context.Context) error {
 	if err == nil {
 		err = r.resume()
 	}
+	if err == nil {
+		err = r.findStrays()
+	}
 	if err != nil {
 		return err
 	}
@@ -295,6 +298,9 @@ func (r *round) planTarget(view ledger.View, t target, in func(keyring.RingID) *
 	}
 	if t.unfiled {
 		return nil
+	}
+	if err := r.planStrays(t, in); err != nil {
+		return err
 	}
 	attempts, _, err := r.attempts(view, t)
 	if err != nil {

@@ -26,6 +26,7 @@ const (
 	prefixRecord     = 'r' // r | rid                            -> record
 	prefixResidual   = 't' // t | rid                            -> residual record: what is left of an erased one
 	prefixUnfinished = 'w' // w | rid                            -> nothing: a Put that is not complete
+	prefixRemoved    = 'x' // x | rid                            -> nothing: a deposit that was removed for good
 	prefixFreed      = 'z' // z | rid                            -> nothing: packs were deleted whose space is not reclaimed
 )
 
@@ -42,6 +43,7 @@ func keyRecord(rid RID) []byte     { return append([]byte{prefixRecord}, rid[:].
 func keyUnfinished(rid RID) []byte { return append([]byte{prefixUnfinished}, rid[:]...) }
 func keyResidual(rid RID) []byte   { return append([]byte{prefixResidual}, rid[:]...) }
 func keyFreed(rid RID) []byte      { return append([]byte{prefixFreed}, rid[:]...) }
+func keyRemoved(rid RID) []byte    { return append([]byte{prefixRemoved}, rid[:]...) }
 func keyPosition() []byte          { return []byte{prefixPosition} }
 
 func keyRedactions(rid RID) []byte { return append([]byte{prefixRedaction}, rid[:]...) }

@@ -54,8 +54,8 @@ func parseResidual(rid RID, b []byte) (Residual, error) {
 }
 
 // Bury deletes what the vault has of erased records, and of deposits that are
-// erased with them, in one synced write. Of the records a residual stays. Doing it
-// again changes nothing. Reclaim gives the space back.
+// erased with them, in one synced write. Of the records a residual stays, of the
+// deposits their rids. Doing it again changes nothing. Reclaim gives the space back.
 func (v *Vault) Bury(records, deposits []Record) error {
 	batch := v.db.NewBatch()
 	for _, r := range records {
@@ -71,7 +71,7 @@ func (v *Vault) Bury(records, deposits []Record) error {
 		}
 	}
 	for _, r := range deposits {
-		if err := v.remove(batch, r); err != nil {
+		if err := errors.Join(v.remove(batch, r), batch.Set(keyRemoved(r.RID), nil, nil)); err != nil {
 			return errors.Join(err, batch.Close())
 		}
 	}
@@ -96,6 +96,19 @@ func (v *Vault) remove(batch *pebble.Batch, r Record) error {
 		err = errors.Join(err, v.each(prefix, nil, func(key, _ []byte) error { return batch.Delete(key, nil) }))
 	}
 	return err
+}
+
+// Knows tells whether the vault has a record or a residual of a rid, and whether
+// it had a deposit of that rid and removed it. Neither: the vault is older than
+// whatever named the rid.
+func (v *Vault) Knows(rid RID) (known, removed bool, err error) {
+	for _, key := range [][]byte{keyRecord(rid), keyResidual(rid)} {
+		if _, known, err = v.get(key); err != nil || known {
+			return known, false, err
+		}
+	}
+	_, removed, err = v.get(keyRemoved(rid))
+	return false, removed, err
 }
 
 // Buried gives the residual of the record that an office deposited under a

@@ -83,7 +83,12 @@ func TestBuriedRecordsLeaveAResidual(t *testing.T) {
 		t.Error("the other record changed")
 	}
 	wantOnly(t, v, erased.RID, prefixResidual, prefixRelease, prefixFreed)
-	wantOnly(t, v, attempt.Record.RID, prefixFreed)
+	wantOnly(t, v, attempt.Record.RID, prefixFreed, prefixRemoved)
+	for rid, want := range map[RID][2]bool{erased.RID: {true, false}, other.RID: {true, false}, attempt.Record.RID: {false, true}, {77}: {}} {
+		if known, removed, err := v.Knows(rid); known != want[0] || removed != want[1] || err != nil {
+			t.Errorf("rid %x: known %v, removed %v, %v", rid[:1], known, removed, err)
+		}
+	}
 	again, _ := testDeposit(1, 4, 40)
 	again.Record.Commitment = erased.Commitment
 	if err := v.Put(again); !errors.Is(err, ErrExists) {

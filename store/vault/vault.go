@@ -102,7 +102,7 @@ func (v *Vault) Put(d Deposit) error {
 	if err := w.deposit(d); err != nil {
 		err = errors.Join(err, w.batch.Close())
 		if w.begun {
-			err = errors.Join(err, v.Remove(r))
+			err = errors.Join(err, v.discard(r))
 		}
 		return fmt.Errorf("deposit %x of %s: %w", r.Commitment[:8], r.Office, err)
 	}
@@ -208,6 +208,15 @@ func (v *Vault) Record(rid RID) (r Record, ok bool, err error) {
 	}
 	r, err = parseRecord(rid, value)
 	return r, err == nil, err
+}
+
+// discard takes back what a Put that failed has written: no ring knows its rid.
+func (v *Vault) discard(r Record) error {
+	batch := v.db.NewBatch()
+	if err := v.remove(batch, r); err != nil {
+		return errors.Join(err, batch.Close())
+	}
+	return v.apply(batch)
 }
 
 // Find gives the record that an office deposited under a commitment, unless it is
