@@ -354,6 +354,15 @@ func TestWhatRestoreRefuses(t *testing.T) {
 			t.Errorf("%s: the home holds %v", name, names)
 		}
 	}
+	if err := os.Symlink(t.TempDir(), home.Vault()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Restore(home, passphrase, dir); !errors.Is(err, ErrOtherDisk) {
+		t.Errorf("onto a link: got %v, want %v", err, ErrOtherDisk)
+	}
+	if err := os.Remove(home.Vault()); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := Restore(home, []byte("wrong"), dir); err == nil {
 		t.Error("a wrong passphrase restores")
 	}

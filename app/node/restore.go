@@ -31,6 +31,9 @@ var (
 	ErrHomeRuns = errors.New("the node of this home is running")
 	// ErrRestoring is returned for a home in which a restore was interrupted.
 	ErrRestoring = errors.New("a restore was interrupted here")
+	// ErrOtherDisk is returned where a part of a home is a link, or a file system
+	// of its own: nothing can be moved there in one step.
+	ErrOtherDisk = errors.New("it is a link or a file system of its own: take that away, restore, and move what was restored there")
 	// ErrRestoreBusy is returned while another restore goes on in the home.
 	ErrRestoreBusy = errors.New("another restore is under way in this home")
 	// ErrNothingMissing is returned where a home has all that a backup holds.
@@ -264,19 +267,29 @@ func (h Home) CheckRestored() error {
 	return fmt.Errorf("home %s: %w", h, ErrRestoring)
 }
 
-// present says whether a part is in a home. An empty folder or file is nothing.
+// present says whether a part is in a home. An empty folder or file is nothing,
+// and another folder can take its place.
 func present(path string) (bool, error) {
-	info, err := os.Stat(path)
+	info, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return false, nil
 	case err != nil:
 		return false, err
-	case !info.IsDir():
+	case info.Mode().IsRegular():
 		return info.Size() > 0, nil
 	}
-	entries, err := os.ReadDir(path)
-	return len(entries) > 0, err
+	if entries, err := os.ReadDir(path); len(entries) > 0 || err != nil && info.IsDir() {
+		return true, err
+	}
+	var here, above unix.Stat_t
+	if err := errors.Join(unix.Lstat(path, &here), unix.Stat(filepath.Dir(path), &above)); err != nil {
+		return false, err
+	}
+	if !info.IsDir() || here.Dev != above.Dev {
+		return false, fmt.Errorf("%s: %w", path, ErrOtherDisk)
+	}
+	return false, nil
 }
 
 // emptyFolder removes what is in a folder.
