@@ -8,7 +8,9 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -283,6 +285,12 @@ func TestEverythingThatRemembers(t *testing.T) {
 				}
 			}
 			t.Errorf("the node may write core dumps:\n%s", x.limits)
+		},
+		"swap": func(t *testing.T) {
+			out, err := exec.CommandContext(ctx(t), filepath.Join(programs, "munimentd"), "doctor", "--home", string(x.home)).Output()
+			if !regexp.MustCompile(`(?m)^(ok|warning) +swap `).Match(out) {
+				t.Errorf("doctor says nothing of swap: %v\n%s", err, out)
+			}
 		},
 		"snapshots and bundles": func(t *testing.T) {
 			want := []string{"access-log", "genesis.json", "keys", "ledger", "munimentd.toml", "network.mun", "rings", "signer", "vault", "wal"}

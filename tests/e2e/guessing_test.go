@@ -5,6 +5,8 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
@@ -251,4 +253,38 @@ func leftSalts(t *testing.T, raw []byte) (all [][32]byte) {
 		all = append(all, s.Salt, s.Enc)
 	}
 	return all
+}
+
+// TestJournalsTestGuesses is a weakness that docs/forgetting.md names: the journal of
+// who anchored a document holds the HMAC of its content and the key of that.
+func TestJournalsTestGuesses(t *testing.T) {
+	h := newHall(t)
+	h.open(t)
+	defer h.close()
+	content := func(code int) []byte { return fmt.Appendf(nil, "The door opens with %04d.\n", code) }
+	h.anchor(t, "door.txt", content(2580))
+	var journal []byte
+	for _, file := range below(t, filepath.Join(h.desk, "state")) {
+		journal = append(journal, read(t, filepath.Join(h.desk, "state", file))...)
+	}
+	var header struct{ Key string }
+	line, _, _ := bytes.Cut(journal, []byte("\n"))
+	if err := json.Unmarshal(line, &header); err != nil {
+		t.Fatal(err)
+	}
+	key, err := hex.DecodeString(header.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var codes []int
+	for code := range 10_000 {
+		mac := hmac.New(sha256.New, key)
+		mac.Write(append([]byte("muniment/v1/journal/content\n"), content(code)...))
+		if bytes.Contains(journal, []byte(hex.EncodeToString(mac.Sum(nil)))) {
+			codes = append(codes, code)
+		}
+	}
+	if !slices.Equal(codes, []int{2580}) {
+		t.Errorf("the journal tells %v: docs/forgetting.md says another thing", codes)
+	}
 }
