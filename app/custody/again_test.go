@@ -158,3 +158,22 @@ func TestFingerprintTellsNoGuess(t *testing.T) {
 		t.Errorf("after the erasure %v fit", got)
 	}
 }
+
+// TestRedactionsTakeTurns: states that do not fit into one rotation together wait
+// for the next round.
+func TestRedactionsTakeTurns(t *testing.T) {
+	defer func(was int) { maxPlan = was }(maxPlan)
+	maxPlan = 1
+	h := archiveHouse(t)
+	var all []record.Index
+	for i := range 3 {
+		k := h.keep(t, "DEMO-MINUTES", fmt.Sprint(minutes, i, "\n"), "title")
+		all = append(all, h.city.redact(t, "DEMO-MINUTES", k, h.file(t, k, 5)))
+	}
+	destroyed := h.city.destroy(t, "DEMO-MINUTES", h.keep(t, "DEMO-MINUTES", minutes, "title"))
+	for i, want := range [][]record.Index{{all[0], destroyed}, {all[1]}, {all[2]}} {
+		if e := h.erase(t, want...); e.Rings != 1 || len(e.Waiting) != 2-i {
+			t.Errorf("round %d: erased %+v", i, e)
+		}
+	}
+}

@@ -213,6 +213,15 @@ func (t target) preserved(view ledger.View) (bool, error) {
 	return slices.ContainsFunc(holds, func(h ledger.HoldOn) bool { return h.Released == 0 }), err
 }
 
+func allPreserved(view ledger.View, targets []target) (bool, error) {
+	for _, t := range targets {
+		if preserved, err := t.preserved(view); err != nil || !preserved {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
 // plan lists what is to change in each ring: first what was lost, since a record
 // changes once in a rotation.
 func (r *round) plan(view ledger.View, due []ledger.Listed[ledger.Disposition], lost []target) (map[keyring.RingID]*work, error) {
@@ -238,13 +247,19 @@ func (r *round) plan(view ledger.View, due []ledger.Listed[ledger.Disposition], 
 		if err != nil {
 			return nil, err
 		}
-		if why != "" {
-			r.wait(d.Index, "%s", why)
-			continue
-		}
 		targets, err := r.targets(view, d)
 		if err != nil {
 			return nil, err
+		}
+		if why != "" {
+			spared, err := allPreserved(view, targets)
+			if err != nil {
+				return nil, err
+			}
+			if !spared { // else there is nothing to wait for: it is reported, and read again
+				r.wait(d.Index, "%s", why)
+			}
+			continue
 		}
 		for _, t := range targets {
 			if err := r.planTarget(view, t, in); err != nil {
@@ -262,9 +277,15 @@ func (r *round) plan(view ledger.View, due []ledger.Listed[ledger.Disposition], 
 	return all, nil
 }
 
+// maxPlan is how many bytes of punctured states one rotation takes, but for a
+// single state: thousands of redactions, of 64 MiB each, could be locked at once.
+// Tests set it.
+var maxPlan = 256 << 20
+
 // work is what is to change in one ring.
 type work struct {
 	changes []keyring.Change
+	bytes   int                // of the states in them
 	changed map[vault.RID]bool // records of these; true: what was lost is erased again
 }
 
@@ -273,6 +294,7 @@ type work struct {
 func (w *work) add(rid vault.RID, state []byte, again bool) {
 	if before, is := w.changed[rid]; !is {
 		w.changes, w.changed[rid] = append(w.changes, keyring.Change{RID: rid, State: state}), again
+		w.bytes += len(state)
 		return
 	} else if before != again || state != nil {
 		clear(state)
@@ -293,11 +315,15 @@ func (r *round) planTarget(view ledger.View, t target, in func(keyring.RingID) *
 	if err != nil {
 		return err
 	}
-	if is == live && !t.unfiled {
-		in(t.ring).add(t.rid, after, t.again)
-	}
 	if t.unfiled {
 		return nil
+	}
+	if is == live {
+		if w := in(t.ring); len(after) > 0 && w.bytes > 0 && w.bytes+len(after) > maxPlan {
+			clear(after)
+			return nil // the next round has it
+		}
+		in(t.ring).add(t.rid, after, t.again)
 	}
 	if err := r.planStrays(t, in); err != nil {
 		return err

@@ -293,6 +293,19 @@ func TestErasureWaits(t *testing.T) {
 		h.city.block(t, h.city.View().Head().Time+3600e9, "DPW", "DEMO-MINUTES", "CITY")
 		waits(t, h, k, d, "frozen")
 	})
+	t.Run("not for what a hold preserves", func(t *testing.T) {
+		h := archiveHouse(t)
+		k, other := h.keep(t, "DEMO-MINUTES", minutes, "title"), h.keep(t, "DEMO-MINUTES", minutes+"other\n", "title")
+		held, mixed := h.city.destroy(t, "DEMO-MINUTES", k), h.city.destroy(t, "DEMO-MINUTES", other)
+		h.city.hold(t, k)
+		h.city.block(t, h.city.View().Head().Time+3600e9, "DPW", "DEMO-MINUTES", "CITY")
+		h.clock.set(today - 1)
+		if e := h.erase(t, held); e.Preserved != 1 || e.Rings != 0 || len(e.Waiting) != 1 || e.Waiting[0].Disposition != mixed {
+			t.Errorf("erased %+v", e)
+		}
+		h.wantOpen(t, "under the hold", k)
+		h.wantShut(t, "waiting", other, Locked)
+	})
 	t.Run("the redaction is not filed", func(t *testing.T) {
 		h := archiveHouse(t)
 		k := h.keep(t, "DEMO-MINUTES", minutes, "title")
