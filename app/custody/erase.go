@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/muniment/muniment/app/ledger"
 	"github.com/muniment/muniment/app/record"
@@ -163,11 +164,20 @@ func (c *Custody) unready(view ledger.View, d ledger.Listed[ledger.Disposition])
 	if err != nil {
 		return "", err
 	}
-	if today := record.LedgerDay(c.config.Now().UnixNano()); today < day {
+	now := c.config.Now()
+	if today := record.LedgerDay(now.UnixNano()); today < day {
 		return fmt.Sprintf("this custodian's own clock says %s, and not before %s may anything be erased", today, day), nil
+	}
+	if last := time.Unix(0, view.Head().Time); now.Sub(last) > maxSilence {
+		return fmt.Sprintf("the last block that is known here is of %s by the clock of the ledger: a hold may have come since", last.UTC().Format(time.RFC3339)), nil
 	}
 	return "", nil
 }
+
+// maxSilence is how old the last block may be when something is erased. There is one
+// every 30 seconds at least, so a node with an older one is cut off from the others,
+// or its clock is ahead of theirs.
+const maxSilence = 10 * time.Minute
 
 // readyOn is the day that a custodian's own clock has to have reached: that of the
 // lock, and the days on which the records were due.

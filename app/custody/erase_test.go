@@ -286,6 +286,15 @@ func TestErasureWaits(t *testing.T) {
 		h.clock.set(today)
 		h.erase(t, d)
 	})
+	t.Run("the last block is old", func(t *testing.T) {
+		h := archiveHouse(t)
+		k := h.keep(t, "DEMO-MINUTES", minutes, "title")
+		d := h.city.destroy(t, "DEMO-MINUTES", k)
+		h.clock.set(today + 1)
+		waits(t, h, k, d, "a hold may have come since")
+		h.clock.set(today)
+		h.erase(t, d)
+	})
 	t.Run("frozen", func(t *testing.T) {
 		h := archiveHouse(t)
 		k := h.keep(t, "DEMO-MINUTES", minutes, "title")
