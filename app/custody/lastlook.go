@@ -45,13 +45,17 @@ func (r *round) lastLook(id keyring.RingID, planned map[vault.RID]bool) (keyring
 	}, nil
 }
 
-// all looks at every target that could be in the ring.
+// all looks at every target that could be in the ring, itself or as an attempt:
+// those of its department.
 func (l *lastLook) all() error {
 	due, err := l.round.due(l.view)
 	if err != nil {
 		return err
 	}
 	for _, d := range due {
+		if d.Value.Office != l.ring.Department {
+			continue
+		}
 		if _, done, err := l.round.vault.ReportText(d.Index); err != nil || done {
 			if err != nil {
 				return err
@@ -77,6 +81,9 @@ func (l *lastLook) all() error {
 		return err
 	}
 	for _, t := range lost {
+		if t.anchor.Office != l.ring.Department {
+			continue
+		}
 		if err := l.target(t, false); err != nil {
 			return err
 		}
