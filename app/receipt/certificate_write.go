@@ -61,7 +61,8 @@ func (c *certificateCase) summary(p *page, n Network) {
 		p.words("%s were erased under disposition %d, by the reports of all who had to give one. How far that reaches is said in the claim of each report, in part 5. "+
 			"The rest of the record lives on, and still verifies.", subject, l.Disposition)
 	case Preserved:
-		p.words("%s: a hold came after the lock of disposition %d, and the content was preserved by those who say so in part 5. It lives on under the hold and its rule.", subject, l.Disposition)
+		p.words("%s: after the lock of disposition %d the content was preserved by those who say so in part 5. That is done under a hold that came after the lock; whether one did is on the ledger, "+
+			"and not proven here. It lives on under its holds and its rule.", subject, l.Disposition)
 	case Absent:
 		p.words("%s: everybody who had to report on disposition %d says that there was nothing of it.", subject, l.Disposition)
 	default:
@@ -196,7 +197,7 @@ func (r *reported) outcomeWords() string {
 	case record.RecordRedacted:
 		return "the parts that were to be erased were destroyed" + r.extent()
 	case record.RecordPreserved:
-		return "PRESERVED: a hold came after the lock, and the content is as it was"
+		return "PRESERVED: the content is as it was"
 	}
 	return "it had nothing of the record"
 }
