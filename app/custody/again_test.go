@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -174,6 +175,43 @@ func TestRedactionsTakeTurns(t *testing.T) {
 	for i, want := range [][]record.Index{{all[0], destroyed}, {all[1]}, {all[2]}} {
 		if e := h.erase(t, want...); e.Rings != 1 || len(e.Waiting) != 2-i {
 			t.Errorf("round %d: erased %+v", i, e)
+		}
+	}
+}
+
+// slow is a reader that lets something happen after the first bytes.
+type slow struct {
+	bytes.Buffer
+	meanwhile func()
+}
+
+func (s *slow) Write(b []byte) (int, error) {
+	if s.meanwhile != nil {
+		s.meanwhile()
+		s.meanwhile = nil
+	}
+	return s.Buffer.Write(b)
+}
+
+// TestSlowReaderStopsAtTheLock: who began to read before the lock, and takes his
+// time, does not read on what is locked or was erased meanwhile.
+func TestSlowReaderStopsAtTheLock(t *testing.T) {
+	defer func(was time.Duration) { lookAgain = was }(lookAgain)
+	lookAgain = 0
+	h := archiveHouse(t)
+	for want, erases := range map[Reason]bool{Locked: false, Destroyed: true} {
+		k := h.keep(t, "DEMO-MINUTES", fmt.Sprint(minutes, want, "\n"), "title")
+		reader := &slow{meanwhile: func() {
+			if d := h.city.destroy(t, "DEMO-MINUTES", k); erases {
+				if _, err := h.Erase(context.Background()); err != nil {
+					t.Error(d, err)
+				}
+			}
+		}}
+		err := h.Read(context.Background(), works, k.Ref, CaseWork, reader)
+		wantReason(t, "slow reader", err, want)
+		if got := reader.String(); got == "" || got == k.content || !strings.HasPrefix(k.content, got) {
+			t.Errorf("%s: read %q", want, got)
 		}
 	}
 }

@@ -6,14 +6,15 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/muniment/muniment/app/commitment"
 	"github.com/muniment/muniment/app/record"
 )
 
 // Read writes the original bytes of a record, each segment only after it was
-// compared with its leaf hash. When it fails half-way, what was written so far is
-// genuine and incomplete.
+// compared with its leaf hash. When it fails half-way, as where the record is
+// locked meanwhile, what was written so far is genuine and incomplete.
 func (c *Custody) Read(ctx context.Context, caller Caller, ref Ref, purpose Purpose, w io.Writer) error {
 	q := request{caller, actionRead, ref, purpose}
 	var o opened
@@ -30,14 +31,25 @@ func (c *Custody) Read(ctx context.Context, caller Caller, ref Ref, purpose Purp
 	if err != nil {
 		return damaged(err)
 	}
+	looked := time.Now()
 	return c.eachSegment(o, leaves, func(_ uint32, s commitment.Segment) error {
 		if err := ctx.Err(); err != nil || s.Kind != commitment.Content {
 			return err
+		}
+		if time.Since(looked) > lookAgain {
+			if err := c.barred(o.record); err != nil {
+				return c.refuseBarred(q, o.record, err)
+			}
+			looked = time.Now()
 		}
 		_, err := w.Write(s.Payload)
 		return err
 	})
 }
+
+// lookAgain is after how long a reader that takes its time has the ledger looked
+// at again, or it could read on what was locked, and erased, meanwhile. Tests set it.
+var lookAgain = time.Second
 
 // Segment tells what a leaf is without opening its content to the reader.
 type Segment struct {
