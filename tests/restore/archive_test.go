@@ -38,7 +38,7 @@ func (c *city) archive(t testing.TB, records, destroyed int) *archive {
 	a := &archive{city: c}
 	dir := filepath.Dir(string(a.custodian))
 	if a.validator != "" {
-		a.start(t, a.validator)
+		a.start(t, a.validator).serves(t)
 	}
 	p := a.start(t, a.custodian)
 	p.serves(t)

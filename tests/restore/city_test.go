@@ -41,9 +41,9 @@ type city struct {
 	custodian  node.Home
 	validator  node.Home // "": the custodian is the only validator
 	p2p        [2]string // addresses of custodian and validator, where there are two
+	addresses  [2]string // of gRPC
+	certs      [2][]byte
 	ids        [2]string
-	cert       []byte // of the custodian
-	address    string // of the custodian's gRPC
 	passphrase string // file
 	eraseEvery string // of the setting
 	network    receipt.Network
@@ -96,7 +96,7 @@ func newCity(t testing.TB, nodes int) *city {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &city{custodian: node.Home(filepath.Join(dir, "custodian")), address: freeAddress(t), passphrase: filepath.Join(dir, "passphrase"), eraseEvery: "1s"}
+	c := &city{custodian: node.Home(filepath.Join(dir, "custodian")), passphrase: filepath.Join(dir, "passphrase"), eraseEvery: "1s"}
 	write(t, c.passphrase, []byte(passphrase+"\n"))
 	options := node.KeyOptions{Rand: rand.Reader, Passphrase: []byte(passphrase), Iterations: 1000, Custodian: true, Now: time.Now()}
 	homes := []node.Home{c.custodian}
@@ -114,10 +114,9 @@ func newCity(t testing.TB, nodes int) *city {
 		if i == 0 {
 			f.Facts = facts(record.KeyIDOf(keys.Custodian.Public().(ed25519.PublicKey)))
 			power = uint32(10 * (2 - len(homes))) // of two, the custodian has no vote
-			c.cert = keys.Certificate
 		}
-		f.Members = append(f.Members, node.Member{Node: keys.Fact(power), Address: c.address, Certificate: keys.Certificate})
-		c.p2p[i], c.ids[i] = freeAddress(t), keys.ID()
+		c.p2p[i], c.addresses[i], c.ids[i], c.certs[i] = freeAddress(t), freeAddress(t), keys.ID(), keys.Certificate
+		f.Members = append(f.Members, node.Member{Node: keys.Fact(power), Address: c.addresses[i], Certificate: keys.Certificate})
 	}
 	genesis, network, err := node.Found(f)
 	if err != nil {
@@ -145,6 +144,11 @@ func write(t testing.TB, path string, data []byte) {
 // quickly when the node does.
 func (c *city) dial(t testing.TB, office record.Code) *grpc.ClientConn {
 	t.Helper()
+	return c.dialNode(t, office, 0)
+}
+
+func (c *city) dialNode(t testing.TB, office record.Code, i int) *grpc.ClientConn {
+	t.Helper()
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -154,12 +158,12 @@ func (c *city) dial(t testing.TB, office record.Code) *grpc.ClientConn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config, err := identity.ClientConfig(tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private}, c.cert)
+	config, err := identity.ClientConfig(tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private}, c.certs[i])
 	if err != nil {
 		t.Fatal(err)
 	}
 	again := backoff.Config{BaseDelay: time.Millisecond, Multiplier: 1.2, MaxDelay: 5 * time.Millisecond}
-	conn, err := grpc.NewClient(c.address, grpc.WithTransportCredentials(credentials.NewTLS(config)),
+	conn, err := grpc.NewClient(c.addresses[i], grpc.WithTransportCredentials(credentials.NewTLS(config)),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: again, MinConnectTimeout: time.Second}))
 	if err != nil {
 		t.Fatal(err)
@@ -169,7 +173,8 @@ func (c *city) dial(t testing.TB, office record.Code) *grpc.ClientConn {
 }
 
 // do signs a message as an office, hands it in, and gives its first item's entry
-// and the hash that approvals bind.
+// and the hash that approvals bind. Of two nodes the validator gets it: what needs
+// the last block must not reach it before it has finished that block itself.
 func (c *city) do(t testing.TB, conn *grpc.ClientConn, office string, m record.Message) (record.Index, [32]byte) {
 	t.Helper()
 	var nonce record.Nonce
@@ -181,6 +186,9 @@ func (c *city) do(t testing.TB, conn *grpc.ClientConn, office string, m record.M
 	raw, err := record.Sign(keyOf(office, "signing"), body)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if c.validator != "" {
+		conn = c.dialNode(t, department, 1)
 	}
 	r, err := apiv1.NewDepartmentsClient(conn).Submit(within(t), &apiv1.SubmitRequest{Transaction: raw})
 	if err != nil || r.Reason != "OK" {

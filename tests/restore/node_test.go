@@ -45,13 +45,13 @@ func (c *city) startArgs(home node.Home) []string {
 	args := []string{"start", "--home", string(home), "--passphrase-file", c.passphrase, "--set", "custody.erase_every=" + c.eraseEvery,
 		"--set", "watch.refuse_below_percent=2", "--set", "watch.stop_below_percent=1", "--set", "tiles.listen=", "--set", "monitor.listen="}
 	if c.validator == "" {
-		return append(args, "--set", "grpc.listen="+c.address, "--set", "p2p.listen=127.0.0.1:0")
+		return append(args, "--set", "grpc.listen="+c.addresses[0], "--set", "p2p.listen=127.0.0.1:0")
 	}
 	if home == c.validator {
-		return append(args, "--set", "grpc.listen=127.0.0.1:0", "--set", "p2p.listen="+c.p2p[1],
+		return append(args, "--set", "grpc.listen="+c.addresses[1], "--set", "p2p.listen="+c.p2p[1],
 			"--set", "p2p.peers="+c.ids[0]+"@"+c.p2p[0])
 	}
-	return append(args, "--set", "grpc.listen="+c.address, "--set", "p2p.listen="+c.p2p[0],
+	return append(args, "--set", "grpc.listen="+c.addresses[0], "--set", "p2p.listen="+c.p2p[0],
 		"--set", "p2p.peers="+c.ids[1]+"@"+c.p2p[1])
 }
 
