@@ -35,9 +35,15 @@ type document struct {
 // newDocument makes a document of 1 MiB that differs from all others in its
 // first bytes, and computes its commitment as a client does.
 func newDocument(tail []byte) (document, error) {
-	d := document{content: make([]byte, documentBytes)}
-	_, _ = rand.Read(d.content[:32])
-	copy(d.content[32:], tail)
+	content := make([]byte, documentBytes)
+	_, _ = rand.Read(content[:32])
+	copy(content[32:], tail)
+	return documentOf(content)
+}
+
+// documentOf computes the commitment of a content.
+func documentOf(content []byte) (document, error) {
+	d := document{content: content}
 	_, _ = rand.Read(d.key[:])
 	layout, err := commitment.Arrange(depositProfile, d.content, nil)
 	if err != nil {
@@ -114,10 +120,7 @@ func (b *bench) plainPebble(sealed []byte, n int) (rate, cpu, disk float64, err 
 		return 0, 0, 0, err
 	}
 	defer os.RemoveAll(dir)
-	options := &pebble.Options{FormatMajorVersion: pebble.FormatNewest, MemTableSize: 32 << 20, MemTableStopWritesThreshold: 4,
-		CacheSize: 32 << 20, BytesPerSync: 1 << 20, Logger: quietPebble{}}
-	options.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
-	db, err := pebble.Open(filepath.Join(dir, "db"), options)
+	db, err := openPlain(filepath.Join(dir, "db"))
 	if err != nil {
 		return 0, 0, 0, err
 	}
@@ -136,6 +139,14 @@ func (b *bench) plainPebble(sealed []byte, n int) (rate, cpu, disk float64, err 
 	used, _ := usageNow().since(before)
 	disk = float64(diskBytes(dir)) / float64(n)
 	return float64(n) / took.Seconds(), used.Seconds() * 1e6 / float64(n), disk, errors.Join(err, db.Close())
+}
+
+// openPlain opens a store as the vault opens its own.
+func openPlain(dir string) (*pebble.DB, error) {
+	options := &pebble.Options{FormatMajorVersion: pebble.FormatNewest, MemTableSize: 32 << 20, MemTableStopWritesThreshold: 4,
+		CacheSize: 32 << 20, BytesPerSync: 1 << 20, Logger: quietPebble{}}
+	options.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
+	return pebble.Open(dir, options)
 }
 
 // quietPebble says nothing, and ends the process where Pebble cannot go on.

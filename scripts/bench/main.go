@@ -2,12 +2,14 @@
 // baseline in the same run, and prints one table.
 //
 //	go run ./scripts/bench [-rows REGEXP] [-short] [-out FILE]
+//	go run ./scripts/bench -rows erasure [-out FILE]
 //	go run ./scripts/bench -growth 10000000 [-out FILE]
 //
 // The node is a munimentd process of its own, reached through its TLS listener;
 // so are the counting application on CometBFT and the empty call. A row takes
 // turns with its baseline, round by round, and gives medians. A row that cannot
-// be measured says "not run", and why: it is never left out.
+// be measured says "not run", and why: it is never left out. So do a few that take
+// minutes, unless -rows is given.
 //
 // Everything is written below one temporary folder, which is removed at the end.
 // Children end with their input, so none outlives this program.
@@ -43,28 +45,32 @@ type options struct {
 type row struct {
 	name string
 	run  func(*bench) ([]result, error)
+	long string // how long it takes; then it is measured only where -rows asks for it
 }
 
 // rows are all of them, in the order of the design's section 8.
 var rows = []row{
-	{"anchors in batches", runBatches},
-	{"anchors one by one", runSingles},
-	{"anchor to receipt", runReceipts},
-	{"proof look-ups", runProofs},
-	{"deposits", runDeposits},
-	{"verification", runVerification},
-	{"redacted copy", runCopies},
-	{"redacted copy of a custodian", runFiled},
-	{"retention", runRetention},
-	{"limits of the machine", runLimits},
+	{name: "anchors in batches", run: runBatches},
+	{name: "anchors one by one", run: runSingles},
+	{name: "anchor to receipt", run: runReceipts},
+	{name: "proof look-ups", run: runProofs},
+	{name: "deposits", run: runDeposits},
+	{name: "verification", run: runVerification},
+	{name: "erasure by rotation", run: runRotation},
+	{name: "erasure by rotation, a large ring", run: runLargeRotation, long: "1 minute"},
+	{name: "erasure of a batch", run: runErasure},
+	{name: "anchors beside erasure", run: runBesideErasure, long: "3 minutes"},
+	{name: "redacted copy", run: runCopies},
+	{name: "redacted copy of a custodian", run: runFiled},
+	{name: "retention", run: runRetention},
+	{name: "limits of the machine", run: runLimits},
 }
 
-// elsewhere are the figures that need more than one node, or that a benchmark of
-// a package has; the table names them all the same.
+// elsewhere are the figures that need more than one node; the table names them all
+// the same.
 var elsewhere = []result{
 	{name: "anchors in batches, four validators", target: target{text: "at least 30 % of the bare counting app"}, notRun: "needs four validators"},
 	{name: "anchor to receipt, four validators", target: target{text: "p50 120 ms, p95 300 ms"}, notRun: "needs four validators"},
-	{name: "erasure by rotation", target: target{text: "0.7 s for 100,000 records, 4 s for 1,000,000"}, notRun: "BenchmarkRotate of store/keyring"},
 }
 
 // bench is one run of this program.
@@ -76,6 +82,7 @@ type bench struct {
 	running *node  // nil until a row needs it
 	nodeErr error
 	bareApp *child
+	archive *archive // nil until a row needs it
 
 	current  string // row that is measured
 	profiles int    // taken of the running node
@@ -152,6 +159,10 @@ func (b *bench) measure(wanted *regexp.Regexp) (results []result) {
 			results = append(results, result{name: r.name, notRun: "interrupted"})
 			continue
 		}
+		if r.long != "" && b.rows == "" && !b.short {
+			results = append(results, result{name: r.name, notRun: fmt.Sprintf("takes %s: go run ./scripts/bench -rows '%s'", r.long, r.name)})
+			continue
+		}
 		b.current = r.name
 		got, err := r.run(b)
 		if err != nil {
@@ -181,6 +192,9 @@ func (b *bench) stopChildren() error {
 	var errs []error
 	if b.running != nil {
 		errs = append(errs, b.running.stop())
+	}
+	if b.archive != nil {
+		errs = append(errs, b.archive.close())
 	}
 	if b.bareApp != nil {
 		errs = append(errs, b.bareApp.stop())

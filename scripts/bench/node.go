@@ -29,6 +29,7 @@ const (
 	small      = "PARKS" // another department, with hardly a record
 	auditor    = "AUDIT"
 	clerk      = "CLERK"
+	operator   = "IT"
 	series     = "DEMO-MINUTES"
 	custody    = "CITY"
 )
@@ -63,6 +64,12 @@ code = %q
 roles = ["AUDITOR"]
 signing = [%q]
 access = [%q]
+
+[[office]]
+code = %q
+roles = ["IT"]
+signing = [%q]
+access = []
 
 [[governance]]
 subject = "SECURITY"
@@ -174,7 +181,7 @@ func (b *bench) startNode() (*node, error) {
 func (n *node) found(program, dir string) (string, error) {
 	n.signing = make(map[string]ed25519.PrivateKey)
 	public := make(map[string]string)
-	for _, office := range []string{clerk, small, department, auditor} {
+	for _, office := range []string{clerk, small, department, auditor, operator} {
 		_, key, err := ed25519.GenerateKey(rand.Reader)
 		if err != nil {
 			return "", err
@@ -192,7 +199,8 @@ func (n *node) found(program, dir string) (string, error) {
 		}
 	}
 	document := fmt.Sprintf(founding, n.address, custody, clerk, public[clerk], small, public[small],
-		department, public[department], public[department+"/access"], auditor, public[auditor], public[auditor+"/access"], clerk, clerk, series)
+		department, public[department], public[department+"/access"], auditor, public[auditor], public[auditor+"/access"],
+		operator, public[operator], clerk, clerk, series)
 	passphrase, file := filepath.Join(dir, "passphrase"), filepath.Join(dir, "founding.toml")
 	if err := os.WriteFile(passphrase, []byte("only for this measurement\n"), 0o600); err != nil {
 		return "", err
