@@ -56,7 +56,10 @@ func TestErasedContentIsNotDepositedAgain(t *testing.T) {
 // TestAnchorOfAnotherSeries: a deposit for one series was anchored as a record of
 // another. It is that record's content, and is erased with it.
 func TestAnchorOfAnotherSeries(t *testing.T) {
-	h := archiveHouse(t)
+	mem, clock := vfs.NewCrashableMem(), &clock{}
+	clock.set(today)
+	h := openHouse(t, mem, "house", newArchive(t), clock)
+	h.keep(t, "DEMO-MINUTES", minutes+"beside\n", "title")
 	header, content := offer(minutes, "title")
 	header.Series = "DEMO-PERMITS"
 	c := mustDeposit(t, h.Custody, works, header, content)
@@ -67,6 +70,7 @@ func TestAnchorOfAnotherSeries(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	before := mem.CrashClone(vfs.CrashCloneCfg{})
 	d := h.city.destroy(t, "DEMO-MINUTES", k)
 	h.wantShut(t, "locked", k, Locked)
 	h.erase(t, d)
@@ -74,10 +78,16 @@ func TestAnchorOfAnotherSeries(t *testing.T) {
 	if got := h.reportOn(t, d); got.Records[0].Outcome != record.RecordErased || len(got.Rings) != 1 || got.Rings[0].Class != "DEMO-PERMITS" {
 		t.Errorf("report %+v", got)
 	}
-	_, ok, err := h.state(r)
-	if wantReason(t, "state", err, Destroyed); ok {
-		t.Error("a ring still opens it")
+	_, _, err = h.state(r)
+	wantReason(t, "state", err, Destroyed)
+	h = h.withOld(t, mem, before, "rings")
+	if _, ok, err := h.state(r); !ok || err != nil {
+		t.Fatal("the old ring does not open it", err)
 	}
+	h.wantShut(t, "destroyed", k, Destroyed)
+	h.erase(t)
+	_, _, err = h.state(r)
+	wantReason(t, "state of a restored ring", err, Destroyed)
 }
 
 // TestWhatIsLockedWhileItIsListedStays: labels tell of the content too.

@@ -68,7 +68,7 @@ func (c *Custody) locate(t *target) error {
 	if err != nil || !ok {
 		return damaged(err)
 	}
-	t.rid, t.here = left.RID, true
+	t.ring, t.rid, t.here = keyring.RingID{Department: left.Office, Class: left.Series}, left.RID, true
 	return nil
 }
 
