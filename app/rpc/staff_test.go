@@ -141,7 +141,8 @@ func TestDispositionsTellHowFarTheyAre(t *testing.T) {
 		t.Errorf("locked: %v", locked)
 	}
 	a.do("DPW", &record.ReportErasure{Disposition: a.locked, Outcome: record.OutcomeDone, Claim: record.ClaimFiles})
-	if done := alone(a.locked); done.Status != "COMPLETE" || done.Reports[0].Entry == 0 || done.Reports[0].Outcome != "DONE" || done.Reports[0].Claim != "C1" {
+	if done := alone(a.locked); done.Status != "COMPLETE" || done.Reports[0].Entry == 0 || done.Reports[0].Outcome != "DONE" ||
+		done.Reports[0].Claim != "" { // an office has no keyring, whatever it signs
 		t.Errorf("complete: %v", done)
 	}
 	if withdrawn := alone(a.withdrawn); withdrawn.Status != "WITHDRAWN" {
