@@ -187,8 +187,18 @@ func (h *hall) open(t testing.TB) {
 			"--set", "p2p.listen=" + h.p2p[i], "--set", "p2p.peers=" + h.ids[1-i] + "@" + h.p2p[1-i], "--set", "custody.erase_every=24h",
 			"--set", "watch.refuse_below_percent=2", "--set", "watch.stop_below_percent=1"}, more...)
 	}
+	t.Cleanup(func() { h.tell(t) })
 	h.second = launch(t, args(h.peer, 1, "--set", "grpc.listen=127.0.0.1:0", "--set", "tiles.listen=", "--set", "monitor.listen=")...)
 	h.node = launch(t, args(h.home, 0, "--set", "grpc.listen="+h.address, "--set", "tiles.listen=127.0.0.1:0", "--set", "monitor.listen="+h.monitor(t))...)
+}
+
+// tell shows the end of both logs where a test has failed.
+func (h *hall) tell(t testing.TB) {
+	for _, n := range []*running{h.node, h.second} {
+		if log := n.stderr.String(); t.Failed() {
+			t.Logf("%s\n", log[max(0, len(log)-20_000):])
+		}
+	}
 }
 
 // monitor is where the custodian serves its metrics.
