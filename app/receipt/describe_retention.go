@@ -139,7 +139,7 @@ func (d *description) cited(name string, entries ...record.Index) {
 func due(d record.Day) string {
 	switch d {
 	case 0:
-		return "1970-01-01, or none where the action waits for no day"
+		return "no day, as for what is kept for good (or 1970-01-01)"
 	case retention.MinDay:
 		return "at any time"
 	}

@@ -78,8 +78,21 @@ func inspect(n receipt.Network, data []byte) (report, error) {
 		return inspectBundle(n, commitment.Bundle{Copy: copied})
 	}
 	r := newReport()
-	r.worsen(receipt.Failed, receipt.Malformed, fmt.Sprintf("no evidence bundle, copy, receipt, proof of holds, legality file or certificate: %v", err))
+	r.worsen(receipt.Failed, receipt.Malformed, "no evidence bundle, copy, receipt, proof of holds, legality file or certificate: "+unlike(data, err))
 	return r, nil
+}
+
+// unlike says why data is nothing that is known: what mail programs and editors
+// do to files by its name, else what the form of a bundle is hurt by.
+func unlike(data []byte, err error) string {
+	line, _, _ := bytes.Cut(data, []byte("\n"))
+	switch first, returned := bytes.CutSuffix(line, []byte("\r")); {
+	case len(data) == 0:
+		return "the file is empty"
+	case returned && (bytes.HasPrefix(first, []byte("muniment ")) || bytes.HasPrefix(first, []byte("c2sp.org/"))):
+		return "its line ends were changed (CR LF): get it anew, as it was written"
+	}
+	return err.Error()
 }
 
 // newReport starts with the best outcome; what is found can only worsen it.

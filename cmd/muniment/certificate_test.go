@@ -85,6 +85,12 @@ func TestResidualRecord(t *testing.T) {
 	if !strings.Contains(shown.stderr, "next: muniment certificate "+numeral(r[0])) {
 		t.Errorf("next: %s", shown.stderr)
 	}
+	if why := d.as("AUDIT", "why", numeral(r[0])); !strings.Contains(why.stderr, "next: muniment record show "+numeral(r[0])) {
+		t.Errorf("why: %s", why.stderr)
+	}
+	if hold := d.as("COUNSEL", "hold", "place", "--kind", "litigation", "--matter", "x", numeral(r[0])); !strings.Contains(hold.stderr, "it comes after the disposition of 1 record: muniment record show "+numeral(r[0])) {
+		t.Errorf("a hold after the report: %s", hold.stderr)
+	}
 	var got recordResult
 	raw := d.as("AUDIT", "record", "show", numeral(r[0]), "--output", "json")
 	if err := json.Unmarshal([]byte(raw.stdout), &got); err != nil || got.Residual == nil || got.Residual.Action != "DESTROY" || got.Residual.Status != "COMPLETE" || len(got.Residual.Reports) != 1 {

@@ -18,7 +18,9 @@ func TestClockFreezes(t *testing.T) {
 	if _, err := d.hall.block(11 * time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	d.refused("PERMITS", "(FROZEN)", "disposition", "propose", "--series", "DEMO-PERMITS", "--action", "destroy", numeral(r))
+	if r := d.refused("PERMITS", "(FROZEN)", "disposition", "propose", "--series", "DEMO-PERMITS", "--action", "destroy", numeral(r)); !strings.Contains(r.stderr, "muniment clock says what ends it") {
+		t.Errorf("no word of the clock: %q", r.stderr)
+	}
 	shown := d.as("PERMITS", "clock")
 	d.json("PERMITS", &clock, "clock")
 	jump := numeral(clock.Jump)

@@ -87,8 +87,13 @@ func (s *session) recorded(ctx context.Context, raw []byte, response *apiv1.Subm
 	next := fmt.Sprintf("muniment receipt %d -o %d.receipt keeps the refusal receipt", verdict.Index, verdict.Index)
 	if e.Record != 0 {
 		against = append(against, fmt.Sprintf("record %d", e.Record))
+	}
+	switch {
+	case reason == "FROZEN":
+		next = adviceOn[reason] + "; " + next
+	case e.Record != 0:
 		next = fmt.Sprintf("muniment why %d explains it; ", e.Record) + next
-	} else if e.Disposition != 0 {
+	case e.Disposition != 0:
 		next = fmt.Sprintf("muniment disposition show %d tells what is missing; ", e.Disposition) + next
 	}
 	if e.Hold != 0 {

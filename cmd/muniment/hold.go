@@ -134,7 +134,32 @@ func (s *session) placeHold(ctx context.Context, m *record.PlaceHold, text []byt
 	if !ok {
 		return notWhatWasSigned(verdict)
 	}
-	return p.showPlaced(placed{done, e.Late, file}, fmt.Sprintf("muniment hold show %d", done.Index))
+	if err := p.showPlaced(placed{done, e.Late, file}, fmt.Sprintf("muniment hold show %d", done.Index)); err != nil {
+		return err
+	}
+	if e.Late == 0 {
+		s.sayGone(ctx, m.Scope.Records)
+	}
+	return nil
+}
+
+// sayGone tells people that records which a hold names were locked and reported
+// on before it: it may find nothing of them. It is the node's word; where the
+// node does not say, the hold stands all the same.
+func (s *session) sayGone(ctx context.Context, records []record.Index) {
+	if len(records) == 0 || s.program.output != "text" {
+		return
+	}
+	var locked []uint64
+	_, err := s.dryRun(ctx, nil, records, func(i dueItem) error {
+		if i.Standing == "locked" {
+			locked = append(locked, i.Index)
+		}
+		return nil
+	}, func() error { return nil })
+	if err == nil && len(locked) > 0 {
+		s.program.say("it comes after the disposition of %s: muniment record show %d says what became of it", countText(len(locked)), locked[0])
+	}
 }
 
 // notWhatWasSigned: the receipt is good, but of an entry of another kind.

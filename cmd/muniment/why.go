@@ -65,6 +65,9 @@ func (p *program) showWhy(a anchored, said *apiv1.WhyResponse) error {
 	for _, r := range said.Rules {
 		result.Rules = append(result.Rules, ruleInfo{printable(r.Schedule), r.Version, printable(r.Series), printable(r.Rule), r.Stated, r.Adopted})
 	}
+	if item.Standing == "locked" {
+		defer p.say("next: muniment record show %d says what became of it", item.Index)
+	}
 	return p.show(result, func(w io.Writer) {
 		fmt.Fprintf(w, "record\t%d, %s of %s, %s\n", item.Index, a.entry.Series, a.entry.Office, item.date())
 		fmt.Fprintf(w, "standing\t%s on ledger day %s: %s\n", item.Standing, result.LedgerDay, result.Because)

@@ -92,6 +92,7 @@ func (o options) examine(c *cobra.Command) []finding {
 		{"signer state", o.checkSigner},
 		{"clock", func() finding { return o.checkClock(time.Now()) }},
 		{"access log", o.checkAccessLog},
+		{"keyring", func() finding { return o.checkKeyring(status) }},
 		{"erasures", func() finding { return o.checkErasures(status) }},
 		{"disk", o.checkDisk},
 		{"swap", checkSwap},
@@ -206,6 +207,21 @@ func (o options) checkAccessLog() finding {
 		return bad("keep it as it is and look for who changed it", "%v", err)
 	}
 	return ok("%d lines, chain whole", head.Size)
+}
+
+// checkKeyring wants rings where records are kept: a node whose rings were lost
+// runs, and opens nothing.
+func (o options) checkKeyring(s *apiv1.StatusResponse) finding {
+	rings, err := filepath.Glob(filepath.Join(o.node().Rings(), "ring-*.epoch"))
+	switch {
+	case err != nil:
+		return bad("", "cannot look: %v", err)
+	case s != nil && s.RecordsHere > 0 && len(rings) == 0:
+		return bad("stop the node, then run munimentd restore --keyring FILE with the newest backup", "%d records are kept here, and no ring that opens them", s.RecordsHere)
+	case len(rings) == 1:
+		return ok("1 ring")
+	}
+	return ok("%d rings", len(rings))
 }
 
 // checkErasures looks for what was to be destroyed and may be there: in the

@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -53,6 +55,25 @@ func TestCheckErasures(t *testing.T) {
 		if got := erasures(s); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
+	}
+}
+
+// TestCheckKeyring: a node that keeps records and has no ring opens nothing.
+func TestCheckKeyring(t *testing.T) {
+	o := options{home: t.TempDir()}
+	for _, c := range []struct{ state, found string }{{"bad", "3 records are kept here, and no ring that opens them"}, {"ok", "1 ring"}} {
+		if got := o.checkKeyring(&apiv1.StatusResponse{RecordsHere: 3}); got.State != c.state || got.Found != c.found {
+			t.Errorf("got %s %q, want %s %q", got.State, got.Found, c.state, c.found)
+		}
+		if err := os.MkdirAll(o.node().Rings(), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(o.node().Rings(), "ring-A_B.epoch"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := (options{home: t.TempDir()}).checkKeyring(nil); got.State != "ok" {
+		t.Errorf("a home whose node is stopped: %v", got)
 	}
 }
 
