@@ -120,10 +120,10 @@ func (p *part) each(from pebble.Reader, aead cipher.AEAD, place []byte, plan dec
 	defer func() { err = errors.Join(err, iterator.Error(), iterator.Close()) }()
 	var plain []byte
 	defer func() { clear(plain[:cap(plain)]) }()
-	where := slices.Clone(place)
+	where, work := slices.Clone(place), p.pace.shift()
 	for valid := iterator.First(); valid; valid = iterator.Next() {
 		if (p.live+p.dead)%paceStates == 0 {
-			p.pace.giveWay()
+			work.giveWay()
 		}
 		if len(iterator.Key()) != 1+len(RID{}) {
 			return fmt.Errorf("%w: state under a key of %d bytes", ErrDamaged, len(iterator.Key()))

@@ -77,9 +77,9 @@ func (s *scanned) file(fs vfs.FS, path, shown string, h *haystack, buffer []byte
 // read counts hits to the end of a file. Each buffer begins with the end of the
 // one before, so that no window falls between two.
 func (h *haystack) read(r io.Reader, buffer []byte, beside *pace) (size, hits uint64, err error) {
-	kept := 0
+	kept, work := 0, beside.shift()
 	for {
-		beside.giveWay()
+		work.giveWay()
 		n, err := io.ReadFull(r, buffer[kept:])
 		size += uint64(n)
 		hits += h.count(buffer[:kept+n])

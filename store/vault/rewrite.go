@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -100,19 +101,28 @@ func (v *Vault) rewriteCatalogue(batch *pebble.Batch, r Record, live func(leaf u
 }
 
 // Reclaim gives the space of what was buried, removed or rewritten back to the
-// file system. It may take long and disturbs nobody much; when ctx ends it stops,
-// and the next call goes on.
+// file system, part by part of the store. It may take long: after each part it rests
+// for some times as long, so that others have the disk. When ctx ends it stops, and
+// the next call goes on.
 func (v *Vault) Reclaim(ctx context.Context) error {
 	for {
 		rids, err := v.freed()
 		if err != nil || len(rids) == 0 {
 			return err
 		}
+		begin := time.Now()
 		if err := v.reclaim(ctx, rids); err != nil {
 			return fmt.Errorf("reclaim space: %w", err)
 		}
+		select {
+		case <-ctx.Done(): // the next part says so, if there is one
+		case <-time.After(reclaimRest * time.Since(begin)):
+		}
 	}
 }
+
+// reclaimRest is how many times as long as its work Reclaim rests.
+const reclaimRest = 3
 
 // freed lists the first records whose space is not reclaimed: those whose rids
 // share their first byte, so that a store is compacted a small part at a time.
