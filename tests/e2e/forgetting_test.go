@@ -66,6 +66,7 @@ func newTrace(t *testing.T) *trace {
 	x.limits = read(t, fmt.Sprintf("/proc/%d/limits", x.node.cmd.Process.Pid))
 	x.as(t, 0, "CLERK", "log", "mirror", filepath.Join(x.desk, "mirror"), "--tiles", x.node.tiles)
 	x.operator(t, 0, "", "backup", filepath.Join(string(x.tmp), "..", "backup-after"))
+	x.meet(t)
 	x.close()
 	return x
 }

@@ -181,6 +181,7 @@ func TestT22_S0_16_GuessingACode(t *testing.T) {
 	h.as(t, 0, "DPW", "copy", index, "--redaction", hash, "-o", h.out("copy"))
 	h.as(t, 0, "DPW", "evidence", index, "--redaction", hash, "-o", h.out("evidence"))
 	h.operator(t, 0, "", "backup", before)
+	h.meet(t)
 	h.close()
 
 	raw, _ := h.opens(t, id)
@@ -209,6 +210,7 @@ func TestT22_S0_16_GuessingACode(t *testing.T) {
 	h.carry(t, h.as(t, 0, "DPW", "redact", "propose", plan).stdout, "CLERK", "COUNSEL")
 	h.as(t, 0, "DPW", "copy", index, "--redaction", hash, "-o", h.out("later"))
 	h.operator(t, 0, "", "backup", after)
+	h.meet(t)
 	h.close()
 	rest, leaves := h.opens(t, id)
 	if s := keyState(t, rest); s.Live(c.leaf) || bytes.Contains(files(t, h.home.Rings()), salt[:]) {

@@ -28,7 +28,7 @@ import (
 )
 
 // A hall is a city with all offices that a disposition needs, whose custodian has
-// one peer, a validator that keeps no content. Its staff work with the program
+// one peer, which has no vote and keeps no content. Its staff work with the program
 // muniment; all that it writes lies in one folder.
 type hall struct {
 	*city
@@ -86,7 +86,7 @@ func (h *hall) found(t testing.TB) {
 		if i == 0 {
 			f.Facts = h.facts(record.KeyIDOf(keys.Custodian.Public().(ed25519.PublicKey)))
 		}
-		f.Members = append(f.Members, node.Member{Node: keys.Fact(uint32(10 * i)), Address: h.address, Certificate: keys.Certificate})
+		f.Members = append(f.Members, node.Member{Node: keys.Fact(uint32(10 * (1 - i))), Address: h.address, Certificate: keys.Certificate})
 		h.ids[i] = keys.ID()
 	}
 	genesis, network, err := node.Found(f)
@@ -178,7 +178,7 @@ func (h *hall) try(t testing.TB, office string, args ...string) ended {
 	return ended{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
 }
 
-// open starts both nodes.
+// open starts both nodes, the peer after the one that it follows.
 func (h *hall) open(t testing.TB) {
 	t.Helper()
 	t.Setenv("TMPDIR", h.tmp)
@@ -188,8 +188,8 @@ func (h *hall) open(t testing.TB) {
 			"--set", "watch.refuse_below_percent=2", "--set", "watch.stop_below_percent=1"}, more...)
 	}
 	t.Cleanup(func() { h.tell(t) })
-	h.second = launch(t, args(h.peer, 1, "--set", "grpc.listen=127.0.0.1:0", "--set", "tiles.listen=", "--set", "monitor.listen=")...)
 	h.node = launch(t, args(h.home, 0, "--set", "grpc.listen="+h.address, "--set", "tiles.listen=127.0.0.1:0", "--set", "monitor.listen="+h.monitor(t))...)
+	h.second = launch(t, args(h.peer, 1, "--set", "grpc.listen=127.0.0.1:0", "--set", "tiles.listen=", "--set", "monitor.listen=")...)
 }
 
 // tell shows the end of both logs where a test has failed.
@@ -208,6 +208,27 @@ func (h *hall) monitor(t testing.TB) string {
 		h.metrics = freeAddress(t)
 	}
 	return h.metrics
+}
+
+// meet waits until the peer has the whole log.
+func (h *hall) meet(t testing.TB) {
+	t.Helper()
+	size := func(home node.Home) (s struct {
+		Size int64 `json:"log_size,string"`
+	}) {
+		out := program(t, 0, "", "munimentd", "status", "--home", string(home), "--output", "json").stdout
+		if err := json.Unmarshal([]byte(out), &s); err != nil || s.Size == 0 {
+			t.Fatalf("%v: %s", err, out)
+		}
+		return s
+	}
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for wait := ctx(t); size(h.peer) != size(h.home); <-tick.C {
+		if wait.Err() != nil {
+			t.Fatal("the peer does not follow")
+		}
+	}
 }
 
 // close ends both nodes in good order.
