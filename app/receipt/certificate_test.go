@@ -129,6 +129,30 @@ func TestCertificateGolden(t *testing.T) {
 	}
 }
 
+// TestCertificateOfADemonstration cites no statute as if there were a schedule.
+func TestCertificateOfADemonstration(t *testing.T) {
+	d := newDestruction(t, goldenNetworks()["solo"], fate{})
+	c, err := readCertificate(d.network.ID, d.parts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	part := func(series record.Code) string {
+		c.legality.Series = series
+		p := &page{}
+		c.rule(p)
+		return p.b.String()
+	}
+	const says, statute = "This is a demonstration, not a records schedule.\n", "Conn. Gen. Stat. 7-109"
+	if text := part("DEMO-MINUTES"); !strings.Contains(text, says) || strings.Contains(text, statute) {
+		t.Errorf("of a demonstration:\n%s", text)
+	}
+	for _, series := range []record.Code{lifeSeries, "DEMOLITION"} {
+		if text := part(series); strings.Contains(text, says) || !strings.Contains(text, statute) {
+			t.Errorf("of %s:\n%s", series, text)
+		}
+	}
+}
+
 // TestCertificatesThatDoNotBelong put parts together that are good each.
 func TestCertificatesThatDoNotBelong(t *testing.T) {
 	n := goldenNetworks()["solo"]

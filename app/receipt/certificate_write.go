@@ -118,6 +118,12 @@ func (c *certificateCase) rule(p *page) {
 		p.row("Due", "not yet: approved ahead of the schedule")
 	}
 	p.line("")
+	if l.Series.Demonstration() {
+		p.line("Authority: none. This is a demonstration, not a records schedule.")
+		p.words("A series whose code begins with DEMO- is of no schedule of the Public Records Administrator: what stands above shows how records are disposed of here, " +
+			"and authorizes the destruction of no public record.")
+		return
+	}
 	p.words("Authority: Conn. Gen. Stat. 7-109, by which a municipality destroys a record when its period has run, no law requires keeping it, and the chief administrative officer " +
 		"and the Public Records Administrator approve; nothing dated before 1900 without the Administrator's express written approval. Which approvals the rule asks for " +
 		"stands above, which were given below.")
