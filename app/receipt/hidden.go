@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/muniment/muniment/app/commitment"
 	"github.com/muniment/muniment/app/record"
@@ -40,6 +41,16 @@ type Decision struct {
 	Offices     []record.Code // that decided, as far as receipts say so, ascending
 	LedgerDay   string        // of the decision, or of the lock
 	Claims      []string      // of those who reported the erasure, as "C1"
+	Decided     []DecidedBy   // who decided it where, ascending by entry
+	Unshown     int           // reports of the erasure whose text is not there
+}
+
+// DecidedBy is what one office signed of a decision: the withholding, the
+// proposal of an erasure, or its approval.
+type DecidedBy struct {
+	Office    record.Code `json:"office"`
+	Entry     int64       `json:"entry"`
+	LedgerDay string      `json:"ledger_day"`
 }
 
 // HiddenRun is a run of leaves that a copy hides for one reason.
@@ -55,6 +66,8 @@ type HiddenRun struct {
 	Offices     []record.Code `json:"offices"`
 	LedgerDay   string        `json:"ledger_day,omitempty"`
 	Claims      []string      `json:"claims,omitempty"`
+	Decided     []DecidedBy   `json:"decided_by,omitempty"`
+	Unshown     int           `json:"reports_without_text,omitempty"`
 }
 
 // Shown is a leaf that a copy discloses although a decision hides it.
@@ -111,6 +124,8 @@ func Decisions(index int64, verdicts []Verdict, redactions, reports [][]byte) ([
 	for i := range s.redactions {
 		slices.Sort(s.redactions[i].Offices)
 		s.redactions[i].Offices = slices.Compact(s.redactions[i].Offices)
+		slices.SortFunc(s.redactions[i].Decided, func(a, b DecidedBy) int { return cmp.Compare(a.Entry, b.Entry) })
+		s.redactions[i].Decided = slices.Compact(s.redactions[i].Decided)
 	}
 	slices.SortStableFunc(s.redactions, func(a, b Decision) int {
 		return cmp.Or(cmp.Compare(hiddenRanks[a.Status], hiddenRanks[b.Status]), cmp.Compare(a.Entry, b.Entry))
@@ -154,6 +169,7 @@ func (s *decided) decide(i int, v Verdict) error {
 				d.Status, d.Entry, d.LedgerDay = HiddenWithheld, v.Index, v.ledgerDay()
 			}
 			d.Offices = append(d.Offices, e.Office)
+			d.Decided = append(d.Decided, DecidedBy{e.Office, v.Index, v.ledgerDay()})
 		}
 	case record.DispositionEntry:
 		m, ok := v.message.(*record.ProposeDisposition)
@@ -193,7 +209,11 @@ func (s *decided) erasure(proposal Verdict, e record.DispositionEntry, d *Decisi
 			continue
 		}
 		d.Status, d.Entry, d.Disposition, d.LedgerDay = HiddenLocked, proposal.Index, proposal.Index, v.ledgerDay()
-		d.Offices = append(s.approvals(at, e.Hash), e.Office)
+		d.Decided = append(s.approvals(at, e.Hash), DecidedBy{e.Office, proposal.Index, proposal.ledgerDay()})
+		d.Offices = nil
+		for _, by := range d.Decided {
+			d.Offices = append(d.Offices, by.Office)
+		}
 	}
 	if d.Status != HiddenLocked {
 		return nil // asked for, not final
@@ -203,7 +223,7 @@ func (s *decided) erasure(proposal Verdict, e record.DispositionEntry, d *Decisi
 		if !ok || report.Disposition != at {
 			continue
 		}
-		erased, claim, err := s.erased(report, v)
+		erased, claim, shown, err := s.erased(report, v)
 		if err != nil {
 			return err
 		}
@@ -211,25 +231,29 @@ func (s *decided) erasure(proposal Verdict, e record.DispositionEntry, d *Decisi
 			d.Status = HiddenErased
 			d.Claims = append(d.Claims, claim)
 		}
+		if erased && !shown {
+			d.Unshown++
+		}
 	}
 	return nil
 }
 
-// approvals lists the offices whose approvals of a disposition are among the receipts.
-func (s *decided) approvals(at record.Index, hash [32]byte) (offices []record.Code) {
+// approvals lists the approvals of a disposition that are among the receipts.
+func (s *decided) approvals(at record.Index, hash [32]byte) (by []DecidedBy) {
 	for _, v := range s.verdicts {
 		if e, ok := v.Entry.(record.AuthorizationEntry); ok && e.Disposition == at && e.Hash == hash {
-			offices = append(offices, e.Office)
+			by = append(by, DecidedBy{e.Office, v.Index, v.ledgerDay()})
 		}
 	}
-	return offices
+	return by
 }
 
-// erased tells whether a report says that the parts were erased, and what it claims.
-func (s *decided) erased(e record.ReportEntry, v Verdict) (bool, string, error) {
+// erased tells whether a report says that the parts were erased, what it claims,
+// and whether the text that it names is there, if it names one.
+func (s *decided) erased(e record.ReportEntry, v Verdict) (erased bool, claim string, shown bool, err error) {
 	m, ok := v.message.(*record.ReportErasure)
 	if !ok || m.Outcome != record.OutcomeDone || slices.Contains(m.Preserved, s.record) {
-		return false, "", nil
+		return false, "", false, nil
 	}
 	text, given := s.reports[m.Report]
 	if given {
@@ -237,17 +261,18 @@ func (s *decided) erased(e record.ReportEntry, v Verdict) (bool, string, error) 
 		at := slices.IndexFunc(text.Records, func(x record.RecordErasure) bool { return x.Record == s.record })
 		switch {
 		case text.Disposition != e.Disposition || text.Custodian != e.Custodian || text.Claim != m.Claim || at < 0:
-			return false, "", refuse(ReportContradicted, "the erasure report that entry %d names says something else than was signed", v.Index)
+			return false, "", false, refuse(ReportContradicted, "the erasure report that entry %d names says something else than was signed", v.Index)
 		case text.Records[at].Outcome == record.RecordAbsent:
-			return false, "", nil
+			return false, "", false, nil
 		case text.Records[at].Outcome != record.RecordRedacted:
-			return false, "", refuse(ReportContradicted, "the erasure report that entry %d names says that the record was %s", v.Index, text.Records[at].Outcome)
+			return false, "", false, refuse(ReportContradicted, "the erasure report that entry %d names says that the record was %s", v.Index, text.Records[at].Outcome)
 		}
 	}
+	shown = given || m.Report == [32]byte{}
 	if m.Claim == 0 || e.Office != "" { // an office has no keyring, whatever it signs
-		return true, "no claim", nil
+		return true, "no claim", shown, nil
 	}
-	return true, m.Claim.String(), nil
+	return true, m.Claim.String(), shown, nil
 }
 
 // unmatched refuses redactions and reports beside decisions and signed reports
@@ -343,7 +368,8 @@ func (d Decision) run(m commitment.Mark) HiddenRun {
 		offices = []record.Code{}
 	}
 	return HiddenRun{Status: d.Status, Code: m.Code, Authority: d.Redaction.Authority, Dated: d.Redaction.Dated,
-		Entry: d.Entry, Disposition: d.Disposition, Offices: offices, LedgerDay: d.LedgerDay, Claims: d.Claims}
+		Entry: d.Entry, Disposition: d.Disposition, Offices: offices, LedgerDay: d.LedgerDay, Claims: d.Claims,
+		Decided: d.Decided, Unshown: d.Unshown}
 }
 
 // disclosed lists what a copy discloses of the marks of a decision.
@@ -378,11 +404,15 @@ func Segments(first, last uint32) string {
 func (r HiddenRun) Words() string {
 	switch r.Status {
 	case HiddenErased:
-		return fmt.Sprintf("ERASED under disposition %d, code %s%s, decided by %s, lock of ledger day %s; claim %s", r.Disposition, r.Code, r.authority(), codes(r.Offices), r.LedgerDay, join(r.Claims))
+		text := fmt.Sprintf("ERASED under disposition %d, code %s%s, decided by %s, lock of ledger day %s; claim %s", r.Disposition, r.Code, r.authority(), codes(r.Offices), r.LedgerDay, join(r.Claims))
+		if r.Unshown > 0 {
+			text += "; text of the report not shown"
+		}
+		return text
 	case HiddenLocked:
 		return fmt.Sprintf("LOCKED FOR ERASURE under disposition %d, code %s%s, decided by %s, lock of ledger day %s", r.Disposition, r.Code, r.authority(), codes(r.Offices), r.LedgerDay)
 	case HiddenWithheld:
-		return fmt.Sprintf("WITHHELD by decision entry %d of %s, code %s%s, ledger day %s", r.Entry, codes(r.Offices), r.Code, r.authority(), r.LedgerDay)
+		return fmt.Sprintf("WITHHELD by decision %s, code %s%s, ledger day %s", entriesOf(r.Decided), r.Code, r.authority(), r.LedgerDay)
 	}
 	if r.Code == "" {
 		return "NO DECISION RECORDED"
@@ -417,5 +447,14 @@ func (s Shown) Words() string {
 	case HiddenLocked:
 		return fmt.Sprintf("disclosed here, and to be erased under disposition %d", d.Disposition)
 	}
-	return fmt.Sprintf("disclosed here, and withheld by decision entry %d of %s", d.Entry, codes(d.Offices))
+	return fmt.Sprintf("disclosed here, and withheld by decision %s", entriesOf(d.Decided))
+}
+
+// entriesOf names each entry with its office.
+func entriesOf(decided []DecidedBy) string {
+	var parts []string
+	for _, by := range decided {
+		parts = append(parts, fmt.Sprintf("entry %d of %s", by.Entry, by.Office))
+	}
+	return strings.Join(parts, ", ")
 }

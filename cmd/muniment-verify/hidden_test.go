@@ -144,6 +144,20 @@ func TestS4_7_WhyPartsAreHidden(t *testing.T) {
 	}
 }
 
+// TestReportTextNotShown: a signed report is enough for ERASED, and that its text
+// is not there is said.
+func TestReportTextNotShown(t *testing.T) {
+	w := newHiddenWorld()
+	const says = "claim C3; text of the report not shown\n"
+	without := bundle(w.doc.copy(leafSecond, leafThird), w.own, w.decision, w.proposal, w.item, w.report, w.withheld, w.erased)
+	if text := must(inspect(w.network, without)).text(); !strings.Contains(text, "segments 5: ERASED under ") || strings.Count(text, says) != 1 {
+		t.Errorf("without the text:\n%s", text)
+	}
+	if text := must(inspect(w.network, w.whole())).text(); strings.Contains(text, "not shown\n") {
+		t.Errorf("with the text:\n%s", text)
+	}
+}
+
 // TestDisclosedThoughDecided: a copy of before the erasure is good, and says so.
 func TestDisclosedThoughDecided(t *testing.T) {
 	w := newHiddenWorld()
