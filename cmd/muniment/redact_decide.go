@@ -35,15 +35,16 @@ func (p *program) withholdCommand() *cobra.Command {
 	}
 	exemptionsFlag(c, &from)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		return p.byPlan(c.Context(), args[0], from, func(s *session, a anchored, hash [32]byte) error {
+		return p.byPlan(c.Context(), args[0], from, anyOffice, func(s *session, a anchored, hash [32]byte) error {
 			return s.withhold(c.Context(), a, hash)
 		})
 	}
 	return c
 }
 
-// byPlan files what a plan file states, and has run go on with it.
-func (p *program) byPlan(ctx context.Context, path, exemptions string, run func(*session, anchored, [32]byte) error) error {
+// byPlan files what a plan file states, if the office may go on with it, and has
+// run do that. What only the node can judge, it judges before it files.
+func (p *program) byPlan(ctx context.Context, path, exemptions string, may func(*session, anchored) error, run func(*session, anchored, [32]byte) error) error {
 	plan, r, err := p.readPlan(path, exemptions)
 	if err != nil {
 		return err
@@ -72,7 +73,9 @@ func (p *program) byPlan(ctx context.Context, path, exemptions string, run func(
 	if cid := a.commitment().CID(); cid != plan.cid {
 		return failed(exitRefused, "OTHER_RECORD", "plan anew: the file was changed, or is of another network", "the plan is not of record %d, whose CID is %s", plan.index, cid)
 	}
-	p.say("filing a redaction of %s", plan.summary())
+	if err := may(s, a); err != nil {
+		return err
+	}
 	response, err := departmentsCall(ctx, s, apiv1.DepartmentsClient.FileRedaction, &apiv1.FileRedactionRequest{Record: a.ref(), Redaction: text})
 	if err != nil {
 		return err
@@ -80,7 +83,21 @@ func (p *program) byPlan(ctx context.Context, path, exemptions string, run func(
 	if !bytes.Equal(response.Hash, hash[:]) {
 		return failed(exitContradicted, "REDACTION_MISMATCH", "do not rely on this node: tell whoever runs it", "the custodian answered with the hash of another redaction")
 	}
+	p.say("filed: a redaction of %s", plan.summary())
 	return run(s, a, hash)
+}
+
+// anyOffice leaves it to the node who may file, and so withhold.
+func anyOffice(*session, anchored) error { return nil }
+
+// ownRecord wants the record to be one of the acting office, which alone proposes
+// what is to become of it.
+func ownRecord(s *session, a anchored) error {
+	if s.account.Office == a.entry.Office {
+		return nil
+	}
+	return failed(exitRefused, "WRONG_OFFICE", "have the head of the department propose it: --office "+string(a.entry.Office),
+		"record %d is one of %s, and %s cannot propose to erase parts of it: nothing was filed", a.index, a.entry.Office, s.account.Office)
 }
 
 func (p *program) decideCommand() *cobra.Command {
@@ -169,7 +186,7 @@ func (p *program) proposeRedactionCommand() *cobra.Command {
 	}
 	exemptionsFlag(c, &from)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		return p.byPlan(c.Context(), args[0], from, func(s *session, a anchored, hash [32]byte) error {
+		return p.byPlan(c.Context(), args[0], from, ownRecord, func(s *session, a anchored, hash [32]byte) error {
 			done, err := s.act(c.Context(), &record.ProposeDisposition{
 				Series: a.entry.Series, Action: record.ActionRedact, Records: []record.Index{record.Index(a.index)}, Redaction: hash,
 			})

@@ -148,6 +148,23 @@ func TestProposeByPlan(t *testing.T) {
 	d.fails(exitDenied, "(DENIED)", "--office", "PERMITS", "redact", "list", numeral(index))
 }
 
+// TestProposeByAnotherOffice: it may file, to withhold; what it cannot propose is
+// not filed first.
+func TestProposeByAnotherOffice(t *testing.T) {
+	d, index := ownersRecord(t)
+	file := d.plan(index, "--hide", "rows 2", "--code", "CT-1-210-b-2")
+	if r := d.refused("COUNSEL", "(WRONG_OFFICE)", "redact", "propose", file); strings.Contains(r.stderr, "filed: ") || !strings.Contains(r.stderr, "--office PERMITS") {
+		t.Errorf("said %q", r.stderr)
+	}
+	var list struct{ Redactions []filed }
+	if d.json("PERMITS", &list, "redact", "list", index); len(list.Redactions) != 0 {
+		t.Errorf("filed all the same: %+v", list.Redactions)
+	}
+	if r := d.as("COUNSEL", "redact", "withhold", file); !strings.Contains(r.stderr, "filed: a redaction of 3 leaves of record "+index+" under CT-1-210-b-2\n") {
+		t.Errorf("said %q", r.stderr)
+	}
+}
+
 func TestPlanIsRefused(t *testing.T) {
 	d, index := ownersRecord(t)
 	d.fails(exitUsage, "what is to be hidden?", "redact", "plan", index)
