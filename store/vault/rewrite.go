@@ -101,28 +101,47 @@ func (v *Vault) rewriteCatalogue(batch *pebble.Batch, r Record, live func(leaf u
 }
 
 // Reclaim gives the space of what was buried, removed or rewritten back to the
-// file system, part by part of the store. It may take long: after each part it rests
-// for some times as long, so that others have the disk. When ctx ends it stops, and
-// the next call goes on.
+// file system, part by part of the store. That writes much: before
+// each it waits for a moment in which nobody deposits, but not for ever. When ctx
+// ends it stops, and the next call goes on.
 func (v *Vault) Reclaim(ctx context.Context) error {
+	patience := time.Now().Add(reclaimPatience)
 	for {
 		rids, err := v.freed()
 		if err != nil || len(rids) == 0 {
 			return err
 		}
-		begin := time.Now()
-		if err := v.reclaim(ctx, rids); err != nil {
-			return fmt.Errorf("reclaim space: %w", err)
+		if err = v.awaitQuiet(ctx, patience); err == nil {
+			err = v.reclaim(ctx, rids)
 		}
-		select {
-		case <-ctx.Done(): // the next part says so, if there is one
-		case <-time.After(reclaimRest * time.Since(begin)):
+		if err != nil {
+			return fmt.Errorf("reclaim space: %w", err)
 		}
 	}
 }
 
-// reclaimRest is how many times as long as its work Reclaim rests.
-const reclaimRest = 3
+const (
+	reclaimQuiet    = time.Second // without a deposit
+	reclaimPatience = 10 * time.Minute
+)
+
+// awaitQuiet returns when no deposit was kept for a while, or patience is over.
+func (v *Vault) awaitQuiet(ctx context.Context, patience time.Time) error {
+	for now := time.Now(); !v.quiet(now) && now.Before(patience); now = time.Now() {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(reclaimQuiet / 4):
+		}
+	}
+	return nil
+}
+
+// quiet tells whether the last deposit was kept some time ago.
+func (v *Vault) quiet(now time.Time) bool {
+	kept := v.kept.Load()
+	return kept == nil || now.Sub(*kept) >= reclaimQuiet
+}
 
 // freed lists the first records whose space is not reclaimed: those whose rids
 // share their first byte, so that a store is compacted a small part at a time.

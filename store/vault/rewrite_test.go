@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -168,5 +169,33 @@ func eachFile(t *testing.T, dir string, fn func(data []byte)) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestReclaimWaitsForDeposits: space is given back when nobody has deposited for a
+// while, or when that took too long.
+func TestReclaimWaitsForDeposits(t *testing.T) {
+	v, err := Open("vault", Options{FS: vfs.NewMem()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	if !v.quiet(time.Now()) {
+		t.Error("nobody has deposited yet")
+	}
+	putAnchored(t, v, 1, 2, 100)
+	kept := *v.kept.Load()
+	if v.quiet(kept.Add(reclaimQuiet-1)) || !v.quiet(kept.Add(reclaimQuiet)) {
+		t.Error("a deposit keeps a vault busy for another time than it should")
+	}
+	later := kept.Add(time.Hour)
+	v.kept.Store(&later)
+	stopped, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := v.awaitQuiet(stopped, later); !errors.Is(err, context.Canceled) {
+		t.Errorf("stopped while somebody deposits: %v", err)
+	}
+	if err := v.awaitQuiet(stopped, kept); err != nil {
+		t.Errorf("patience is over: %v", err)
 	}
 }

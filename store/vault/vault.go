@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"iter"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -29,6 +31,8 @@ type Vault struct {
 	options   Options
 	db        *pebble.DB
 	releasing sync.Mutex // held while a release gets its number
+
+	kept atomic.Pointer[time.Time] // when a deposit was kept last; nil: not since Open
 }
 
 // Open opens the store in dir, which it makes if need be, and removes what a
@@ -106,7 +110,12 @@ func (v *Vault) Put(d Deposit) error {
 		}
 		return fmt.Errorf("deposit %x of %s: %w", r.Commitment[:8], r.Office, err)
 	}
-	return v.apply(w.batch)
+	if err := v.apply(w.batch); err != nil {
+		return err
+	}
+	now := time.Now()
+	v.kept.Store(&now)
+	return nil
 }
 
 // writer writes one deposit in batches.
