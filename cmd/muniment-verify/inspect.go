@@ -46,7 +46,8 @@ type content struct {
 	HiddenRuns []receipt.HiddenRun `json:"hidden_runs"` // why each is hidden
 	Shown      []string            `json:"shown"`       // what is disclosed although a decision hides it
 
-	opened commitment.Opened
+	opened     commitment.Opened
+	commitment commitment.Commitment
 }
 
 type field struct {
@@ -156,7 +157,7 @@ func inspectBundle(n receipt.Network, b commitment.Bundle) (report, error) {
 	anchored := r.tie(id)
 	r.hidden(disclosed, anchored, redactions, reports)
 	if r.Outcome != receipt.Failed {
-		r.CID, r.Content = id.CID(), disclosed
+		r.CID, r.Content, disclosed.commitment = id.CID(), disclosed, id
 	}
 	return r, nil
 }

@@ -40,7 +40,7 @@ const (
 
 var errFingerprint = errors.New("the network file is not the one whose fingerprint was given")
 
-const usage = `usage: muniment-verify --network FILE [--fingerprint HEX] [--output text|json] [--extract DIR] [--exemption-log text|csv|json] FILE...
+const usage = `usage: muniment-verify --network FILE [--fingerprint HEX] [--output text|json] [--extract DIR] [--exemption-log text|csv|json [--exemptions FILE]] FILE...
        muniment-verify replay --network FILE [--fingerprint HEX] [--output text|json] DIR
 
 Checks evidence bundles (*.mun.car), copies, receipts, proofs of holds,
@@ -54,6 +54,8 @@ whole log in DIR, which muniment log mirror made: every signature, every rule.
   --exemption-log text|csv|json
                       instead of a report, list what a copy does not disclose
                       and by which decision, code and authority
+  --exemptions FILE   with it: what the codes are about, as muniment exemptions
+                      list [AUTHORITY FILE] --output json writes it
 
 exit codes: 0 all PASSED, 1 input or output error, 2 usage, 3 FAILED, 4 INDETERMINATE
 `
@@ -71,6 +73,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 	network, err := o.readNetwork()
 	if err != nil {
 		return unreadable(err, stderr)
+	}
+	if o.codes, err = o.readCodes(); err != nil {
+		complain(stderr, err)
+		return exitError
 	}
 	code := exitDone
 	ended := map[int]int{} // files by exit code
@@ -150,7 +156,9 @@ func (o options) verify(n receipt.Network, name string, stdout, stderr io.Writer
 
 // list writes the exemption log of a copy.
 func (o options) list(stdout io.Writer, r report) error {
-	text, err := receipt.NewExemptionLog(r.CID, r.Content.Segments, r.Content.HiddenRuns).Marshal(o.log)
+	log := receipt.NewExemptionLog(r.Content.commitment, r.Receipts, r.Content.Segments, r.Content.HiddenRuns)
+	log.Explain(o.codes)
+	text, err := log.Marshal(o.log)
 	if err != nil {
 		return err
 	}
@@ -182,6 +190,8 @@ func worse(a, b int) int {
 type options struct {
 	network, fingerprint, output, extract string
 	log                                   string // format of the exemption log; empty: a report is wanted
+	exemptions                            string // file that says what the codes of the log are about
+	codes                                 receipt.ExemptionCodes
 	files                                 []string
 }
 
@@ -196,6 +206,7 @@ func parseOptions(args []string) (options, error) {
 	flags.StringVar(&o.output, "output", "text", "")
 	flags.StringVar(&o.extract, "extract", "", "")
 	flags.StringVar(&o.log, "exemption-log", "", "")
+	flags.StringVar(&o.exemptions, "exemptions", "", "")
 	for len(args) > 0 {
 		if err := flags.Parse(args); err != nil {
 			return options{}, err
@@ -222,6 +233,8 @@ func (o options) check() error {
 		return fmt.Errorf("output %q: use text or json", o.output)
 	case o.log != "" && o.log != receipt.LogText && o.log != receipt.LogCSV && o.log != receipt.LogJSON:
 		return fmt.Errorf("exemption log %q: use text, csv or json", o.log)
+	case o.exemptions != "" && o.log == "":
+		return errors.New("--exemptions explains the codes of an exemption log: give --exemption-log text, csv or json")
 	case len(o.files) == 0:
 		return errors.New("nothing to verify: name at least one file")
 	}

@@ -18,7 +18,8 @@ import (
 const hideHelp = "what to hide, as \"rows 3-5\", \"header Subject\" or 'text \"some words\"' (muniment segments; docs/spec/profiles.md); repeatable"
 
 func (p *program) copyCommand() *cobra.Command {
-	var file, purpose, department, log string
+	var file, purpose, department string
+	var log wantedLog
 	var hide, redactions []string
 	withName := false
 	c := &cobra.Command{
@@ -31,7 +32,7 @@ func (p *program) copyCommand() *cobra.Command {
 	}
 	c.Flags().StringArrayVar(&hide, "hide", nil, hideHelp)
 	redactionFlag(c, &redactions)
-	logFlag(c, &log)
+	logFlags(c, &log)
 	c.Flags().BoolVar(&withName, "with-name", false, "disclose the file name")
 	c.Flags().StringVarP(&file, "out", "o", "", "file to write the copy to (required)")
 	purposeFlag(c, &purpose)
@@ -42,6 +43,9 @@ func (p *program) copyCommand() *cobra.Command {
 		}
 		hashes, err := parseHashes(redactions)
 		if err != nil {
+			return err
+		}
+		if err := log.read(p); err != nil {
 			return err
 		}
 		s, a, why, err := p.openRecord(c.Context(), args[0], department, purpose)
@@ -73,7 +77,7 @@ func (p *program) copyCommand() *cobra.Command {
 		if err := p.deliver(file, car); err != nil {
 			return err
 		}
-		if log != "" {
+		if log.file != "" {
 			verdicts, told, err := s.decidedParts(c.Context(), a, hashes)
 			if err == nil {
 				err = p.writeLog(log, a, opened, verdicts, told, nil)

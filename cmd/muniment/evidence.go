@@ -16,7 +16,8 @@ import (
 )
 
 func (p *program) evidenceCommand() *cobra.Command {
-	var file, purpose, department, log, court string
+	var file, purpose, department, court string
+	var log wantedLog
 	var hide, redactions []string
 	c := &cobra.Command{
 		Use: "evidence RECORD [--hide SELECTOR | --redaction HASH]... -o FILE.mun.car", Short: "Make a bundle of content and receipts that proves itself",
@@ -28,7 +29,7 @@ func (p *program) evidenceCommand() *cobra.Command {
 	}
 	c.Flags().StringArrayVar(&hide, "hide", nil, hideHelp)
 	redactionFlag(c, &redactions)
-	logFlag(c, &log)
+	logFlags(c, &log)
 	c.Flags().StringVar(&court, "court", "", "file to write attestations for a court to (Conn. Code Evid. 9-3A, CGS 1-210(a), Fed. R. Evid. 902(13) and (14)), to be completed and sworn to by an office")
 	c.Flags().StringVarP(&file, "out", "o", "", "file to write the bundle to (required)")
 	purposeFlag(c, &purpose)
@@ -39,6 +40,9 @@ func (p *program) evidenceCommand() *cobra.Command {
 		}
 		hashes, err := parseHashes(redactions)
 		if err != nil {
+			return err
+		}
+		if err := log.read(p); err != nil {
 			return err
 		}
 		s, a, why, err := p.openRecord(c.Context(), args[0], department, purpose)

@@ -13,9 +13,39 @@ import (
 	apiv1 "github.com/muniment/muniment/proto/muniment/api/v1"
 )
 
-// logFlag adds the flag that asks for an exemption log.
-func logFlag(c *cobra.Command, file *string) {
-	c.Flags().StringVar(file, "log", "", "file to write the exemption log to: what is not disclosed, by which decision and code; .csv and .json say the format, else it is text")
+// wantedLog is the exemption log that a command line asks for.
+type wantedLog struct {
+	file  string // empty: none is wanted
+	from  string // authority file beside the one that comes with the program
+	codes []receipt.ExemptionCodes
+}
+
+// logFlags adds the flags that ask for an exemption log.
+func logFlags(c *cobra.Command, w *wantedLog) {
+	c.Flags().StringVar(&w.from, "exemptions", "", "with --log: the authority file of exemption codes that the redaction cites, if it is not the one that comes with the program")
+	c.Flags().StringVar(&w.file, "log", "", "file to write the exemption log to: what is not disclosed, by which decision and code; .csv and .json say the format, else it is text")
+}
+
+// read takes up the authority files that may say what a code is about.
+func (w *wantedLog) read(p *program) error {
+	if w.file == "" && w.from != "" {
+		return usage("--exemptions explains the codes of an exemption log: give --log FILE")
+	}
+	if w.file == "" {
+		return nil
+	}
+	for _, path := range slices.Compact([]string{w.from, ""}) {
+		e, err := p.readExemptions(path)
+		if err != nil {
+			return err
+		}
+		codes := receipt.ExemptionCodes{Authority: e.authority, Dated: e.dated}
+		for _, x := range e.list {
+			codes.Codes = append(codes.Codes, receipt.ExemptionCode{Code: x.Code, Subject: x.Subject, Citation: x.Citation, Verified: x.Verified})
+		}
+		w.codes = append(w.codes, codes)
+	}
+	return nil
 }
 
 // logFormat is what the name of the file asks for.
@@ -30,9 +60,9 @@ func logFormat(file string) string {
 }
 
 // writeLog writes the exemption log of a copy of a record, by decisions whose
-// receipts PASSED. No file name: none is wanted.
-func (p *program) writeLog(file string, a anchored, o commitment.Opened, verdicts []receipt.Verdict, redactions, reports [][]byte) error {
-	if file == "" {
+// receipts PASSED, if one is wanted.
+func (p *program) writeLog(w wantedLog, a anchored, o commitment.Opened, verdicts []receipt.Verdict, redactions, reports [][]byte) error {
+	if w.file == "" {
 		return nil
 	}
 	decisions, err := receipt.Decisions(int64(a.index), verdicts, redactions, reports)
@@ -43,14 +73,21 @@ func (p *program) writeLog(file string, a anchored, o commitment.Opened, verdict
 	if err != nil {
 		return badLog(err)
 	}
-	text, err := receipt.NewExemptionLog(a.commitment().CID(), o.N, hidden).Marshal(logFormat(file))
+	log := receipt.NewExemptionLog(a.commitment(), []receipt.Verdict{a.verdict}, o.N, hidden)
+	for _, codes := range slices.Backward(w.codes) { // what was given says more than what is shipped
+		log.Explain(codes)
+	}
+	text, err := log.Marshal(logFormat(w.file))
 	if err != nil {
 		return err
 	}
-	if err := p.deliver(file, text); err != nil {
+	if err := p.deliver(w.file, text); err != nil {
 		return err
 	}
-	p.say("what is not disclosed is in %s", printable(file))
+	p.say("what is not disclosed is in %s", printable(w.file))
+	if authority, dated := log.Unexplained(); authority != "" {
+		p.say("it does not say what all codes are about: give the file of %s of %s with --exemptions FILE", printable(authority), printable(dated))
+	}
 	return nil
 }
 

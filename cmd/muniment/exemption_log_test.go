@@ -31,6 +31,18 @@ func TestExemptionLogs(t *testing.T) {
 		got := map[string]int{}
 		for _, i := range log.Items {
 			got[strings.Join(append([]string{i.Decision, i.Code}, i.Offices...), " ")]++
+			if i.Code != "CT-1-210-b-2" {
+				continue
+			}
+			if len(i.DecidedBy) != 2 || i.DecidedBy[0].Office != "PERMITS" || i.DecidedBy[0].Entry != i.Entry || i.DecidedBy[1].Office != "COUNSEL" || i.DecidedBy[1].Entry <= i.Entry || i.DecidedBy[1].LedgerDay == "" {
+				t.Errorf("%s: decided by %+v", command, i.DecidedBy)
+			}
+			if i.Verified != "yes" || i.Citation != "Conn. Gen. Stat. 1-210(b)(2)" || !strings.HasPrefix(i.Subject, "Personnel") {
+				t.Errorf("%s: code %q, %q, %q", command, i.Citation, i.Subject, i.Verified)
+			}
+		}
+		if numeral(uint64(log.Record)) != index || log.Department != "PERMITS" || log.Series != "DEMO-MINUTES" || log.Date == "" {
+			t.Errorf("%s: of record %d, %s, %s, %s", command, log.Record, log.Department, log.Series, log.Date)
 		}
 		if got["WITHHELD CT-1-210-b-2 COUNSEL PERMITS"] != 2 || got["WITHHELD - COUNSEL PERMITS"] != 1 || got["NO DECISION RECORDED "] == 0 {
 			t.Errorf("%s: %v", command, got)
@@ -44,6 +56,32 @@ func TestExemptionLogs(t *testing.T) {
 			t.Errorf("%s: as text\n%s", command, text)
 		}
 	}
+}
+
+// TestExemptionLogByAnotherFile: codes are explained by the file that the
+// redaction cites, and by no other.
+func TestExemptionLogByAnotherFile(t *testing.T) {
+	d, index := ownersRecord(t)
+	const own = "authority = \"TOWN\"\ndated = 2031-01-01\n[[exemption]]\ncode = \"T-1\"\nsubject = \"Names of owners\"\ncitation = \"Ordinance 7\"\n"
+	codes := d.file("own.toml", own)
+	other := d.file("other.toml", strings.Replace(own, "2031-01-01", "2030-01-01", 1))
+	var done redactionResult
+	d.json("PERMITS", &done, "redact", "withhold", "--exemptions", codes, d.plan(index, "--hide", "rows 2", "--code", "T-1", "--exemptions", codes))
+	log := func(args ...string) (text, said string) {
+		r := d.as("PERMITS", append([]string{"evidence", index, "--redaction", done.Redaction, "--log", d.path("log.txt"), "-o", d.path("e.car")}, args...)...)
+		return string(must(os.ReadFile(d.path("log.txt")))), r.stderr
+	}
+	const line, missing = "Code        T-1 of TOWN, dated 2031-01-01", "give the file of TOWN of 2031-01-01 with --exemptions FILE"
+	if text, said := log("--exemptions", codes); strings.Contains(said, missing) || !strings.Contains(text, line+" (unverified)\nCitation    Ordinance 7\nSubject     Names of owners\n") {
+		t.Errorf("by its file: %s\n%s", said, text)
+	}
+	for _, args := range [][]string{nil, {"--exemptions", other}} {
+		if text, said := log(args...); !strings.Contains(said, missing) || !strings.Contains(text, line+"\nDecided by") || strings.Contains(text, "Citation") {
+			t.Errorf("by %v: %s\n%s", args, said, text)
+		}
+	}
+	d.fails(exitUsage, "give --log FILE", "--office", "PERMITS", "evidence", index, "--exemptions", codes, "-o", d.path("f.car"))
+	d.fails(exitNotFound, "(NO_SUCH_FILE)", "--office", "PERMITS", "copy", index, "--redaction", done.Redaction, "--log", d.path("l"), "--exemptions", d.path("none"), "-o", d.path("f.car"))
 }
 
 // TestEvidenceForACourt prefills what is known of a bundle, and swears to nothing.
