@@ -153,7 +153,7 @@ func (p *program) anchor(ctx context.Context, o anchorOptions, args []string) er
 	}
 	a := newAnchoring(s, j, o, intake.granularity, sources)
 	err = a.run(ctx)
-	return errors.Join(a.report(), a.verdict(ctx, err))
+	return errors.Join(a.report(ctx), a.verdict(ctx, err))
 }
 
 // journalDir is where the journal of the acting office on this network is.

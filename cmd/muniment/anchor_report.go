@@ -11,6 +11,7 @@ import (
 
 	"github.com/muniment/muniment/app/commitment"
 	"github.com/muniment/muniment/app/record"
+	apiv1 "github.com/muniment/muniment/proto/muniment/api/v1"
 )
 
 // outcome is what became of a source.
@@ -149,7 +150,7 @@ func (a *anchorPrinter) result() anchorResult {
 }
 
 // report prints the failures, the totals and what to do next.
-func (a *anchoring) report() error {
+func (a *anchoring) report(ctx context.Context) error {
 	p, r := a.session.program, a.printer.result()
 	if p.output == "json" {
 		return p.show(r, nil)
@@ -158,11 +159,22 @@ func (a *anchoring) report() error {
 		fmt.Fprintf(p.stderr, "muniment: anchor %s: %s\n", printable(f.File), printable(f.Error))
 	}
 	p.say("%d anchored, %d already anchored, %d failed, %d not reached", r.Anchored, r.Already, r.Failed, r.NotTried)
-	if len(r.Records) > 0 {
-		first := r.Records[0].Index
-		p.say("next: muniment evidence %d -o %d.mun.car", first, first)
+	for _, one := range r.Records {
+		if one.Already && a.session.wasDestroyed(ctx, one.Index) {
+			p.say("%s: already anchored as record %d, which was destroyed: --again anchors it as a new record", printable(one.File), one.Index)
+			continue
+		}
+		p.say("next: muniment evidence %d -o %d.mun.car", one.Index, one.Index)
+		break
 	}
 	return nil
+}
+
+// wasDestroyed tells whether the node says that a record was destroyed: what to
+// do next depends on it, and nothing else. No answer: as if it were there.
+func (s *session) wasDestroyed(ctx context.Context, index uint64) bool {
+	said, err := departmentsCall(ctx, s, apiv1.DepartmentsClient.Record, &apiv1.RecordRequest{Record: &apiv1.RecordRef{Ref: &apiv1.RecordRef_Index{Index: index}}})
+	return err == nil && residualOf(said.Disposition).destroyed()
 }
 
 // verdict turns the outcomes into the error of the command: what ended the run;

@@ -238,3 +238,37 @@ func TestRecordKeyIsFreshAndStaysInMemory(t *testing.T) {
 		t.Errorf("only %d files were searched", searched)
 	}
 }
+
+// TestAnchorWhatWasDestroyed: of content whose record is gone no evidence is
+// suggested.
+func TestAnchorWhatWasDestroyed(t *testing.T) {
+	d, c := newOffice(t)
+	one, two := d.file("one.txt", "1"), d.file("two.txt", "2")
+	first := d.anchorJSON(exitDone, one, two).Records[0].Index
+	under := &apiv1.DispositionInfo{Index: 90, Action: "DESTROY", Lock: 95, Status: "COMPLETE", Reports: []*apiv1.ReportInfo{{Entry: 99, Outcome: "DONE"}}}
+	c.set(hooks{disposed: func(index uint64) *apiv1.DispositionInfo {
+		if index == first {
+			return under
+		}
+		return nil
+	}})
+	gone := fmt.Sprintf("one.txt: already anchored as record %d, which was destroyed: --again anchors it as a new record\n", first)
+	next := func(index uint64) string { return fmt.Sprintf("next: muniment evidence %d -o", index) }
+	again := func(paths ...string) string {
+		return d.must(append([]string{"anchor", "--series", "DEMO-MINUTES"}, paths...)...).stderr
+	}
+	if said := again(one); !strings.Contains(said, gone) || strings.Contains(said, "next: ") {
+		t.Errorf("said %q", said)
+	}
+	if said := again(one, two); !strings.Contains(said, gone) || !strings.Contains(said, next(first+1)) {
+		t.Errorf("of two: %q", said)
+	}
+	under.Reports[0].Outcome = "PRESERVED"
+	if said := again(one); strings.Contains(said, "destroyed") || !strings.Contains(said, next(first)) {
+		t.Errorf("preserved: %q", said)
+	}
+	under.Reports[0].Outcome, under.Status = "DONE", "LOCKED"
+	if said := again(one); strings.Contains(said, "destroyed") || !strings.Contains(said, next(first)) {
+		t.Errorf("not carried out: %q", said)
+	}
+}

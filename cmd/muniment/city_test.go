@@ -72,6 +72,7 @@ type hooks struct {
 	plan       func(response *apiv1.PlanRedactionResponse)
 	filed      func(response *apiv1.FileRedactionResponse)
 	redactions func() error
+	disposed   func(index uint64) *apiv1.DispositionInfo // what the record is under
 	lie        func(response *apiv1.SubmitResponse)
 	record     func(index uint64) uint64 // whose receipt is given
 	moved      func() bool               // after a state proof: the ledger moves on

@@ -199,6 +199,9 @@ func (d departmentsFake) Record(ctx context.Context, r *apiv1.RecordRequest) (*a
 		}
 	}
 	_, response.HeldHere = c.vault[e.Commitment]
+	if c.hooks.disposed != nil {
+		response.Disposition = c.hooks.disposed(uint64(index))
+	}
 	return response, nil
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/muniment/muniment/app/record"
 	apiv1 "github.com/muniment/muniment/proto/muniment/api/v1"
@@ -104,4 +105,10 @@ func decisionsText(w io.Writer, decisions []*apiv1.DecisionInfo) {
 // certifiable tells whether there is a certificate of what became of the record.
 func (r *residualResult) certifiable() bool {
 	return r != nil && (r.Action == record.ActionDestroy.String() || r.Action == record.ActionRedact.String())
+}
+
+// destroyed tells whether everybody has reported that the whole record is gone.
+func (r *residualResult) destroyed() bool {
+	return r != nil && r.Action == record.ActionDestroy.String() && r.Status == "COMPLETE" &&
+		!slices.ContainsFunc(r.Reports, func(one residualReport) bool { return one.Outcome == record.OutcomePreserved.String() })
 }
