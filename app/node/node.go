@@ -47,6 +47,8 @@ type Options struct {
 	// Heartbeat is the time between empty blocks; 0: 30 seconds. It must be
 	// equal on all nodes and is shortened by tests alone.
 	Heartbeat time.Duration
+	// WithoutRings lets a custodian start whose rings are lost for good, all or some.
+	WithoutRings bool
 
 	// signing wraps what signs votes and proposals; nil: nothing does. Tests give
 	// validators false clocks by it, the programs cannot.

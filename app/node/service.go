@@ -66,7 +66,7 @@ func NewService(home Home, config Config, o Options) (*Service, error) {
 	}
 	s := &Service{node: n, failed: make(chan error, 5)}
 	if n.keys.Custodian != nil {
-		if err := s.openCustody(o.Passphrase); err != nil {
+		if err := s.openCustody(o); err != nil {
 			return nil, errors.Join(err, s.closeCustody(), n.Stop())
 		}
 	}
@@ -77,10 +77,11 @@ func NewService(home Home, config Config, o Options) (*Service, error) {
 	return s, nil
 }
 
-// openCustody opens vault, rings and access log.
-func (s *Service) openCustody(passphrase []byte) error {
+// openCustody opens vault, rings and access log. Nothing is made where rings are
+// missing: a keyring can be restored into their place.
+func (s *Service) openCustody(o Options) error {
 	home, fatal := s.node.home, s.node.fatal
-	root, done, err := home.RingRoot(passphrase)
+	root, done, err := home.RingRoot(o.Passphrase)
 	if err != nil {
 		return err
 	}
@@ -90,6 +91,11 @@ func (s *Service) openCustody(passphrase []byte) error {
 		return err
 	}
 	s.close = append(s.close, v.Close)
+	if err := home.checkRings(v); errors.Is(err, ErrRingsLost) && o.WithoutRings {
+		s.node.log.Warn("what the missing rings held opens for nobody", "why", err)
+	} else if err != nil {
+		return err
+	}
 	rings, err := keyring.Open(home.Rings(), root, keyring.Options{Fatal: fatal})
 	if err != nil {
 		return err

@@ -34,6 +34,7 @@ var advice = []struct {
 	{node.ErrBlocksLost, "restore a copy of ledger/ that has them, and leave signer/ as it is; a lone validator cannot go on from an older one, since what it signed binds it"},
 	{node.ErrRestoring, "run munimentd restore again: it goes on where it was"},
 	{node.ErrHomeRuns, "stop it first"},
+	{node.ErrRingsLost, ringsLostFix},
 	{node.ErrNoBackup, "name a folder that munimentd backup has finished"},
 	{node.ErrManifest, "nothing was changed: use another backup"},
 	{node.ErrBackupDamaged, "nothing was changed: use another backup"},
@@ -62,6 +63,9 @@ var advice = []struct {
 	{keyring.ErrRoot, "restore keys/ring-root.key from where it is kept; with a device, restore the newest backup of the keyring: the key of an older one is destroyed"},
 	{fs.ErrPermission, "run munimentd as the owner of the home"},
 }
+
+// ringsLostFix says what to do about rings that are missing.
+const ringsLostFix = "put rings/ back, or run munimentd restore --keyring FILE where there is none; if no backup has them, munimentd start --without-rings goes on without what they opened"
 
 // advise appends to an error what to do next, and makes one line of it.
 func advise(err error) string {

@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net"
@@ -209,8 +210,8 @@ func (o options) checkAccessLog() finding {
 	return ok("%d lines, chain whole", head.Size)
 }
 
-// checkKeyring wants rings where records are kept: a node whose rings were lost
-// runs, and opens nothing.
+// checkKeyring wants the rings of all records that are kept: by what the running
+// node counts, else by the vault.
 func (o options) checkKeyring(s *apiv1.StatusResponse) finding {
 	rings, err := filepath.Glob(filepath.Join(o.node().Rings(), "ring-*.epoch"))
 	switch {
@@ -218,7 +219,14 @@ func (o options) checkKeyring(s *apiv1.StatusResponse) finding {
 		return bad("", "cannot look: %v", err)
 	case s != nil && s.RecordsHere > 0 && len(rings) == 0:
 		return bad("stop the node, then run munimentd restore --keyring FILE with the newest backup", "%d records are kept here, and no ring that opens them", s.RecordsHere)
-	case len(rings) == 1:
+	case s == nil:
+		if err := o.node().CheckRings(); errors.Is(err, node.ErrRingsLost) {
+			return bad(ringsLostFix, "%v", err)
+		} else if err != nil {
+			return bad("", "cannot look: %v", err)
+		}
+	}
+	if len(rings) == 1 {
 		return ok("1 ring")
 	}
 	return ok("%d rings", len(rings))

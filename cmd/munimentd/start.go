@@ -20,6 +20,7 @@ const stopTime = 15 * time.Second
 
 func startCommand(o *options) *cobra.Command {
 	var settings []string
+	var withoutRings bool
 	c := &cobra.Command{
 		Use:   "start",
 		Short: "Run the node until it is told to stop (SIGTERM or Ctrl-C)",
@@ -33,14 +34,15 @@ func startCommand(o *options) *cobra.Command {
 				}
 				flags[name] = value
 			}
-			return o.start(c, flags)
+			return o.start(c, flags, withoutRings)
 		},
 	}
 	c.Flags().StringArrayVar(&settings, "set", nil, "a setting of munimentd.toml, as grpc.listen=127.0.0.1:7450")
+	c.Flags().BoolVar(&withoutRings, "without-rings", false, "start although rings are missing, and no backup has them: what they opened is lost")
 	return c
 }
 
-func (o options) start(c *cobra.Command, flags map[string]string) error {
+func (o options) start(c *cobra.Command, flags map[string]string, withoutRings bool) error {
 	config, err := node.LoadConfig(o.node(), os.Environ(), flags)
 	if err != nil {
 		return withCode(exitUsage, err)
@@ -59,7 +61,7 @@ func (o options) start(c *cobra.Command, flags map[string]string) error {
 	if err != nil {
 		return err
 	}
-	service, err := node.NewService(o.node(), config, node.Options{Passphrase: passphrase, Log: log, Fatal: func(err error) {
+	service, err := node.NewService(o.node(), config, node.Options{Passphrase: passphrase, Log: log, WithoutRings: withoutRings, Fatal: func(err error) {
 		log.Error("this node cannot go on", "err", err)
 		fmt.Fprintf(c.ErrOrStderr(), "munimentd: this node cannot go on: %s: the log above says why\n", advise(err))
 		os.Exit(exitError)

@@ -200,7 +200,8 @@ func (h *hall) standing(t testing.TB, approved ended) string {
 }
 
 // TestS0_5_WithoutTheRingNothingOpens: whoever has the whole home but for the rings
-// has nothing of any record; with them back, all is there.
+// has nothing of any record, and its node does not start by itself; with them back,
+// all is there.
 func TestS0_5_WithoutTheRingNothingOpens(t *testing.T) {
 	h := newHall(t)
 	h.open(t)
@@ -214,10 +215,15 @@ func TestS0_5_WithoutTheRingNothingOpens(t *testing.T) {
 	if err := os.Rename(h.home.Rings(), rings); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Mkdir(h.home.Rings(), 0o700); err != nil {
-		t.Fatal(err)
+	h.operator(t, 7, "the keyring is missing: 4 records are kept here, and no ring that opens them: put rings/ back, or run munimentd restore --keyring FILE",
+		"start", "--passphrase-file", h.secret)
+	if out := h.operator(t, 7, "", "doctor").stdout; !strings.Contains(out, "\nbad      keyring        the keyring is missing: 4 records are kept here, and no ring that opens them\n") {
+		t.Errorf("doctor says nothing of the keyring:\n%s", out)
 	}
-	h.open(t)
+	if _, err := os.Stat(h.home.Rings()); !os.IsNotExist(err) {
+		t.Errorf("the refused start has made rings/: %v", err)
+	}
+	h.open(t, "--without-rings")
 	for index := range contents {
 		h.reads(t, index, "", "NOT_FOUND", 6)
 	}

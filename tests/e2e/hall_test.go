@@ -179,7 +179,7 @@ func (h *hall) try(t testing.TB, office string, args ...string) ended {
 }
 
 // open starts both nodes, the peer after the one that it follows.
-func (h *hall) open(t testing.TB) {
+func (h *hall) open(t testing.TB, more ...string) {
 	t.Helper()
 	t.Setenv("TMPDIR", h.tmp)
 	args := func(home node.Home, i int, more ...string) []string {
@@ -188,7 +188,7 @@ func (h *hall) open(t testing.TB) {
 			"--set", "watch.refuse_below_percent=2", "--set", "watch.stop_below_percent=1"}, more...)
 	}
 	t.Cleanup(func() { h.tell(t) })
-	h.node = launch(t, args(h.home, 0, "--set", "grpc.listen="+h.address, "--set", "tiles.listen=127.0.0.1:0", "--set", "monitor.listen="+h.monitor(t))...)
+	h.node = launch(t, append(args(h.home, 0, "--set", "grpc.listen="+h.address, "--set", "tiles.listen=127.0.0.1:0", "--set", "monitor.listen="+h.monitor(t)), more...)...)
 	h.second = launch(t, args(h.peer, 1, "--set", "grpc.listen=127.0.0.1:0", "--set", "tiles.listen=", "--set", "monitor.listen=")...)
 }
 

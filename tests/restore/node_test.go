@@ -61,14 +61,19 @@ func ambient() []string {
 }
 
 // start starts the node of a home. It is ended with the test at the latest.
-func (c *city) start(t testing.TB, home node.Home) *process {
+func (c *city) start(t testing.TB, home node.Home, more ...string) *process {
 	t.Helper()
-	return c.startProgram(t, must(shipped()), home)
+	return c.launch(t, exec.Command(must(shipped()), append(c.startArgs(home), more...)...))
 }
 
 func (c *city) startProgram(t testing.TB, program string, home node.Home, environment ...string) *process {
 	t.Helper()
-	p := &process{cmd: exec.Command(program, c.startArgs(home)...), ended: make(chan struct{})}
+	return c.launch(t, exec.Command(program, c.startArgs(home)...), environment...)
+}
+
+func (c *city) launch(t testing.TB, cmd *exec.Cmd, environment ...string) *process {
+	t.Helper()
+	p := &process{cmd: cmd, ended: make(chan struct{})}
 	p.cmd.Env = append(ambient(), environment...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	if err := p.cmd.Start(); err != nil {

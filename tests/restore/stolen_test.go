@@ -46,6 +46,10 @@ func TestT13_StolenBackups(t *testing.T) {
 	lose(t, home, "rings", "vault")
 	a.restored(t, home, a.before.data, "")
 	p := a.start(t, home)
+	if got := p.code(t); got != 7 || !strings.Contains(p.stderr.String(), "the keyring is missing: ") {
+		t.Errorf("without rings: exit code %d\n%s", got, &p.stderr)
+	}
+	p = a.start(t, home, "--without-rings")
 	p.serves(t)
 	conn := a.dial(t, department)
 	for _, k := range append(a.living[:50:50], a.gone[:50]...) {
