@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/muniment/muniment/app/ledger"
@@ -122,6 +123,11 @@ func (r *round) run(ctx context.Context) error {
 	r.free(view, lost)
 	if err := r.conclude(ctx, due, lost); err != nil {
 		return err
+	}
+	for _, why := range r.blocked {
+		if r.failed == nil && len(r.erased.Waiting) == 0 { // what was forgotten is of no disposition
+			r.wait(0, "%s", why)
+		}
 	}
 	return r.failed
 }
@@ -387,6 +393,9 @@ func (r *round) rotated(id keyring.RingID, err error) {
 		r.erased.Rings++
 	case errors.Is(err, keyring.ErrRemains):
 		r.blocked[id] = fmt.Sprintf("ring %s: %v: remove them", id, err)
+	case errors.Is(err, keyring.ErrToken), errors.Is(err, keyring.ErrModule):
+		why := strings.Join(strings.Fields(err.Error()), " ")
+		r.blocked[id] = fmt.Sprintf("the token that keeps the keys of ring %s is not there: %s: connect it", id, why)
 	default:
 		r.blocked[id] = fmt.Sprintf("the rotation of ring %s was not finished", id)
 		r.failed = errors.Join(r.failed, err)
