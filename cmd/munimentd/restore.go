@@ -48,8 +48,8 @@ func (o options) restore(c *cobra.Command, path string, rings bool) error {
 	if err := o.checkKeys(); err != nil {
 		return withCode(exitPrecondition, err)
 	}
-	if _, err := os.Stat(path); err != nil {
-		return withCode(exitPrecondition, fmt.Errorf("read backup: %w", err))
+	if err := checkBackup(path, rings); err != nil {
+		return withCode(exitPrecondition, err)
 	}
 	passphrase, err := o.passphrase(false)
 	if err != nil {
@@ -84,6 +84,23 @@ func (o options) restore(c *cobra.Command, path string, rings bool) error {
 		fmt.Fprintf(c.OutOrStdout(), "left alone   %s: there already\n", strings.Join(r.Kept, ", "))
 	}
 	fmt.Fprintf(c.OutOrStdout(), "\nWhat was erased stays erased. Next:\n  munimentd start --home %s\n", o.home)
+	return nil
+}
+
+// checkBackup refuses what cannot be a backup of the kind that was named, before
+// anybody is asked for a passphrase.
+func checkBackup(path string, rings bool) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s is not there: name the backup that is to be restored", path)
+	case err != nil:
+		return fmt.Errorf("read backup: %w", err)
+	case rings && info.IsDir():
+		return fmt.Errorf("%s is a folder: --keyring takes the file that munimentd backup --keyring has written; a backup of the rest is restored without --keyring", path)
+	case !rings && !info.IsDir():
+		return fmt.Errorf("%s is not a folder: name the folder that munimentd backup has written; a backup of the keyring is restored with --keyring", path)
+	}
 	return nil
 }
 
