@@ -294,6 +294,9 @@ func TestALoneValidatorLacksABlock(t *testing.T) {
 	if err := n.Stop(); err != nil {
 		t.Fatal(err)
 	}
+	if err := home.CheckBlocks(); err != nil {
+		t.Errorf("a whole ledger: %v", err)
+	}
 	for _, wal := range []string{"its consensus log", "no consensus log"} {
 		without(t, home, "ledger")
 		if wal == "no consensus log" {
@@ -304,6 +307,9 @@ func TestALoneValidatorLacksABlock(t *testing.T) {
 		}
 		if _, err := NewService(home, testConfig(), testOptions(t)); !errors.Is(err, ErrBlocksLost) {
 			t.Errorf("with %s: got %v, want %v", wal, err, ErrBlocksLost)
+		}
+		if err := home.CheckBlocks(); !errors.Is(err, ErrBlocksLost) {
+			t.Errorf("with %s, looked at: got %v, want %v", wal, err, ErrBlocksLost)
 		}
 	}
 }

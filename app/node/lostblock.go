@@ -7,7 +7,13 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cometbft/cometbft/consensus"
+	"github.com/cometbft/cometbft/store"
+
+	"github.com/muniment/muniment/store/cometdb"
+	"github.com/muniment/muniment/store/state"
 )
 
 // ErrBlocksLost is returned where the only validator of a network has signed
@@ -28,10 +34,59 @@ func (n *Node) checkBlocks() error {
 	if !n.alone() {
 		return nil
 	}
-	height, signed := n.engine.BlockStore().Height(), n.signer.Height()
+	return n.home.checkSigned(n.engine.BlockStore().Height(), n.signer.Height())
+}
+
+// CheckBlocks does the same for a home whose node is stopped, without its keys, and
+// changes nothing. Only the validator of its home has signed there.
+func (h Home) CheckBlocks() error {
+	text, err := os.ReadFile(h.Genesis())
+	if err != nil {
+		return fmt.Errorf("read genesis document: %w", err)
+	}
+	genesis, err := ParseGenesis(text)
+	if err != nil || genesis.validators() != 1 {
+		return err
+	}
+	if text, err = os.ReadFile(h.validatorState()); err != nil {
+		return fmt.Errorf("read validator state: %w", err)
+	}
+	last, err := parseSignerState(text)
+	if err != nil || last.height == 0 {
+		return err
+	}
+	height, err := h.lastBlock()
+	if err != nil {
+		return fmt.Errorf("look at ledger: %w", err)
+	}
+	return h.checkSigned(height, last.height)
+}
+
+// lastBlock gives the height of the newest block of a ledger that is not open; 0
+// where there is none.
+func (h Home) lastBlock() (height int64, err error) {
+	if _, err := os.Stat(h.Ledger()); errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	there, err := pebble.Peek(h.Ledger(), vfs.Default)
+	if err != nil || !there.Exists {
+		return 0, err
+	}
+	options := state.NewOptions(state.Options{Exit: func(int) {}})
+	options.ReadOnly = true
+	db, err := pebble.Open(h.Ledger(), options)
+	if err != nil {
+		return 0, err
+	}
+	height = store.NewBlockStore(cometdb.New(db, cometdb.PrefixBlockStore)).Height()
+	return height, db.Close()
+}
+
+// checkSigned compares the height of the last block with that of the last signature.
+func (h Home) checkSigned(height, signed int64) error {
 	lost := signed > height+1
 	if signed == height+1 {
-		finished, there, err := consensusLog(filepath.Join(n.home.WAL(), "wal"), signed)
+		finished, there, err := consensusLog(filepath.Join(h.WAL(), "wal"), signed)
 		if err != nil {
 			return fmt.Errorf("read consensus log: %w", err)
 		}

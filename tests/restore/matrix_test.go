@@ -2,6 +2,8 @@ package restore
 
 import (
 	"os"
+	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -71,6 +73,10 @@ func TestT15_ALoneValidatorDoesNotGoBack(t *testing.T) {
 			}
 			w.end()
 			t.Log(w)
+			if out, err := exec.CommandContext(within(t), must(shipped()), "doctor", "--home", string(home)).Output(); err == nil ||
+				!regexp.MustCompile(`(?m)^bad      ledger         height [0-9]+ was signed, the ledger ends at [0-9]+: ledger lacks blocks that`).Match(out) {
+				t.Errorf("doctor of that home: %v\n%s", err, out)
+			}
 		})
 	}
 }
