@@ -5,11 +5,16 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/muniment/muniment/app/commitment"
@@ -123,50 +128,127 @@ func TestWhatIsLockedWhileItIsListedStays(t *testing.T) {
 	}
 }
 
-// TestFingerprintTellsNoGuess tries all values of what was erased against the
-// fingerprint of the content, with the key under which it is made: before the
-// erasure one fits, after it none.
-func TestFingerprintTellsNoGuess(t *testing.T) {
-	const text, value = "one\n\nthe code is 4711\n\nthree\n", "4711"
-	h := archiveHouse(t)
-	k := h.keep(t, "DEMO-MINUTES", text, "title")
+// fingerprintsOf gives the fingerprint that each value of a code would give the
+// content, with the office's key.
+func (h *house) fingerprintsOf(t *testing.T, text, value string) map[[32]byte]string {
+	t.Helper()
 	key, err := h.rings.OfficeKey("DPW")
 	if err != nil {
 		t.Fatal(err)
 	}
-	guess := func() (fits []string) {
-		r, _, err := h.vault.Find("DPW", k.Commitment)
+	all := map[[32]byte]string{}
+	for code := range 10_000 {
+		guess := fmt.Sprintf("%04d", code)
+		l, err := commitment.Arrange(commitment.Text, []byte(strings.Replace(text, value, guess, 1)), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for code := range 10_000 {
-			content := []byte(strings.Replace(text, value, fmt.Sprintf("%04d", code), 1))
-			l, err := commitment.Arrange(commitment.Text, content, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			mac := hmac.New(sha256.New, key[:])
-			for _, s := range l.Segments {
-				if s.Kind == commitment.Digest {
-					mac.Write(s.Payload)
-				}
-			}
-			found, err := h.vault.Attempts("DPW", [32]byte(mac.Sum(nil)))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if len(found) > 0 || bytes.Equal(mac.Sum(nil), r.Fingerprint[:]) {
-				fits = append(fits, fmt.Sprintf("%04d", code))
+		mac := hmac.New(sha256.New, key[:])
+		for _, s := range l.Segments {
+			if s.Kind == commitment.Digest {
+				mac.Write(s.Payload)
 			}
 		}
-		return fits
+		all[[32]byte(mac.Sum(nil))] = guess
 	}
-	if got := guess(); len(got) != 1 || got[0] != value {
-		t.Fatalf("before the erasure %v fit: the guesses prove nothing", got)
+	return all
+}
+
+// fits lists the guesses whose fingerprints are anywhere in some bytes.
+func fits(all map[[32]byte]string, raw []byte) (found []string) {
+	for i := 0; i+32 <= len(raw); i++ {
+		if guess, ok := all[[32]byte(raw[i:])]; ok {
+			found = append(found, guess)
+		}
 	}
-	h.erase(t, h.city.redact(t, "DEMO-MINUTES", k, h.file(t, k, 5)))
-	if got := guess(); len(got) != 0 {
-		t.Errorf("after the erasure %v fit", got)
+	return found
+}
+
+// everything gives each key and value of a copy of the vault, and its files.
+func everything(t *testing.T, dir string) (raw []byte) {
+	t.Helper()
+	db, err := pebble.Open(dir, &pebble.Options{ReadOnly: true, FormatMajorVersion: pebble.FormatNewest})
+	if err != nil {
+		t.Fatal(err)
+	}
+	iterator, err := db.NewIter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for ok := iterator.First(); ok; ok = iterator.Next() {
+		raw = append(append(raw, iterator.Key()...), iterator.Value()...)
+	}
+	if err := errors.Join(iterator.Error(), iterator.Close(), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		file, err := os.ReadFile(path)
+		raw = append(raw, file...)
+		return err
+	})
+	if err != nil || len(raw) == 0 {
+		t.Fatalf("%d bytes, %v", len(raw), err)
+	}
+	return raw
+}
+
+// TestFingerprintTellsNoGuess tries all values of what was erased, with the office's
+// key that lives on, against copies of the vault from before and after the erasure
+// and against what the ring has: with the ring's state from before one fits, and
+// without it none.
+func TestFingerprintTellsNoGuess(t *testing.T) {
+	for _, action := range []record.Action{record.ActionDestroy, record.ActionRedact} {
+		t.Run(action.String(), func(t *testing.T) {
+			const text, value = "one\n\nthe code is 4711\n\nthree\n", "4711"
+			c := &clock{}
+			c.set(today)
+			dir := t.TempDir()
+			h := openHouse(t, vfs.Default, filepath.Join(dir, "house"), newArchive(t), c)
+			k := h.keep(t, "DEMO-MINUTES", text, "title")
+			header, content := offer(text, "title")
+			mustDeposit(t, h.Custody, works, header, content) // an attempt
+			guesses := h.fingerprintsOf(t, text, value)
+			r, _, err := h.vault.Find("DPW", k.Commitment)
+			if err != nil {
+				t.Fatal(err)
+			}
+			before, _, err := h.rings.State(ringOf(r), r.RID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := fits(guesses, before); len(got) != 1 || got[0] != value {
+				t.Fatalf("with the state %v fit: the guesses prove nothing", got)
+			}
+			old, later := filepath.Join(dir, "old"), filepath.Join(dir, "later")
+			if err := h.vault.Checkpoint(old); err != nil {
+				t.Fatal(err)
+			}
+			var d record.Index
+			if action == record.ActionDestroy {
+				d = h.city.destroy(t, "DEMO-MINUTES", k)
+			} else {
+				d = h.city.redact(t, "DEMO-MINUTES", k, h.file(t, k, 5))
+			}
+			h.erase(t, d)
+			if err := h.vault.Checkpoint(later); err != nil {
+				t.Fatal(err)
+			}
+			after, _, err := h.rings.State(ringOf(r), r.RID)
+			if (err == nil) != (action == record.ActionRedact) {
+				t.Fatal(err)
+			}
+			for what, raw := range map[string][]byte{"the vault before": everything(t, old), "the vault after": everything(t, later), "the ring": after} {
+				if got := fits(guesses, raw); len(got) != 0 {
+					t.Errorf("after the erasure %v fit in %s", got, what)
+				}
+			}
+			if got, err := h.findContent("DPW", [32]byte(before[33:])); err != nil || len(got) != 0 {
+				t.Errorf("memory has %x, %v", got, err)
+			}
+		})
 	}
 }
 

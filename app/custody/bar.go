@@ -31,18 +31,17 @@ func (c *Custody) locked(view ledger.View, r vault.Record) error {
 	if anchored {
 		return c.lockedAt(view, index, -1)
 	}
-	rids, err := c.vault.Attempts(r.Office, r.Fingerprint)
-	if err != nil {
-		return damaged(err)
+	// Only what was locked since the deposit takes it along: mostly there is nothing,
+	// and no state has to be opened.
+	locks, err := ledger.Erasures(view, record.Index(r.Since))
+	if err != nil || !slices.ContainsFunc(locks, func(d ledger.Listed[ledger.Disposition]) bool { return d.Value.Office == r.Office }) {
+		return err
 	}
-	for _, rid := range rids {
-		of, ok, err := c.vault.Record(rid)
-		if err != nil {
-			return damaged(err)
-		}
-		if !ok || rid == r.RID {
-			continue
-		}
+	others, err := c.equals(r)
+	if err != nil {
+		return err
+	}
+	for _, of := range others {
 		if index, anchored, err = view.AnchorIndex(of.Office, of.Commitment); err == nil && anchored {
 			err = c.lockedAt(view, index, r.Since)
 		}

@@ -44,6 +44,8 @@ type Custody struct {
 	memory *memory
 	titles *catalogue
 
+	contents contents
+
 	// seal is commitment.Seal, but for the test that proves that a scan for
 	// content would find it.
 	seal func(enc [32]byte, rid [16]byte, index uint32, kind commitment.Kind, payload []byte) ([]byte, error)
@@ -81,6 +83,7 @@ func New(v *vault.Vault, k *keyring.Keyring, l *vault.AccessLog, config Config) 
 	c := &Custody{
 		config: config, vault: v, rings: k, log: l, memory: newMemory(config.MaxMemory), seal: commitment.Seal,
 		titles:   &catalogue{offices: map[record.Code]map[vault.RID]entry{}},
+		contents: contents{offices: map[record.Code]*contentIndex{}},
 		underway: map[deposited]bool{}, pending: map[deposited]vault.RID{},
 	}
 	waiting, err := v.Overdue(lastDay)

@@ -3,9 +3,7 @@ package custody
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"io"
 	"iter"
@@ -155,14 +153,13 @@ func (c *Custody) prepare(caller Caller, h Header, rid vault.RID, batch bool, co
 		return prepared{}, refuse(CommitmentMismatch, "the content has commitment %s, not the expected %s",
 			commitment.Commitment(got), commitment.Commitment(*h.Expected))
 	}
-	fingerprint, err := c.fingerprint(caller.Office, layout)
-	if err != nil {
+	if s.fingerprint, err = c.fingerprint(caller.Office, layout); err != nil {
 		return prepared{}, err
 	}
 	return prepared{
 		record: vault.Record{
 			RID: rid, Office: caller.Office, Series: h.Series, Custody: h.Custody, Commitment: got, Manifest: manifest,
-			Fingerprint: fingerprint, NotAfter: h.NotAfter,
+			NotAfter: h.NotAfter,
 		},
 		secrets: s, layout: layout, leaves: leaves,
 	}, nil
@@ -195,23 +192,6 @@ func readExactly(r io.Reader, size int64) ([]byte, error) {
 		return nil, err
 	}
 	return data, nil
-}
-
-// fingerprint is HMAC-SHA256 of the digest leaf's payload under the office's key:
-// equal contents of one office have one, and nobody else can compute it.
-func (c *Custody) fingerprint(office record.Code, l commitment.Layout) ([32]byte, error) {
-	key, err := c.rings.OfficeKey(office)
-	if err != nil {
-		return [32]byte{}, err
-	}
-	mac := hmac.New(sha256.New, key[:])
-	for _, s := range l.Segments {
-		if s.Kind == commitment.Digest {
-			mac.Write(s.Payload)
-			break
-		}
-	}
-	return [32]byte(mac.Sum(nil)), nil
 }
 
 // keep makes a prepared deposit durable and proves that it is.
@@ -267,6 +247,7 @@ func (c *Custody) put(d prepared, layout []byte, titles []vault.CatalogueLeaf) e
 	if err := c.rings.Put(ringOf(r), r.RID, state); err != nil {
 		return errors.Join(err, c.vault.Remove(r))
 	}
+	c.contents.add(r, d.secrets.fingerprint)
 	return nil
 }
 
@@ -434,6 +415,9 @@ func (c *Custody) readBack(d prepared) error {
 
 // remove takes a deposit back: first what opens it, then the rest.
 func (c *Custody) remove(r vault.Record) error {
+	if s, ok, err := c.state(r); err == nil && ok {
+		c.contents.remove(r, s.fingerprint)
+	}
 	if err := c.rings.Forget(ringOf(r), r.RID); err != nil && !errors.Is(err, keyring.ErrDestroyed) {
 		return err
 	}

@@ -31,7 +31,8 @@ type Waiting struct {
 }
 
 // Erase carries out what locked dispositions wait for, over all rings: one
-// rotation of a ring carries out all that are about it. The durable steps, each
+// rotation of a ring carries out all that are about it. Which records have the same
+// bytes is noted in the vault before. The durable steps, each
 // safe to repeat after a crash:
 //  1. rotations that a crash interrupted get their last look, and are finished
 //  2. per ring: a rotation that destroys and punctures (keyring.Rotate), with a last
@@ -70,6 +71,7 @@ type round struct {
 	looked  map[keyring.RingID]int64  // entries of the log at the last look of this round
 	texts   []reportText              // to be submitted
 	failed  error                     // of rotations
+	equal   [][]vault.RID             // records with the same bytes, of which a state ends
 }
 
 func (r *round) wait(d record.Index, format string, args ...any) {
@@ -110,6 +112,9 @@ func (r *round) run(ctx context.Context) error {
 		return err
 	}
 	work, err := r.plan(view, due, lost)
+	if err == nil {
+		err = r.vault.NoteEqual(r.equal)
+	}
 	if err == nil {
 		err = r.rotate(ctx, work)
 	}
@@ -344,6 +349,9 @@ func (r *round) planTarget(view ledger.View, t target, in func(keyring.RingID) *
 	if err := r.planStrays(t, in); err != nil {
 		return err
 	}
+	if err := r.noteEqual(t); err != nil {
+		return err
+	}
 	attempts, _, err := r.attempts(view, t)
 	if err != nil {
 		return err
@@ -360,6 +368,24 @@ func (r *round) planTarget(view ledger.View, t target, in func(keyring.RingID) *
 			in(ringOf(a)).add(a.RID, nil, t.again)
 		}
 	}
+	return nil
+}
+
+// noteEqual lists what has the bytes of a target, to be noted in the vault: when
+// its state has ended, nothing else tells.
+func (r *round) noteEqual(t target) error {
+	if t.record.RID != t.rid || !t.here {
+		return nil
+	}
+	others, err := r.equals(t.record)
+	if err != nil || len(others) == 0 {
+		return err
+	}
+	group := []vault.RID{t.rid}
+	for _, other := range others {
+		group = append(group, other.RID)
+	}
+	r.equal = append(r.equal, group)
 	return nil
 }
 

@@ -252,7 +252,7 @@ func (r *round) bury(view ledger.View, d ledger.Listed[ledger.Disposition], text
 	if err != nil {
 		return err
 	}
-	var records, deposits []vault.Record
+	var records, redactions, deposits []vault.Record
 	for n, t := range targets {
 		if t.record.RID != t.rid || !t.here || report.Records[n].Outcome == record.RecordPreserved {
 			continue
@@ -264,7 +264,10 @@ func (r *round) bury(view ledger.View, d ledger.Listed[ledger.Disposition], text
 		deposits = append(deposits, attempts...)
 		if report.Records[n].Outcome != record.RecordRedacted {
 			records = append(records, t.record)
-		} else if err := r.drop(t); err != nil {
+			continue
+		}
+		redactions = append(redactions, t.record)
+		if err := r.drop(t); err != nil {
 			return err
 		}
 	}
@@ -274,9 +277,11 @@ func (r *round) bury(view ledger.View, d ledger.Listed[ledger.Disposition], text
 			return err
 		}
 	}
-	for _, one := range slices.Concat(records, deposits) {
+	ended := slices.Concat(records, deposits)
+	for _, one := range ended {
 		r.forget(one)
 	}
+	r.contents.drop(append(ended, redactions...))
 	return nil
 }
 
@@ -371,6 +376,7 @@ func (r *round) buryAgain(view ledger.View, last bool) error {
 		for _, one := range again {
 			r.forget(one)
 		}
+		r.contents.drop(again)
 	}
 	r.buried = last
 	return nil

@@ -9,33 +9,38 @@ import (
 	"github.com/muniment/muniment/store/vault"
 )
 
-// secrets are what a ring keeps of a record: version 1 (u8), the layout key (32),
-// the key state.
+// secrets are what a ring keeps of a record: version 2 (u8), the layout key (32),
+// the fingerprint of the content (32), the key state.
 type secrets struct {
-	layout [32]byte
-	state  commitment.State
+	layout      [32]byte
+	fingerprint [32]byte // zero once a part was erased: it would tell guesses at that
+	state       commitment.State
 }
 
 // String hides the secrets from logs.
 func (secrets) String() string { return "secrets of a record" }
 
-const secretsVersion = 1
+const secretsVersion = 2
+
+// secretsHead is how many bytes come before the key state.
+const secretsHead = 1 + 32 + 32
 
 func (s secrets) marshal() []byte {
 	b := append([]byte{secretsVersion}, s.layout[:]...)
+	b = append(b, s.fingerprint[:]...)
 	return append(b, s.state.Marshal()...)
 }
 
 // parseSecrets reads what marshal wrote.
 func parseSecrets(b []byte) (secrets, error) {
-	if len(b) < 33 || b[0] != secretsVersion {
+	if len(b) < secretsHead || b[0] != secretsVersion {
 		return secrets{}, fmt.Errorf("secrets of %d bytes", len(b))
 	}
-	state, err := commitment.ParseState(b[33:])
+	state, err := commitment.ParseState(b[secretsHead:])
 	if err != nil {
 		return secrets{}, err
 	}
-	return secrets{layout: [32]byte(b[1:33]), state: state}, nil
+	return secrets{layout: [32]byte(b[1:33]), fingerprint: [32]byte(b[33:secretsHead]), state: state}, nil
 }
 
 func ringOf(r vault.Record) keyring.RingID {

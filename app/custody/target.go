@@ -114,7 +114,9 @@ func (c *Custody) look(t *target) (is condition, after []byte, err error) {
 		clear(after)
 		return redacted, nil, nil
 	}
-	return live, after, nil
+	clear(after)
+	s.fingerprint = [32]byte{}
+	return live, s.marshal(), nil
 }
 
 // redactedLeaves gives the leaves that a redaction erases, with all that would
@@ -145,21 +147,11 @@ func (c *Custody) attempts(view ledger.View, t target) (all, alike []vault.Recor
 	if t.record.RID != t.rid {
 		return nil, nil, nil
 	}
-	rids, err := c.vault.Attempts(t.record.Office, t.record.Fingerprint)
+	others, err := c.equals(t.record)
 	if err != nil {
-		return nil, nil, damaged(err)
+		return nil, nil, err
 	}
-	for _, rid := range rids {
-		if rid == t.rid {
-			continue
-		}
-		r, ok, err := c.vault.Record(rid)
-		if err != nil {
-			return nil, nil, damaged(err)
-		}
-		if !ok {
-			continue
-		}
+	for _, r := range others {
 		index, anchored, err := c.anchorOf(view, r)
 		switch {
 		case err != nil:

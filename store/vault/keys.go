@@ -16,10 +16,11 @@ const (
 	prefixCatalogue  = 'c' // c | office 0 | rid                 -> sealed catalogue entry
 	prefixDue        = 'd' // d | not-after day u32, biased | rid -> nothing: a deposit that is not anchored
 	prefixEntry      = 'e' // e | index u64                      -> rid of a residual record
-	prefixAttempt    = 'f' // f | office 0 | fingerprint | rid   -> nothing: every deposit of the same bytes
+	prefixFamily     = 'f' // f | rid                            -> family, 16: which others have the same bytes
 	prefixRelease    = 'g' // g | rid | number u32               -> release: content that was given out
 	prefixLeaves     = 'h' // h | rid | part u32                 -> leaf hashes
 	prefixIndex      = 'i' // i | office 0 | commitment          -> rid
+	prefixMember     = 'j' // j | family | rid                   -> nothing: every record of a family
 	prefixLayout     = 'l' // l | rid                            -> sealed layout
 	prefixPosition   = 'p' // p                                  -> next entry of the log to follow, u64
 	prefixReport     = 'q' // q | disposition u64                -> text of an erasure report
@@ -74,13 +75,9 @@ func keyIndex(office record.Code, c record.Commitment) []byte {
 	return append(keyOffice(prefixIndex, office), c[:]...)
 }
 
-func keyAttempts(office record.Code, fingerprint [32]byte) []byte {
-	return append(keyOffice(prefixAttempt, office), fingerprint[:]...)
-}
-
-func keyAttempt(office record.Code, fingerprint [32]byte, rid RID) []byte {
-	return append(keyAttempts(office, fingerprint), rid[:]...)
-}
+func keyFamily(rid RID) []byte         { return append([]byte{prefixFamily}, rid[:]...) }
+func keyMembers(family RID) []byte     { return append([]byte{prefixMember}, family[:]...) }
+func keyMember(family, rid RID) []byte { return append(keyMembers(family), rid[:]...) }
 
 // keyDue orders days as numbers: days before 1970 are negative.
 func keyDue(day record.Day, rid RID) []byte {

@@ -14,25 +14,24 @@ import (
 var ErrDamaged = errors.New("damaged vault")
 
 // Record is what the vault knows of a deposit without opening it. All of it is
-// on the ledger, or will be, but for RID and Fingerprint.
+// on the ledger, or will be, but for RID.
 type Record struct {
-	RID         RID
-	Office      record.Code
-	Series      record.Code
-	Custody     record.Code
-	Commitment  record.Commitment
-	Manifest    commitment.Manifest
-	Fingerprint [32]byte     // of the content, under the office's key
-	NotAfter    record.Day   // last ledger day on which it can be anchored
-	Anchored    bool         // the ledger holds it, at entry Index
-	Index       record.Index // 0 while not anchored
-	Packs       uint32       // set by Put
-	Since       int64        // entries of the log when it was deposited
+	RID        RID
+	Office     record.Code
+	Series     record.Code
+	Custody    record.Code
+	Commitment record.Commitment
+	Manifest   commitment.Manifest
+	NotAfter   record.Day   // last ledger day on which it can be anchored
+	Anchored   bool         // the ledger holds it, at entry Index
+	Index      record.Index // 0 while not anchored
+	Packs      uint32       // set by Put
+	Since      int64        // entries of the log when it was deposited
 }
 
 const (
-	recordVersion = 2
-	recordSize    = 1 + 1 + 4 + 8 + 8 + 4 + 32 + 32 // before the codes
+	recordVersion = 3
+	recordSize    = 1 + 1 + 4 + 8 + 8 + 4 + 32 // before the codes
 )
 
 // marshal encodes all but the RID, which is in the key.
@@ -45,7 +44,7 @@ func (r Record) marshal() []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(r.Index))
 	b = binary.BigEndian.AppendUint64(b, uint64(r.Since))
 	b = binary.BigEndian.AppendUint32(b, r.Packs)
-	b = append(append(b, r.Fingerprint[:]...), r.Commitment[:]...)
+	b = append(b, r.Commitment[:]...)
 	for _, code := range []record.Code{r.Office, r.Series, r.Custody} {
 		b = appendCode(b, code)
 	}
@@ -58,14 +57,13 @@ func parseRecord(rid RID, b []byte) (Record, error) {
 		return Record{}, fmt.Errorf("%w: record of %d bytes", ErrDamaged, len(b))
 	}
 	r := Record{
-		RID:         rid,
-		Anchored:    b[1] == 1,
-		NotAfter:    record.Day(binary.BigEndian.Uint32(b[2:])),
-		Index:       record.Index(binary.BigEndian.Uint64(b[6:])),
-		Since:       int64(binary.BigEndian.Uint64(b[14:])),
-		Packs:       binary.BigEndian.Uint32(b[22:]),
-		Fingerprint: [32]byte(b[26:]),
-		Commitment:  record.Commitment(b[58:90]),
+		RID:        rid,
+		Anchored:   b[1] == 1,
+		NotAfter:   record.Day(binary.BigEndian.Uint32(b[2:])),
+		Index:      record.Index(binary.BigEndian.Uint64(b[6:])),
+		Since:      int64(binary.BigEndian.Uint64(b[14:])),
+		Packs:      binary.BigEndian.Uint32(b[22:]),
+		Commitment: record.Commitment(b[26:58]),
 	}
 	rest := b[recordSize:]
 	var err error

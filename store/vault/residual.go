@@ -85,7 +85,7 @@ func (v *Vault) remove(batch *pebble.Batch, r Record) error {
 		batch.Delete(keyLayout(r.RID), nil),
 		batch.Delete(keyCatalogue(r.Office, r.RID), nil),
 		batch.Delete(keyDue(r.NotAfter, r.RID), nil),
-		batch.Delete(keyAttempt(r.Office, r.Fingerprint, r.RID), nil),
+		v.leaveFamily(batch, r.RID),
 		batch.Delete(keyIndex(r.Office, r.Commitment), nil),
 		batch.Delete(keyRecord(r.RID), nil),
 		batch.Delete(keyUnfinished(r.RID), nil),

@@ -13,9 +13,8 @@ import (
 // Rewrite drops the sealed segments of leaves that nothing opens any more, from
 // the packs of a record and from its catalogue entry, in one synced write for each
 // few MiB. An empty segment takes the place of each. Packs in which every leaf
-// lives are not touched. The fingerprint goes too: with the office's key it would
-// tell who guesses at what was erased whether he is right. Doing it again changes
-// nothing. Reclaim gives the space back.
+// lives are not touched. What was noted by NoteEqual goes too. Doing it again
+// changes nothing. Reclaim gives the space back.
 func (v *Vault) Rewrite(r Record, live func(leaf uint32) bool) error {
 	batch := v.db.NewBatch()
 	next, changed := uint32(0), false
@@ -45,7 +44,7 @@ func (v *Vault) Rewrite(r Record, live func(leaf uint32) bool) error {
 		return nil
 	})
 	if err == nil {
-		err = errors.Join(v.rewriteCatalogue(batch, r, live), v.dropFingerprint(batch, r.RID))
+		err = errors.Join(v.rewriteCatalogue(batch, r, live), v.leaveFamily(batch, r.RID))
 	}
 	if err == nil && changed {
 		err = batch.Set(keyFreed(r.RID), nil, nil)
@@ -66,17 +65,6 @@ func (v *Vault) SetLayout(rid RID, sealed []byte) error {
 		return errors.Join(fmt.Errorf("keep layout of record %x: %w", rid, err), batch.Close())
 	}
 	return v.apply(batch)
-}
-
-// dropFingerprint puts zeros in its place.
-func (v *Vault) dropFingerprint(batch *pebble.Batch, rid RID) error {
-	r, ok, err := v.Record(rid)
-	if err != nil || !ok || r.Fingerprint == [32]byte{} {
-		return err
-	}
-	old := keyAttempt(r.Office, r.Fingerprint, rid)
-	r.Fingerprint = [32]byte{}
-	return errors.Join(batch.Delete(old, nil), batch.Set(keyRecord(rid), r.marshal(), nil))
 }
 
 func (v *Vault) rewriteCatalogue(batch *pebble.Batch, r Record, live func(leaf uint32) bool) error {

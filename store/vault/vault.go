@@ -152,7 +152,6 @@ func (w *writer) deposit(d Deposit) error {
 		setLeaves(b, r.RID, d.Leaves),
 		b.Set(keyLayout(r.RID), d.Layout, nil),
 		b.Set(keyCatalogue(r.Office, r.RID), marshalCatalogue(d.Catalogue), nil),
-		b.Set(keyAttempt(r.Office, r.Fingerprint, r.RID), nil, nil),
 		b.Set(keyIndex(r.Office, r.Commitment), r.RID[:], nil),
 		b.Set(keyRecord(r.RID), r.marshal(), nil),
 	)
@@ -248,15 +247,6 @@ func (v *Vault) Find(office record.Code, c record.Commitment) (r Record, ok bool
 		return Record{}, false, fmt.Errorf("%w: index of %x points elsewhere", ErrDamaged, c[:8])
 	}
 	return r, ok, err
-}
-
-// Attempts lists the records of an office whose contents have a fingerprint.
-func (v *Vault) Attempts(office record.Code, fingerprint [32]byte) (rids []RID, err error) {
-	err = v.each(keyAttempts(office, fingerprint), nil, func(key, _ []byte) error {
-		rids = append(rids, ridOf(key))
-		return nil
-	})
-	return rids, err
 }
 
 // EachSealed calls fn for every sealed segment of a record in leaf order; one that

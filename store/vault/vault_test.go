@@ -44,7 +44,7 @@ func testDeposit(i byte, n, size int) (Deposit, [][]byte) {
 	return Deposit{
 		Record: Record{
 			RID: RID{i, 0xff}, Office: "CLERK", Series: "DEMO-MINUTES", Custody: "CITY", Commitment: record.Commitment(m.Commitment()),
-			Manifest: m, Fingerprint: [32]byte{9}, NotAfter: 20000 + record.Day(i),
+			Manifest: m, NotAfter: 20000 + record.Day(i),
 		},
 		Leaves: leaves, Layout: []byte{i, 2, 3}, Catalogue: []CatalogueLeaf{{1, sealed[0]}},
 		Sealed: each(sealed, nil),
@@ -114,12 +114,6 @@ func TestDepositOutlivesTheProcess(t *testing.T) {
 		if layout, err := v.Layout(r.RID); err != nil || !bytes.Equal(layout, d.Layout) {
 			t.Errorf("layout %x, %v", layout, err)
 		}
-	}
-	if rids, err := v.Attempts("CLERK", [32]byte{9}); err != nil || len(rids) != len(shapes) {
-		t.Errorf("attempts %x, %v", rids, err)
-	}
-	if rids, err := v.Attempts("BUILDING", [32]byte{9}); err != nil || len(rids) != 0 {
-		t.Errorf("attempts of another office %x, %v", rids, err)
 	}
 	n := 0
 	err := v.EachCatalogued("CLERK", func(rid RID, leaves []CatalogueLeaf) error {
