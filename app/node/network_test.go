@@ -2,24 +2,13 @@ package node
 
 import (
 	"fmt"
-	"net"
 	"testing"
 	"time"
 
 	"github.com/muniment/muniment/app/receipt"
 	"github.com/muniment/muniment/app/record"
+	"github.com/muniment/muniment/tests/ports"
 )
-
-// freeAddress gives a loopback address on which nobody listens.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
 
 // city is a network of several nodes in one process.
 type city struct {
@@ -47,7 +36,7 @@ func newCity(t testing.TB, validators int) *city {
 		}
 		members = append(members, Member{Node: keys.Fact(power), Address: fmt.Sprintf("127.0.0.1:%d", 7450+i), Certificate: keys.Certificate})
 		config := testConfig()
-		config.P2P.Listen = freeAddress(t)
+		config.P2P.Listen = ports.Free(t)
 		c.homes, c.configs, c.ids = append(c.homes, home), append(c.configs, config), append(c.ids, keys.ID())
 	}
 	genesis, network, err := Found(Founding{

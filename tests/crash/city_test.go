@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -14,6 +13,7 @@ import (
 	"github.com/muniment/muniment/app/node"
 	"github.com/muniment/muniment/app/receipt"
 	"github.com/muniment/muniment/app/record"
+	"github.com/muniment/muniment/tests/ports"
 )
 
 const (
@@ -71,7 +71,7 @@ func found(t *testing.T) *city { return foundWith(t, facts) }
 
 func foundWith(t *testing.T, facts func(custodian record.KeyID) []record.Fact) *city {
 	t.Helper()
-	c := &city{home: node.Home(filepath.Join(t.TempDir(), "home")), address: freeAddress(t), calls: callLogOf(t)}
+	c := &city{home: node.Home(filepath.Join(t.TempDir(), "home")), address: ports.Free(t), calls: callLogOf(t)}
 	_, err := node.Init(c.home, node.InitOptions{
 		Keys:    node.KeyOptions{Rand: rand.Reader, Passphrase: []byte(passphrase), Iterations: 1000, Custodian: true, Now: time.Now()},
 		ChainID: "muniment-crash-1", Origin: "records.example.org/crash", Address: c.address, Facts: facts,
@@ -96,29 +96,6 @@ func networkOf(home node.Home) (receipt.Network, error) {
 	}
 	return receipt.ParseNetwork(text)
 }
-
-// freeAddress gives an address that nobody listens on, below the ports that the
-// system gives away by itself: the node comes back to it again and again.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	for port := 20000 + os.Getpid()%8000; port < 32000; port += 7 {
-		address := fmt.Sprintf("127.0.0.1:%d", port)
-		if taken[address] {
-			continue
-		}
-		if l, err := net.Listen("tcp", address); err == nil {
-			l.Close()
-			taken[address] = true
-			return address
-		}
-	}
-	t.Fatal("no free port")
-	return ""
-}
-
-// taken are the addresses that this process has given away. Tests found their
-// cities before they run in parallel.
-var taken = map[string]bool{}
 
 // A batch is a transaction that follows from its name alone, so that whoever
 // knows the name can hand it in again.

@@ -9,7 +9,6 @@ import (
 	"crypto/tls"
 	"encoding/pem"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,6 +24,7 @@ import (
 	"github.com/muniment/muniment/app/node"
 	"github.com/muniment/muniment/app/receipt"
 	"github.com/muniment/muniment/app/record"
+	"github.com/muniment/muniment/tests/ports"
 )
 
 // programs is where TestMain puts the three programs.
@@ -74,21 +74,10 @@ func newKey(t testing.TB) ed25519.PrivateKey {
 	return key
 }
 
-// freeAddress gives an address of the loopback that nobody listens on now.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // newCity founds a network in a new home, with keys that derive quickly.
 func newCity(t testing.TB) *city {
 	t.Helper()
-	c := &city{home: node.Home(filepath.Join(t.TempDir(), "home")), address: freeAddress(t), offices: map[record.Code]office{}}
+	c := &city{home: node.Home(filepath.Join(t.TempDir(), "home")), address: ports.Free(t), offices: map[record.Code]office{}}
 	for _, o := range []office{
 		{code: "CLERK", roles: []record.Role{record.RoleDepartment, record.RoleClerk, record.RoleGovernor}},
 		{code: "DPW", roles: []record.Role{record.RoleDepartment}},

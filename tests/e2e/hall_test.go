@@ -25,6 +25,7 @@ import (
 	"github.com/muniment/muniment/app/record"
 	"github.com/muniment/muniment/app/retention"
 	apiv1 "github.com/muniment/muniment/proto/muniment/api/v1"
+	"github.com/muniment/muniment/tests/ports"
 )
 
 // A hall is a city with all offices that a disposition needs, whose custodian has
@@ -50,8 +51,8 @@ func newHall(t testing.TB) *hall {
 	t.Helper()
 	dir := t.TempDir()
 	h := &hall{
-		city: &city{home: node.Home(filepath.Join(dir, "home")), address: freeAddress(t), offices: map[record.Code]office{}},
-		peer: node.Home(filepath.Join(dir, "peer")), p2p: [2]string{freeAddress(t), freeAddress(t)},
+		city: &city{home: node.Home(filepath.Join(dir, "home")), address: ports.Free(t), offices: map[record.Code]office{}},
+		peer: node.Home(filepath.Join(dir, "peer")), p2p: [2]string{ports.Free(t), ports.Free(t)},
 		desk: filepath.Join(dir, "desk"), tmp: filepath.Join(dir, "tmp"),
 	}
 	for _, sub := range []string{"config/muniment/keys", "state", "tmp", "records", "out"} {
@@ -205,7 +206,7 @@ func (h *hall) tell(t testing.TB) {
 func (h *hall) monitor(t testing.TB) string {
 	t.Helper()
 	if h.metrics == "" {
-		h.metrics = freeAddress(t)
+		h.metrics = ports.Free(t)
 	}
 	return h.metrics
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/muniment/muniment/tests/ports"
 )
 
 // step is a command of the README and what it prints.
@@ -78,7 +80,7 @@ func TestReadmeRedactAndDestroy(t *testing.T) { typed(t, "```console second") }
 // README shows what a program answers, not its advice.
 func typed(t *testing.T, fence string) {
 	work := t.TempDir()
-	address := freeAddress(t)
+	address := ports.Free(t)
 	var script bytes.Buffer
 	const mark = "@@@ step"
 	steps := session(t, fence)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/muniment/muniment/app/node"
 	"github.com/muniment/muniment/app/receipt"
+	"github.com/muniment/muniment/tests/ports"
 )
 
 // desk is where officials of a city use the client: keys, configuration, journal.
@@ -46,7 +47,7 @@ func (d *desk) exits(code int, name string, args ...string) string {
 // newDesk founds a city as the README does, with keys of the client.
 func newDesk(t *testing.T) *desk {
 	t.Helper()
-	d := &desk{t: t, dir: t.TempDir(), city: &city{address: freeAddress(t)}}
+	d := &desk{t: t, dir: t.TempDir(), city: &city{address: ports.Free(t)}}
 	write(t, filepath.Join(d.dir, "passphrase"), []byte(passphrase+"\n"))
 	founding := d.exits(0, "munimentd", "init", "--example")
 	for _, office := range []string{"CLERK", "CIO"} {

@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,6 +25,7 @@ import (
 	"github.com/muniment/muniment/app/record"
 	"github.com/muniment/muniment/app/retention"
 	apiv1 "github.com/muniment/muniment/proto/muniment/api/v1"
+	"github.com/muniment/muniment/tests/ports"
 )
 
 const (
@@ -79,16 +79,6 @@ func facts(custodian record.KeyID) []record.Fact {
 	)
 }
 
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // newCity founds a network of one node, or of a validator and a custodian.
 func newCity(t testing.TB, nodes int) *city {
 	t.Helper()
@@ -115,7 +105,7 @@ func newCity(t testing.TB, nodes int) *city {
 			f.Facts = facts(record.KeyIDOf(keys.Custodian.Public().(ed25519.PublicKey)))
 			power = uint32(10 * (2 - len(homes))) // of two, the custodian has no vote
 		}
-		c.p2p[i], c.addresses[i], c.ids[i], c.certs[i] = freeAddress(t), freeAddress(t), keys.ID(), keys.Certificate
+		c.p2p[i], c.addresses[i], c.ids[i], c.certs[i] = ports.Free(t), ports.Free(t), keys.ID(), keys.Certificate
 		f.Members = append(f.Members, node.Member{Node: keys.Fact(power), Address: c.addresses[i], Certificate: keys.Certificate})
 	}
 	genesis, network, err := node.Found(f)
