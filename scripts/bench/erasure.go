@@ -73,7 +73,7 @@ func (a *archive) close() error {
 // report on the ledger.
 func runErasure(b *bench) ([]result, error) {
 	items := b.count(1000, 50)
-	r := result{name: fmt.Sprintf("erasure of %d records in one batch, ring of %s", items, number(float64(b.count(ringRecords, 2000)))), unit: "s",
+	r := result{name: fmt.Sprintf("erasure of %s records in one batch, ring of %s", number(float64(items)), number(float64(b.count(ringRecords, 2000)))), unit: "s",
 		target: atMost(2, "2 s"), clients: "1", note: "until keys are destroyed and the report is on the ledger"}
 	a, err := b.newArchive()
 	if err != nil {

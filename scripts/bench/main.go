@@ -58,7 +58,7 @@ var rows = []row{
 	{name: "verification", run: runVerification},
 	{name: "erasure by rotation", run: runRotation},
 	{name: "erasure by rotation, a large ring", run: runLargeRotation, long: "1 minute"},
-	{name: "erasure of a batch", run: runErasure},
+	{name: "erasure of a batch", run: runErasure, long: "2 minutes"},
 	{name: "anchors beside erasure", run: runBesideErasure, long: "3 minutes"},
 	{name: "redacted copy", run: runCopies},
 	{name: "redacted copy of a custodian", run: runFiled},

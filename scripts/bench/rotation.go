@@ -110,7 +110,7 @@ func (b *bench) rotationRounds(k *keyring.Keyring, values *pebble.DB, rids []key
 		used, others := after.since(before)
 		r.ours, r.cpu = append(r.ours, after.at.Sub(before.at).Seconds()), append(r.cpu, used.Seconds()*1e6/float64(len(rids)))
 		r.sync, r.others = append(r.sync, sync), append(r.others, others)
-		r.note = fmt.Sprintf("%d destroyed in each, %s bytes scanned", destroyed, number(float64(report.Bytes)))
+		r.note = fmt.Sprintf("%s destroyed in each, %s bytes scanned", number(float64(destroyed)), number(float64(report.Bytes)))
 		b.logf("round %d: ours %s s, plain Pebble %s s", round+1, number(r.ours[round]), number(r.base[round]))
 	}
 	return nil
