@@ -42,13 +42,14 @@ type shift struct {
 func (p *pace) shift() *shift { return &shift{p, time.Now()} }
 
 // giveWay ends a piece. It waits while others write, but not for ever, and while they
-// are at work it rests as long as the piece took: half of a processor is theirs.
+// are at work it rests as long as the piece took, unless that was next to nothing:
+// half of a processor is theirs.
 func (s *shift) giveWay() {
 	took := time.Since(s.began)
 	for turn := 0; turn < paceTurns && s.pace.writing.Load() > 0; turn++ {
 		time.Sleep(paceTurn)
 	}
-	if s.pace.active(time.Now()) {
+	if took >= paceTurn && s.pace.active(time.Now()) {
 		time.Sleep(min(took, paceRest))
 	}
 	s.began = time.Now()
