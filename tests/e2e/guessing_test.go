@@ -137,11 +137,11 @@ func (h *hall) opens(t *testing.T, id record.Commitment) (raw []byte, leaves [][
 	return raw, leaves
 }
 
-// keyState reads what custody keeps in a ring (docs/spec/vault.md): a version and the
-// layout key before the key state.
+// keyState reads what custody keeps in a ring (docs/spec/vault.md): a version, the
+// layout key and the fingerprint before the key state.
 func keyState(t *testing.T, raw []byte) commitment.State {
 	t.Helper()
-	s, err := commitment.ParseState(raw[33:])
+	s, err := commitment.ParseState(raw[1+32+32:])
 	if err != nil {
 		t.Fatal(err)
 	}
