@@ -3,6 +3,7 @@ package commitment
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -198,6 +199,9 @@ func jsonValues(payload []byte, add func(string, limit)) {
 	}
 }
 
+// replyMarks are what mail programs put before a subject, in lower case.
+var replyMarks = []string{"re", "fw", "fwd", "aw", "wg"}
+
 // headerValues takes a header field apart: its value, the addresses in it, and the
 // names before them. What a field says of the mail's own form is nobody's secret.
 func headerValues(payload []byte, add func(string, limit)) {
@@ -209,7 +213,7 @@ func headerValues(payload []byte, add func(string, limit)) {
 	body = strings.TrimSpace(body)
 	for cut := true; cut && name == "subject"; {
 		before, after, colon := strings.Cut(body, ":")
-		cut = colon && len(before) <= 4 && before != "" && strings.Trim(strings.ToLower(before), "refwdaw ") == ""
+		cut = colon && slices.Contains(replyMarks, strings.ToLower(strings.TrimSpace(before)))
 		if cut {
 			body = strings.TrimSpace(after)
 		}

@@ -206,17 +206,6 @@ func fetch(t *testing.T, url string) []byte {
 	return body
 }
 
-// without lists the words but for some.
-func (x *trace) without(names ...string) map[string][]byte {
-	words := map[string][]byte{}
-	for name, w := range x.words {
-		if !slices.Contains(names, name) {
-			words[name] = w
-		}
-	}
-	return words
-}
-
 // none wants no word in some bytes.
 func (x *trace) none(t *testing.T, where string, data []byte, words map[string][]byte) {
 	t.Helper()
