@@ -24,7 +24,7 @@ model: ## every interleaving of holds, dispositions and misfortunes, DEPTH (defa
 	go test -count=1 -timeout 0 -v -run 'TestEveryInterleaving|TestNoStateIsMissed' ./tests/model -depth $(DEPTH) $(if $(PLAIN),-plain)
 
 faults: ## every seeded fault of tests/faults is caught by the check that its header names
-	bash scripts/faults.sh
+	TESTED=$(TESTED) bash scripts/faults.sh
 
 fuzz: ## every fuzz target for FUZZTIME (default 60s) each
 	bash scripts/fuzz.sh $(FUZZTIME)
