@@ -109,9 +109,7 @@ func TestRedactionVectors(t *testing.T) {
 // TestRedactionTwin lets the JavaScript twin judge the vectors, and vectors that
 // are wrong.
 func TestRedactionTwin(t *testing.T) {
-	if _, err := exec.LookPath("node"); err != nil {
-		t.Skip("the twin in JavaScript needs Node 20: ", err)
-	}
+	needNode(t)
 	run := func(text []byte) (string, error) {
 		file := filepath.Join(t.TempDir(), "vectors.json")
 		if err := os.WriteFile(file, text, 0o600); err != nil {

@@ -3,8 +3,6 @@ package receipt
 import (
 	"bytes"
 	"encoding/json"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -91,23 +89,9 @@ func makeCertificateVectors(t testing.TB) certificateVectors {
 
 // TestCertificateTwin has the second implementation judge all of them.
 func TestCertificateTwin(t *testing.T) {
-	node, err := exec.LookPath("node")
-	if err != nil { // it is in .ci/run
-		t.Skip("the twin in JavaScript needs Node 20: ", err)
-	}
+	node := needNode(t)
 	vectors := makeCertificateVectors(t)
-	differences := func() string {
-		t.Helper()
-		path := filepath.Join(t.TempDir(), "certificate.json")
-		if err := os.WriteFile(path, must1(json.Marshal(vectors)), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		out, err := exec.Command(node, "../../scripts/twin/certificate.mjs", path).CombinedOutput()
-		if agrees := strings.Contains(string(out), " 0 differences"); agrees != (err == nil) {
-			t.Errorf("the twin ends with %v after\n%s", err, out)
-		}
-		return string(out)
-	}
+	differences := func() string { return twinOf(t, node, "certificate", vectors) }
 	if out := differences(); !strings.HasSuffix(out, ", 0 differences\n") {
 		t.Errorf("the twin disagrees:\n%s", out)
 	}

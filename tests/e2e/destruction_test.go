@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -18,21 +17,9 @@ import (
 // `make demo`: steps 12, 14 and 20 of the acceptance story with real programs. The
 // script stops at the first thing that is not as it has to be.
 func TestAcceptanceStoryForgetting(t *testing.T) {
-	cmd := exec.CommandContext(ctx(t), "bash", "scripts/forget.sh")
-	cmd.Dir = "../.."
-	cmd.Env = append(os.Environ(), "PROGRAMS="+programs, "TMPDIR="+t.TempDir(), "NO_COLOR=1")
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("the story ends with %v:\n%s", err, out)
-	}
-	for _, want := range []string{
+	play(t, "scripts/forget.sh",
 		"== 12.", "== 14.", "(20)", "(LOCKED)", "(DESTROYED)", "(MISSING_APPROVAL)", "(PARTLY_DESTROYED)",
-		"what is held is as it was", "changed.certificate: FAILED", "changed.mun.car: FAILED", "the certificate of destruction names it", "== done",
-	} {
-		if !strings.Contains(string(out), want) {
-			t.Errorf("the story lacks %q:\n%s", want, out)
-		}
-	}
+		"what is held is as it was", "changed.certificate: FAILED", "changed.mun.car: FAILED", "the certificate of destruction names it", "== done")
 }
 
 // reads wants a record to be given out as it was, or to be refused with a word.
