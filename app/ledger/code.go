@@ -87,6 +87,14 @@ const (
 	CodeNoReportDue        Code = 97
 	CodeQuota              Code = 98
 	CodeTooManyDecisions   Code = 99
+
+	CodeUnknownNode      Code = 110
+	CodeQuorumAtRisk     Code = 111
+	CodeCustodianStays   Code = 112
+	CodeUnknownCustodian Code = 113
+	CodeTooManyMembers   Code = 114
+	CodeOfficeQuota      Code = 115
+	CodeUpgradePending   Code = 116
 )
 
 var codeNames = map[Code]string{
@@ -169,6 +177,14 @@ var codeNames = map[Code]string{
 	CodeNoReportDue:        "NO_REPORT_DUE",
 	CodeQuota:              "QUOTA",
 	CodeTooManyDecisions:   "TOO_MANY_DECISIONS",
+
+	CodeUnknownNode:      "UNKNOWN_NODE",
+	CodeQuorumAtRisk:     "QUORUM_AT_RISK",
+	CodeCustodianStays:   "CUSTODIAN_STAYS",
+	CodeUnknownCustodian: "UNKNOWN_CUSTODIAN",
+	CodeTooManyMembers:   "TOO_MANY_MEMBERS",
+	CodeOfficeQuota:      "OFFICE_QUOTA",
+	CodeUpgradePending:   "UPGRADE_PENDING",
 }
 
 // String gives the stable reason, as "ALREADY_ANCHORED".
@@ -182,7 +198,7 @@ func (c Code) String() string {
 // Codes lists every code, ascending.
 func Codes() []Code {
 	var codes []Code
-	for c := OK; c <= CodeTooManyDecisions; c++ {
+	for c := OK; c <= CodeUpgradePending; c++ {
 		if _, ok := codeNames[c]; ok {
 			codes = append(codes, c)
 		}

@@ -19,6 +19,12 @@ const (
 	prefixSeries    = "series/"     // code                       -> fact
 	prefixNode      = "node/"       // id of the node key         -> fact
 	keyNodes        = "nodes"       //                            -> ids of the node keys
+	prefixRetired   = "retired/"    // id of a key that a node had -> index of the fact entry that took it away
+	prefixEra       = "era/"        // number                     -> era
+	keyEras         = "eras"        //                            -> number of the era in force
+	keyWitnesses    = "witnesses"   //                            -> fact
+	keyUpgrade      = "upgrade"     //                            -> versions of the rules with their heights
+	prefixDeparted  = "departed/"   // set, custodian             -> index of its departure entry
 	prefixProposal  = "proposal/"   // index of the proposal      -> proposal
 	prefixRecord    = "record/"     // index of the anchor        -> lifecycle
 	prefixNonce     = "nonce/"      // key id, nonce              -> index of the transaction entry
@@ -67,6 +73,28 @@ func StateKeyNode(id record.KeyID) []byte { return join(prefixNode, id[:]) }
 
 // StateKeyNodes gives the state key of the list of nodes.
 func StateKeyNodes() []byte { return []byte(keyNodes) }
+
+// StateKeyRetired gives the state key of a key that a node had once.
+func StateKeyRetired(id record.KeyID) []byte { return join(prefixRetired, id[:]) }
+
+// StateKeyEra gives the state key of an era. The first has none while it is in force.
+func StateKeyEra(number int64) []byte {
+	return binary.BigEndian.AppendUint64([]byte(prefixEra), uint64(number))
+}
+
+// StateKeyEras gives the state key of the number of the era in force. Absent: the first.
+func StateKeyEras() []byte { return []byte(keyEras) }
+
+// StateKeyWitnesses gives the state key of the witnesses outside the network.
+func StateKeyWitnesses() []byte { return []byte(keyWitnesses) }
+
+// StateKeyUpgrade gives the state key of the versions of the rules.
+func StateKeyUpgrade() []byte { return []byte(keyUpgrade) }
+
+// StateKeyDeparted gives the state key of a custodian's departure from a set.
+func StateKeyDeparted(set record.Code, custodian record.KeyID) []byte {
+	return append(append(join(prefixDeparted, []byte(set)), '/'), custodian[:]...)
+}
 
 // StateKeyProposal gives the state key of a proposal.
 func StateKeyProposal(i record.Index) []byte { return join(prefixProposal, indexBytes(i)) }

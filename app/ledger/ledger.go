@@ -46,13 +46,28 @@ type Head struct {
 type Header struct {
 	Height int64
 	Time   int64 // Unix nanoseconds
+	Live   Live
 }
 
 // Block is what consensus decided.
 type Block struct {
-	Height int64 // Head().Height + 1
-	Time   int64 // Unix nanoseconds, not before Head().Time
-	Txs    [][]byte
+	Height      int64 // Head().Height + 1
+	Time        int64 // Unix nanoseconds, not before Head().Time
+	Txs         [][]byte
+	Live        Live
+	Misbehavior []Misbehavior // that the block shows evidence of, in its order
+}
+
+// Live tells by the address of its key (the first 20 bytes of the SHA-256 of the
+// public key) whether a validator signed the commit that the block carries. Nil
+// means that nobody knows, and every validator counts as live: a log alone does not say.
+type Live func(address [20]byte) bool
+
+// Misbehavior is evidence that a validator signed two things of which it may
+// sign one.
+type Misbehavior struct {
+	Validator [20]byte // address of its key
+	Height    int64
 }
 
 // VerifyFunc tells whether signature (64 bytes) over message is by the key

@@ -21,6 +21,7 @@ const (
 	KindBlock          Kind = 3
 	KindTx             Kind = 4
 	KindJump           Kind = 5
+	KindMisbehavior    Kind = 6
 	KindAnchor         Kind = 16
 	KindSupersede      Kind = 17
 	KindEvents         Kind = 19
@@ -39,6 +40,7 @@ const (
 	KindItem           Kind = 38
 	KindRefusal        Kind = 39
 	KindWithholding    Kind = 40
+	KindDeparture      Kind = 41
 	KindProposal       Kind = 48
 	KindApproval       Kind = 49
 	KindSuspension     Kind = 50

@@ -255,6 +255,5 @@ func (r *reader) dispositionEntry(k Kind) Entry {
 		r.fixed(e.Redaction[:])
 		return e
 	}
-	r.fail(malformed("entry of unknown kind %d", k))
-	return nil
+	return r.memberEntry(k)
 }

@@ -56,6 +56,7 @@ type Governance struct {
 type CustodianSet struct {
 	Code       Code
 	Custodians []KeyID // ids of custodian keys, ascending
+	Lost       []KeyID // that left the set without a report of their own, as the offices state; ascending
 }
 
 // Series is a record series under which records may be anchored.
@@ -66,7 +67,8 @@ type Series struct {
 	Status      Status
 }
 
-// Node is a member's machine with its Ed25519 public keys.
+// Node is a member's machine with its Ed25519 public keys. A later fact of the
+// same node key changes the other keys or the power, or removes the node.
 type Node struct {
 	NodeKey      [32]byte
 	ValidatorKey [32]byte
@@ -74,6 +76,8 @@ type Node struct {
 	LogKey       [32]byte
 	CustodianKey [32]byte // zero where the node keeps no content
 	Power        uint32   // 10 for a validator
+	Removed      bool     // the node leaves; its keys are those that it has, its power is 0
+	Replaces     KeyID    // id of the node key in whose place this one comes; zero: none
 }
 
 // MarshalFact gives the canonical bytes of a fact of sound shape.
@@ -117,6 +121,10 @@ func ParseFact(b []byte) (Fact, error) {
 			fact = new(Activation)
 		case 11:
 			fact = new(StandingAuthorization)
+		case 12:
+			fact = new(Witnesses)
+		case 13:
+			fact = new(Upgrade)
 		default:
 			return f.unknown()
 		}
@@ -305,12 +313,24 @@ func ascending(codes []Code) bool {
 	return true
 }
 
+func ascendingIDs(ids []KeyID) bool {
+	for i, id := range ids {
+		if i > 0 && slices.Compare(ids[i-1][:], id[:]) >= 0 {
+			return false
+		}
+	}
+	return true
+}
+
 func (s *CustodianSet) number() protowire.Number { return 5 }
 
 func (s *CustodianSet) appendTo(b []byte) []byte {
 	b = appendCode(b, 1, s.Code)
 	for _, id := range s.Custodians {
 		b = appendBytes(b, 2, id[:])
+	}
+	for _, id := range s.Lost {
+		b = appendBytes(b, 3, id[:])
 	}
 	return b
 }
@@ -319,12 +339,16 @@ func (s *CustodianSet) visit(f field) error {
 	switch f.number {
 	case 1:
 		return f.code(&s.Code)
-	case 2:
+	case 2, 3:
 		var id KeyID
 		if err := f.fixed(id[:]); err != nil {
 			return err
 		}
-		s.Custodians = append(s.Custodians, id)
+		if f.number == 2 {
+			s.Custodians = append(s.Custodians, id)
+		} else {
+			s.Lost = append(s.Lost, id)
+		}
 		return nil
 	}
 	return f.unknown()
@@ -334,9 +358,12 @@ func (s *CustodianSet) check() error {
 	if !s.Code.Valid() || len(s.Custodians) == 0 {
 		return malformed("custodian set: code or custodians")
 	}
-	for i, id := range s.Custodians {
-		if i > 0 && slices.Compare(s.Custodians[i-1][:], id[:]) >= 0 {
-			return malformed("custodian set: ids do not ascend")
+	if !ascendingIDs(s.Custodians) || !ascendingIDs(s.Lost) {
+		return malformed("custodian set: ids do not ascend")
+	}
+	for _, id := range s.Lost {
+		if slices.Contains(s.Custodians, id) {
+			return malformed("custodian set: a custodian that is lost is in the set")
 		}
 	}
 	return nil
@@ -384,7 +411,14 @@ func (n *Node) appendTo(b []byte) []byte {
 			b = appendBytes(b, protowire.Number(i+1), key[:])
 		}
 	}
-	return appendVarint(b, 6, uint64(n.Power))
+	b = appendVarint(b, 6, uint64(n.Power))
+	if n.Removed {
+		b = appendVarint(b, 7, 1)
+	}
+	if n.Replaces != (KeyID{}) {
+		b = appendBytes(b, 8, n.Replaces[:])
+	}
+	return b
 }
 
 func (n *Node) keys() [5]*[32]byte {
@@ -398,12 +432,17 @@ func (n *Node) visit(f field) (err error) {
 	case f.number == 6:
 		n.Power, err = f.uint32()
 		return err
+	case f.number == 7:
+		return f.flag(&n.Removed)
+	case f.number == 8:
+		return f.fixed(n.Replaces[:])
 	}
 	return f.unknown()
 }
 
 // check wants every key but the custodian's, no key twice, and a power that
 // CometBFT's integer median can work with: 10 or more (0: not a validator).
+// A node that leaves has no power and replaces none.
 func (n *Node) check() error {
 	keys := n.keys()
 	for i, key := range keys {
@@ -418,6 +457,9 @@ func (n *Node) check() error {
 	}
 	if n.Power != 0 && (n.Power < 10 || n.Power > 1000) {
 		return malformed("node: power is not 0 or 10 to 1000")
+	}
+	if n.Removed && (n.Power != 0 || n.Replaces != (KeyID{})) || n.Replaces == KeyIDOf(n.NodeKey[:]) {
+		return malformed("node: a node that is removed has power or replaces one, or it replaces itself")
 	}
 	return nil
 }

@@ -72,6 +72,8 @@ func sampleRetentionMessages() []Message {
 		&ReportErasure{Disposition: 300, Outcome: OutcomeDone, Preserved: records, Report: hash, Claim: ClaimKey},
 		&ReportErasure{Disposition: 300, Outcome: OutcomePreserved},
 		&Withhold{Record: 17, Redaction: hash},
+		&LeaveCustody{Set: "CITY", Departure: DepartureHandedOver},
+		&LeaveCustody{Set: "CITY", Departure: DepartureDestroyed},
 		&AcknowledgeJump{Jump: 40},
 	}
 }
@@ -106,6 +108,8 @@ func sampleRetentionEntries() []Entry {
 		RefusalEntry{Office: "IT", Code: 80, Disposition: 300, Record: 3, Hold: 5},
 		RefusalEntry{Office: "DPW", Code: maxCode},
 		WithholdingEntry{Office: "CLERK", Record: 17, Redaction: hash},
+		DepartureEntry{Custodian: fill[KeyID](2), Set: "CITY", Departure: DepartureHandedOver},
+		MisbehaviorEntry{Validator: fill[KeyID](3), Height: 70_000},
 		AcknowledgmentEntry{Office: "CIO", Jump: 40},
 	}
 }

@@ -213,6 +213,8 @@ func newRetentionMessage(n protowire.Number) Message {
 		return new(ReportErasure)
 	case 40:
 		return new(Withhold)
+	case 41:
+		return new(LeaveCustody)
 	}
 	return nil
 }

@@ -25,6 +25,14 @@ func sampleFacts() []Fact {
 		&Series{Code: "DEMO-MAIL", Granularity: GranularityMonth, Departments: []Code{"CLERK", "DPW"}, Status: StatusActive},
 		&Node{NodeKey: fill[[32]byte](1), ValidatorKey: fill[[32]byte](2), CosignerKey: fill[[32]byte](3), LogKey: fill[[32]byte](4), CustodianKey: fill[[32]byte](5), Power: 10},
 		&Node{NodeKey: fill[[32]byte](1), ValidatorKey: fill[[32]byte](2), CosignerKey: fill[[32]byte](3), LogKey: fill[[32]byte](4)},
+		&Node{NodeKey: fill[[32]byte](1), ValidatorKey: fill[[32]byte](2), CosignerKey: fill[[32]byte](3), LogKey: fill[[32]byte](4), Removed: true},
+		&Node{NodeKey: fill[[32]byte](1), ValidatorKey: fill[[32]byte](2), CosignerKey: fill[[32]byte](3), LogKey: fill[[32]byte](4), Power: 10, Replaces: fill[KeyID](6)},
+		&CustodianSet{Code: "CITY", Custodians: []KeyID{fill[KeyID](1)}, Lost: []KeyID{fill[KeyID](2), fill[KeyID](3)}},
+		&Witnesses{},
+		&Witnesses{Witnesses: []Witness{
+			{Code: "COUNTY", PublicKey: fill[[32]byte](1), NameHash: fill[[32]byte](2)}, {Code: "STATE", PublicKey: fill[[32]byte](3), NameHash: fill[[32]byte](4)},
+		}, Threshold: 1},
+		&Upgrade{Version: 2, Height: 70_000},
 		sampleRule, sampleTransitoryRule,
 		&Schedule{Code: "CT-M1", Version: 3, State: true, Effective: 22_000, Count: 60, Root: fill[[32]byte](1)},
 		&Schedule{Code: "CITY", Version: 1, Effective: -1, Count: 1},
@@ -227,7 +235,7 @@ func TestLedgerDay(t *testing.T) {
 // only under the names that this package reads as registered codes.
 func TestS0_2_OnlyClosedFieldsOnChain(t *testing.T) {
 	codes := map[string]bool{"series": true, "custody": true, "code": true, "office": true, "offices": true, "required": true, "departments": true,
-		"department": true, "to": true, "schedule": true}
+		"department": true, "to": true, "schedule": true, "set": true}
 	var walk func(protoreflect.MessageDescriptors)
 	walk = func(messages protoreflect.MessageDescriptors) {
 		for i := range messages.Len() {

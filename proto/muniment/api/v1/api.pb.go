@@ -2858,6 +2858,102 @@ func (x *OpenProposal) GetLastDay() uint32 {
 	return 0
 }
 
+type NetworkRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Eras          uint64                 `protobuf:"varint,1,opt,name=eras,proto3" json:"eras,omitempty"` // in the caller's network file
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NetworkRequest) Reset() {
+	*x = NetworkRequest{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NetworkRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NetworkRequest) ProtoMessage() {}
+
+func (x *NetworkRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NetworkRequest.ProtoReflect.Descriptor instead.
+func (*NetworkRequest) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *NetworkRequest) GetEras() uint64 {
+	if x != nil {
+		return x.Eras
+	}
+	return 0
+}
+
+type NetworkResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Handovers     [][]byte               `protobuf:"bytes,1,rep,name=handovers,proto3" json:"handovers,omitempty"` // state receipts of the eras that follow, in order (docs/spec/network.md)
+	Cards         [][]byte               `protobuf:"bytes,2,rep,name=cards,proto3" json:"cards,omitempty"`         // of the nodes of the era in force (docs/spec/card.md)
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NetworkResponse) Reset() {
+	*x = NetworkResponse{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NetworkResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NetworkResponse) ProtoMessage() {}
+
+func (x *NetworkResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NetworkResponse.ProtoReflect.Descriptor instead.
+func (*NetworkResponse) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *NetworkResponse) GetHandovers() [][]byte {
+	if x != nil {
+		return x.Handovers
+	}
+	return nil
+}
+
+func (x *NetworkResponse) GetCards() [][]byte {
+	if x != nil {
+		return x.Cards
+	}
+	return nil
+}
+
 type DueRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Department    string                 `protobuf:"bytes,1,opt,name=department,proto3" json:"department,omitempty"`                                     // empty: every department
@@ -2874,7 +2970,7 @@ type DueRequest struct {
 
 func (x *DueRequest) Reset() {
 	*x = DueRequest{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[47]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2886,7 +2982,7 @@ func (x *DueRequest) String() string {
 func (*DueRequest) ProtoMessage() {}
 
 func (x *DueRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[47]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2899,7 +2995,7 @@ func (x *DueRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DueRequest.ProtoReflect.Descriptor instead.
 func (*DueRequest) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{47}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *DueRequest) GetDepartment() string {
@@ -2969,7 +3065,7 @@ type DueResponse struct {
 
 func (x *DueResponse) Reset() {
 	*x = DueResponse{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[48]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2981,7 +3077,7 @@ func (x *DueResponse) String() string {
 func (*DueResponse) ProtoMessage() {}
 
 func (x *DueResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[48]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2994,7 +3090,7 @@ func (x *DueResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DueResponse.ProtoReflect.Descriptor instead.
 func (*DueResponse) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{48}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *DueResponse) GetItems() []*DueItem {
@@ -3034,7 +3130,7 @@ type DueItem struct {
 
 func (x *DueItem) Reset() {
 	*x = DueItem{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[49]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3046,7 +3142,7 @@ func (x *DueItem) String() string {
 func (*DueItem) ProtoMessage() {}
 
 func (x *DueItem) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[49]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3059,7 +3155,7 @@ func (x *DueItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DueItem.ProtoReflect.Descriptor instead.
 func (*DueItem) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{49}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *DueItem) GetIndex() uint64 {
@@ -3179,7 +3275,7 @@ type DueTotals struct {
 
 func (x *DueTotals) Reset() {
 	*x = DueTotals{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[50]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3191,7 +3287,7 @@ func (x *DueTotals) String() string {
 func (*DueTotals) ProtoMessage() {}
 
 func (x *DueTotals) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[50]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3204,7 +3300,7 @@ func (x *DueTotals) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DueTotals.ProtoReflect.Descriptor instead.
 func (*DueTotals) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{50}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *DueTotals) GetRecords() uint64 {
@@ -3245,7 +3341,7 @@ type StandingTotal struct {
 
 func (x *StandingTotal) Reset() {
 	*x = StandingTotal{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[51]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3257,7 +3353,7 @@ func (x *StandingTotal) String() string {
 func (*StandingTotal) ProtoMessage() {}
 
 func (x *StandingTotal) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[51]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3270,7 +3366,7 @@ func (x *StandingTotal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StandingTotal.ProtoReflect.Descriptor instead.
 func (*StandingTotal) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{51}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *StandingTotal) GetStanding() Standing {
@@ -3297,7 +3393,7 @@ type WhyRequest struct {
 
 func (x *WhyRequest) Reset() {
 	*x = WhyRequest{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[52]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3309,7 +3405,7 @@ func (x *WhyRequest) String() string {
 func (*WhyRequest) ProtoMessage() {}
 
 func (x *WhyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[52]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3322,7 +3418,7 @@ func (x *WhyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyRequest.ProtoReflect.Descriptor instead.
 func (*WhyRequest) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{52}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *WhyRequest) GetRecord() *RecordRef {
@@ -3352,7 +3448,7 @@ type WhyResponse struct {
 
 func (x *WhyResponse) Reset() {
 	*x = WhyResponse{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[53]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3364,7 +3460,7 @@ func (x *WhyResponse) String() string {
 func (*WhyResponse) ProtoMessage() {}
 
 func (x *WhyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[53]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3377,7 +3473,7 @@ func (x *WhyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhyResponse.ProtoReflect.Descriptor instead.
 func (*WhyResponse) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{53}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *WhyResponse) GetItem() *DueItem {
@@ -3429,7 +3525,7 @@ type RuleInfo struct {
 
 func (x *RuleInfo) Reset() {
 	*x = RuleInfo{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[54]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3441,7 +3537,7 @@ func (x *RuleInfo) String() string {
 func (*RuleInfo) ProtoMessage() {}
 
 func (x *RuleInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[54]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3454,7 +3550,7 @@ func (x *RuleInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RuleInfo.ProtoReflect.Descriptor instead.
 func (*RuleInfo) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{54}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *RuleInfo) GetSchedule() string {
@@ -3511,7 +3607,7 @@ type DispositionsRequest struct {
 
 func (x *DispositionsRequest) Reset() {
 	*x = DispositionsRequest{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[55]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3523,7 +3619,7 @@ func (x *DispositionsRequest) String() string {
 func (*DispositionsRequest) ProtoMessage() {}
 
 func (x *DispositionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[55]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3536,7 +3632,7 @@ func (x *DispositionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DispositionsRequest.ProtoReflect.Descriptor instead.
 func (*DispositionsRequest) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{55}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *DispositionsRequest) GetDepartment() string {
@@ -3577,7 +3673,7 @@ type DispositionsResponse struct {
 
 func (x *DispositionsResponse) Reset() {
 	*x = DispositionsResponse{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[56]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3589,7 +3685,7 @@ func (x *DispositionsResponse) String() string {
 func (*DispositionsResponse) ProtoMessage() {}
 
 func (x *DispositionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[56]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3602,7 +3698,7 @@ func (x *DispositionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DispositionsResponse.ProtoReflect.Descriptor instead.
 func (*DispositionsResponse) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{56}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *DispositionsResponse) GetDispositions() []*DispositionInfo {
@@ -3647,7 +3743,7 @@ type DispositionInfo struct {
 
 func (x *DispositionInfo) Reset() {
 	*x = DispositionInfo{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[57]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3659,7 +3755,7 @@ func (x *DispositionInfo) String() string {
 func (*DispositionInfo) ProtoMessage() {}
 
 func (x *DispositionInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[57]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3672,7 +3768,7 @@ func (x *DispositionInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DispositionInfo.ProtoReflect.Descriptor instead.
 func (*DispositionInfo) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{57}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *DispositionInfo) GetIndex() uint64 {
@@ -3827,7 +3923,7 @@ type TouchInfo struct {
 
 func (x *TouchInfo) Reset() {
 	*x = TouchInfo{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[58]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3839,7 +3935,7 @@ func (x *TouchInfo) String() string {
 func (*TouchInfo) ProtoMessage() {}
 
 func (x *TouchInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[58]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3852,7 +3948,7 @@ func (x *TouchInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TouchInfo.ProtoReflect.Descriptor instead.
 func (*TouchInfo) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{58}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *TouchInfo) GetOffice() string {
@@ -3880,7 +3976,7 @@ type ApprovalInfo struct {
 
 func (x *ApprovalInfo) Reset() {
 	*x = ApprovalInfo{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[59]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3892,7 +3988,7 @@ func (x *ApprovalInfo) String() string {
 func (*ApprovalInfo) ProtoMessage() {}
 
 func (x *ApprovalInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[59]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3905,7 +4001,7 @@ func (x *ApprovalInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApprovalInfo.ProtoReflect.Descriptor instead.
 func (*ApprovalInfo) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{59}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *ApprovalInfo) GetOffice() string {
@@ -3943,7 +4039,7 @@ type ReportInfo struct {
 
 func (x *ReportInfo) Reset() {
 	*x = ReportInfo{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[60]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3955,7 +4051,7 @@ func (x *ReportInfo) String() string {
 func (*ReportInfo) ProtoMessage() {}
 
 func (x *ReportInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[60]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3968,7 +4064,7 @@ func (x *ReportInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportInfo.ProtoReflect.Descriptor instead.
 func (*ReportInfo) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{60}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *ReportInfo) GetOffice() string {
@@ -4025,7 +4121,7 @@ type HoldsRequest struct {
 
 func (x *HoldsRequest) Reset() {
 	*x = HoldsRequest{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[61]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4037,7 +4133,7 @@ func (x *HoldsRequest) String() string {
 func (*HoldsRequest) ProtoMessage() {}
 
 func (x *HoldsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[61]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4050,7 +4146,7 @@ func (x *HoldsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldsRequest.ProtoReflect.Descriptor instead.
 func (*HoldsRequest) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{61}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *HoldsRequest) GetHold() uint64 {
@@ -4091,7 +4187,7 @@ type HoldsResponse struct {
 
 func (x *HoldsResponse) Reset() {
 	*x = HoldsResponse{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[62]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4103,7 +4199,7 @@ func (x *HoldsResponse) String() string {
 func (*HoldsResponse) ProtoMessage() {}
 
 func (x *HoldsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[62]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4116,7 +4212,7 @@ func (x *HoldsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldsResponse.ProtoReflect.Descriptor instead.
 func (*HoldsResponse) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{62}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *HoldsResponse) GetHolds() []*HoldInfo {
@@ -4150,7 +4246,7 @@ type HoldInfo struct {
 
 func (x *HoldInfo) Reset() {
 	*x = HoldInfo{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[63]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4162,7 +4258,7 @@ func (x *HoldInfo) String() string {
 func (*HoldInfo) ProtoMessage() {}
 
 func (x *HoldInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[63]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4175,7 +4271,7 @@ func (x *HoldInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldInfo.ProtoReflect.Descriptor instead.
 func (*HoldInfo) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{63}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *HoldInfo) GetIndex() uint64 {
@@ -4249,7 +4345,7 @@ type ClockRequest struct {
 
 func (x *ClockRequest) Reset() {
 	*x = ClockRequest{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[64]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4261,7 +4357,7 @@ func (x *ClockRequest) String() string {
 func (*ClockRequest) ProtoMessage() {}
 
 func (x *ClockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[64]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4274,7 +4370,7 @@ func (x *ClockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClockRequest.ProtoReflect.Descriptor instead.
 func (*ClockRequest) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{64}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{66}
 }
 
 type ClockResponse struct {
@@ -4291,7 +4387,7 @@ type ClockResponse struct {
 
 func (x *ClockResponse) Reset() {
 	*x = ClockResponse{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[65]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4303,7 +4399,7 @@ func (x *ClockResponse) String() string {
 func (*ClockResponse) ProtoMessage() {}
 
 func (x *ClockResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[65]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4316,7 +4412,7 @@ func (x *ClockResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClockResponse.ProtoReflect.Descriptor instead.
 func (*ClockResponse) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{65}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *ClockResponse) GetLedgerDay() int32 {
@@ -4371,7 +4467,7 @@ type LegalityRequest struct {
 
 func (x *LegalityRequest) Reset() {
 	*x = LegalityRequest{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[66]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4383,7 +4479,7 @@ func (x *LegalityRequest) String() string {
 func (*LegalityRequest) ProtoMessage() {}
 
 func (x *LegalityRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[66]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4396,7 +4492,7 @@ func (x *LegalityRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LegalityRequest.ProtoReflect.Descriptor instead.
 func (*LegalityRequest) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{66}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *LegalityRequest) GetRecord() *RecordRef {
@@ -4422,7 +4518,7 @@ type LegalityResponse struct {
 
 func (x *LegalityResponse) Reset() {
 	*x = LegalityResponse{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[67]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4434,7 +4530,7 @@ func (x *LegalityResponse) String() string {
 func (*LegalityResponse) ProtoMessage() {}
 
 func (x *LegalityResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[67]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4447,7 +4543,7 @@ func (x *LegalityResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LegalityResponse.ProtoReflect.Descriptor instead.
 func (*LegalityResponse) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{67}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *LegalityResponse) GetFile() []byte {
@@ -4468,7 +4564,7 @@ type CertificateRequest struct {
 
 func (x *CertificateRequest) Reset() {
 	*x = CertificateRequest{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[68]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4480,7 +4576,7 @@ func (x *CertificateRequest) String() string {
 func (*CertificateRequest) ProtoMessage() {}
 
 func (x *CertificateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[68]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4493,7 +4589,7 @@ func (x *CertificateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertificateRequest.ProtoReflect.Descriptor instead.
 func (*CertificateRequest) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{68}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *CertificateRequest) GetRecord() *RecordRef {
@@ -4526,7 +4622,7 @@ type CertificateResponse struct {
 
 func (x *CertificateResponse) Reset() {
 	*x = CertificateResponse{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[69]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4538,7 +4634,7 @@ func (x *CertificateResponse) String() string {
 func (*CertificateResponse) ProtoMessage() {}
 
 func (x *CertificateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[69]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4551,7 +4647,7 @@ func (x *CertificateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertificateResponse.ProtoReflect.Descriptor instead.
 func (*CertificateResponse) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{69}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *CertificateResponse) GetFile() []byte {
@@ -4569,7 +4665,7 @@ type EraseRequest struct {
 
 func (x *EraseRequest) Reset() {
 	*x = EraseRequest{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[70]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4581,7 +4677,7 @@ func (x *EraseRequest) String() string {
 func (*EraseRequest) ProtoMessage() {}
 
 func (x *EraseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[70]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4594,7 +4690,7 @@ func (x *EraseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EraseRequest.ProtoReflect.Descriptor instead.
 func (*EraseRequest) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{70}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{72}
 }
 
 type EraseResponse struct {
@@ -4612,7 +4708,7 @@ type EraseResponse struct {
 
 func (x *EraseResponse) Reset() {
 	*x = EraseResponse{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[71]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4624,7 +4720,7 @@ func (x *EraseResponse) String() string {
 func (*EraseResponse) ProtoMessage() {}
 
 func (x *EraseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[71]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4637,7 +4733,7 @@ func (x *EraseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EraseResponse.ProtoReflect.Descriptor instead.
 func (*EraseResponse) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{71}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *EraseResponse) GetDispositions() []uint64 {
@@ -4700,7 +4796,7 @@ type EraseWaiting struct {
 
 func (x *EraseWaiting) Reset() {
 	*x = EraseWaiting{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[72]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4712,7 +4808,7 @@ func (x *EraseWaiting) String() string {
 func (*EraseWaiting) ProtoMessage() {}
 
 func (x *EraseWaiting) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[72]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4725,7 +4821,7 @@ func (x *EraseWaiting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EraseWaiting.ProtoReflect.Descriptor instead.
 func (*EraseWaiting) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{72}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *EraseWaiting) GetDisposition() uint64 {
@@ -4752,7 +4848,7 @@ type BackupRequest struct {
 
 func (x *BackupRequest) Reset() {
 	*x = BackupRequest{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[73]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4764,7 +4860,7 @@ func (x *BackupRequest) String() string {
 func (*BackupRequest) ProtoMessage() {}
 
 func (x *BackupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[73]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4777,7 +4873,7 @@ func (x *BackupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupRequest.ProtoReflect.Descriptor instead.
 func (*BackupRequest) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{73}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *BackupRequest) GetDirectory() string {
@@ -4805,7 +4901,7 @@ type BackupResponse struct {
 
 func (x *BackupResponse) Reset() {
 	*x = BackupResponse{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[74]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4817,7 +4913,7 @@ func (x *BackupResponse) String() string {
 func (*BackupResponse) ProtoMessage() {}
 
 func (x *BackupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[74]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4830,7 +4926,7 @@ func (x *BackupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupResponse.ProtoReflect.Descriptor instead.
 func (*BackupResponse) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{74}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *BackupResponse) GetLogSize() uint64 {
@@ -4862,7 +4958,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[75]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4874,7 +4970,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[75]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4887,7 +4983,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{75}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{77}
 }
 
 type StatusResponse struct {
@@ -4915,7 +5011,7 @@ type StatusResponse struct {
 
 func (x *StatusResponse) Reset() {
 	*x = StatusResponse{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[76]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4927,7 +5023,7 @@ func (x *StatusResponse) String() string {
 func (*StatusResponse) ProtoMessage() {}
 
 func (x *StatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[76]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4940,7 +5036,7 @@ func (x *StatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusResponse.ProtoReflect.Descriptor instead.
 func (*StatusResponse) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{76}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *StatusResponse) GetChainId() string {
@@ -5259,7 +5355,12 @@ const file_muniment_api_v1_api_proto_rawDesc = "" +
 	"\x06office\x18\x04 \x01(\tR\x06office\x12\x1f\n" +
 	"\vapproved_by\x18\x05 \x03(\tR\n" +
 	"approvedBy\x12\x19\n" +
-	"\blast_day\x18\x06 \x01(\rR\alastDay\"\xf5\x01\n" +
+	"\blast_day\x18\x06 \x01(\rR\alastDay\"$\n" +
+	"\x0eNetworkRequest\x12\x12\n" +
+	"\x04eras\x18\x01 \x01(\x04R\x04eras\"E\n" +
+	"\x0fNetworkResponse\x12\x1c\n" +
+	"\thandovers\x18\x01 \x03(\fR\thandovers\x12\x14\n" +
+	"\x05cards\x18\x02 \x03(\fR\x05cards\"\xf5\x01\n" +
 	"\n" +
 	"DueRequest\x12\x1e\n" +
 	"\n" +
@@ -5493,7 +5594,7 @@ const file_muniment_api_v1_api_proto_rawDesc = "" +
 	"\rPlanRedaction\x12%.muniment.api.v1.PlanRedactionRequest\x1a&.muniment.api.v1.PlanRedactionResponse0\x01\x12^\n" +
 	"\rFileRedaction\x12%.muniment.api.v1.FileRedactionRequest\x1a&.muniment.api.v1.FileRedactionResponse\x12W\n" +
 	"\n" +
-	"Redactions\x12\".muniment.api.v1.RedactionsRequest\x1a#.muniment.api.v1.RedactionsResponse0\x012\x9d\x04\n" +
+	"Redactions\x12\".muniment.api.v1.RedactionsRequest\x1a#.muniment.api.v1.RedactionsResponse0\x012\xeb\x04\n" +
 	"\bAuditors\x12U\n" +
 	"\n" +
 	"Checkpoint\x12\".muniment.api.v1.CheckpointRequest\x1a#.muniment.api.v1.CheckpointResponse\x12F\n" +
@@ -5502,7 +5603,8 @@ const file_muniment_api_v1_api_proto_rawDesc = "" +
 	"\x10ConsistencyProof\x12(.muniment.api.v1.ConsistencyProofRequest\x1a).muniment.api.v1.ConsistencyProofResponse\x12U\n" +
 	"\n" +
 	"StateProof\x12\".muniment.api.v1.StateProofRequest\x1a#.muniment.api.v1.StateProofResponse\x12O\n" +
-	"\bRegistry\x12 .muniment.api.v1.RegistryRequest\x1a!.muniment.api.v1.RegistryResponse2\xac\x04\n" +
+	"\bRegistry\x12 .muniment.api.v1.RegistryRequest\x1a!.muniment.api.v1.RegistryResponse\x12L\n" +
+	"\aNetwork\x12\x1f.muniment.api.v1.NetworkRequest\x1a .muniment.api.v1.NetworkResponse2\xac\x04\n" +
 	"\fRecordsStaff\x12B\n" +
 	"\x03Due\x12\x1b.muniment.api.v1.DueRequest\x1a\x1c.muniment.api.v1.DueResponse0\x01\x12@\n" +
 	"\x03Why\x12\x1b.muniment.api.v1.WhyRequest\x1a\x1c.muniment.api.v1.WhyResponse\x12[\n" +
@@ -5529,7 +5631,7 @@ func file_muniment_api_v1_api_proto_rawDescGZIP() []byte {
 }
 
 var file_muniment_api_v1_api_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_muniment_api_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 77)
+var file_muniment_api_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 79)
 var file_muniment_api_v1_api_proto_goTypes = []any{
 	(Purpose)(0),                     // 0: muniment.api.v1.Purpose
 	(Standing)(0),                    // 1: muniment.api.v1.Standing
@@ -5580,36 +5682,38 @@ var file_muniment_api_v1_api_proto_goTypes = []any{
 	(*RegistryRequest)(nil),          // 46: muniment.api.v1.RegistryRequest
 	(*RegistryResponse)(nil),         // 47: muniment.api.v1.RegistryResponse
 	(*OpenProposal)(nil),             // 48: muniment.api.v1.OpenProposal
-	(*DueRequest)(nil),               // 49: muniment.api.v1.DueRequest
-	(*DueResponse)(nil),              // 50: muniment.api.v1.DueResponse
-	(*DueItem)(nil),                  // 51: muniment.api.v1.DueItem
-	(*DueTotals)(nil),                // 52: muniment.api.v1.DueTotals
-	(*StandingTotal)(nil),            // 53: muniment.api.v1.StandingTotal
-	(*WhyRequest)(nil),               // 54: muniment.api.v1.WhyRequest
-	(*WhyResponse)(nil),              // 55: muniment.api.v1.WhyResponse
-	(*RuleInfo)(nil),                 // 56: muniment.api.v1.RuleInfo
-	(*DispositionsRequest)(nil),      // 57: muniment.api.v1.DispositionsRequest
-	(*DispositionsResponse)(nil),     // 58: muniment.api.v1.DispositionsResponse
-	(*DispositionInfo)(nil),          // 59: muniment.api.v1.DispositionInfo
-	(*TouchInfo)(nil),                // 60: muniment.api.v1.TouchInfo
-	(*ApprovalInfo)(nil),             // 61: muniment.api.v1.ApprovalInfo
-	(*ReportInfo)(nil),               // 62: muniment.api.v1.ReportInfo
-	(*HoldsRequest)(nil),             // 63: muniment.api.v1.HoldsRequest
-	(*HoldsResponse)(nil),            // 64: muniment.api.v1.HoldsResponse
-	(*HoldInfo)(nil),                 // 65: muniment.api.v1.HoldInfo
-	(*ClockRequest)(nil),             // 66: muniment.api.v1.ClockRequest
-	(*ClockResponse)(nil),            // 67: muniment.api.v1.ClockResponse
-	(*LegalityRequest)(nil),          // 68: muniment.api.v1.LegalityRequest
-	(*LegalityResponse)(nil),         // 69: muniment.api.v1.LegalityResponse
-	(*CertificateRequest)(nil),       // 70: muniment.api.v1.CertificateRequest
-	(*CertificateResponse)(nil),      // 71: muniment.api.v1.CertificateResponse
-	(*EraseRequest)(nil),             // 72: muniment.api.v1.EraseRequest
-	(*EraseResponse)(nil),            // 73: muniment.api.v1.EraseResponse
-	(*EraseWaiting)(nil),             // 74: muniment.api.v1.EraseWaiting
-	(*BackupRequest)(nil),            // 75: muniment.api.v1.BackupRequest
-	(*BackupResponse)(nil),           // 76: muniment.api.v1.BackupResponse
-	(*StatusRequest)(nil),            // 77: muniment.api.v1.StatusRequest
-	(*StatusResponse)(nil),           // 78: muniment.api.v1.StatusResponse
+	(*NetworkRequest)(nil),           // 49: muniment.api.v1.NetworkRequest
+	(*NetworkResponse)(nil),          // 50: muniment.api.v1.NetworkResponse
+	(*DueRequest)(nil),               // 51: muniment.api.v1.DueRequest
+	(*DueResponse)(nil),              // 52: muniment.api.v1.DueResponse
+	(*DueItem)(nil),                  // 53: muniment.api.v1.DueItem
+	(*DueTotals)(nil),                // 54: muniment.api.v1.DueTotals
+	(*StandingTotal)(nil),            // 55: muniment.api.v1.StandingTotal
+	(*WhyRequest)(nil),               // 56: muniment.api.v1.WhyRequest
+	(*WhyResponse)(nil),              // 57: muniment.api.v1.WhyResponse
+	(*RuleInfo)(nil),                 // 58: muniment.api.v1.RuleInfo
+	(*DispositionsRequest)(nil),      // 59: muniment.api.v1.DispositionsRequest
+	(*DispositionsResponse)(nil),     // 60: muniment.api.v1.DispositionsResponse
+	(*DispositionInfo)(nil),          // 61: muniment.api.v1.DispositionInfo
+	(*TouchInfo)(nil),                // 62: muniment.api.v1.TouchInfo
+	(*ApprovalInfo)(nil),             // 63: muniment.api.v1.ApprovalInfo
+	(*ReportInfo)(nil),               // 64: muniment.api.v1.ReportInfo
+	(*HoldsRequest)(nil),             // 65: muniment.api.v1.HoldsRequest
+	(*HoldsResponse)(nil),            // 66: muniment.api.v1.HoldsResponse
+	(*HoldInfo)(nil),                 // 67: muniment.api.v1.HoldInfo
+	(*ClockRequest)(nil),             // 68: muniment.api.v1.ClockRequest
+	(*ClockResponse)(nil),            // 69: muniment.api.v1.ClockResponse
+	(*LegalityRequest)(nil),          // 70: muniment.api.v1.LegalityRequest
+	(*LegalityResponse)(nil),         // 71: muniment.api.v1.LegalityResponse
+	(*CertificateRequest)(nil),       // 72: muniment.api.v1.CertificateRequest
+	(*CertificateResponse)(nil),      // 73: muniment.api.v1.CertificateResponse
+	(*EraseRequest)(nil),             // 74: muniment.api.v1.EraseRequest
+	(*EraseResponse)(nil),            // 75: muniment.api.v1.EraseResponse
+	(*EraseWaiting)(nil),             // 76: muniment.api.v1.EraseWaiting
+	(*BackupRequest)(nil),            // 77: muniment.api.v1.BackupRequest
+	(*BackupResponse)(nil),           // 78: muniment.api.v1.BackupResponse
+	(*StatusRequest)(nil),            // 79: muniment.api.v1.StatusRequest
+	(*StatusResponse)(nil),           // 80: muniment.api.v1.StatusResponse
 }
 var file_muniment_api_v1_api_proto_depIdxs = []int32{
 	4,  // 0: muniment.api.v1.DepositRequest.header:type_name -> muniment.api.v1.DepositHeader
@@ -5617,7 +5721,7 @@ var file_muniment_api_v1_api_proto_depIdxs = []int32{
 	7,  // 2: muniment.api.v1.SubmitStreamRequest.submit:type_name -> muniment.api.v1.SubmitRequest
 	8,  // 3: muniment.api.v1.SubmitStreamResponse.submit:type_name -> muniment.api.v1.SubmitResponse
 	2,  // 4: muniment.api.v1.RecordRequest.record:type_name -> muniment.api.v1.RecordRef
-	59, // 5: muniment.api.v1.RecordResponse.disposition:type_name -> muniment.api.v1.DispositionInfo
+	61, // 5: muniment.api.v1.RecordResponse.disposition:type_name -> muniment.api.v1.DispositionInfo
 	15, // 6: muniment.api.v1.RecordResponse.decisions:type_name -> muniment.api.v1.DecisionInfo
 	18, // 7: muniment.api.v1.SearchResponse.hits:type_name -> muniment.api.v1.SearchHit
 	2,  // 8: muniment.api.v1.SegmentsRequest.record:type_name -> muniment.api.v1.RecordRef
@@ -5637,24 +5741,24 @@ var file_muniment_api_v1_api_proto_depIdxs = []int32{
 	2,  // 22: muniment.api.v1.RedactionsRequest.record:type_name -> muniment.api.v1.RecordRef
 	48, // 23: muniment.api.v1.RegistryResponse.proposals:type_name -> muniment.api.v1.OpenProposal
 	1,  // 24: muniment.api.v1.DueRequest.standings:type_name -> muniment.api.v1.Standing
-	51, // 25: muniment.api.v1.DueResponse.items:type_name -> muniment.api.v1.DueItem
-	52, // 26: muniment.api.v1.DueResponse.totals:type_name -> muniment.api.v1.DueTotals
+	53, // 25: muniment.api.v1.DueResponse.items:type_name -> muniment.api.v1.DueItem
+	54, // 26: muniment.api.v1.DueResponse.totals:type_name -> muniment.api.v1.DueTotals
 	1,  // 27: muniment.api.v1.DueItem.standing:type_name -> muniment.api.v1.Standing
-	53, // 28: muniment.api.v1.DueTotals.standings:type_name -> muniment.api.v1.StandingTotal
+	55, // 28: muniment.api.v1.DueTotals.standings:type_name -> muniment.api.v1.StandingTotal
 	1,  // 29: muniment.api.v1.StandingTotal.standing:type_name -> muniment.api.v1.Standing
 	2,  // 30: muniment.api.v1.WhyRequest.record:type_name -> muniment.api.v1.RecordRef
-	51, // 31: muniment.api.v1.WhyResponse.item:type_name -> muniment.api.v1.DueItem
-	65, // 32: muniment.api.v1.WhyResponse.holds:type_name -> muniment.api.v1.HoldInfo
-	56, // 33: muniment.api.v1.WhyResponse.rules:type_name -> muniment.api.v1.RuleInfo
-	59, // 34: muniment.api.v1.DispositionsResponse.dispositions:type_name -> muniment.api.v1.DispositionInfo
-	61, // 35: muniment.api.v1.DispositionInfo.approvals:type_name -> muniment.api.v1.ApprovalInfo
-	62, // 36: muniment.api.v1.DispositionInfo.reports:type_name -> muniment.api.v1.ReportInfo
-	60, // 37: muniment.api.v1.DispositionInfo.touched:type_name -> muniment.api.v1.TouchInfo
+	53, // 31: muniment.api.v1.WhyResponse.item:type_name -> muniment.api.v1.DueItem
+	67, // 32: muniment.api.v1.WhyResponse.holds:type_name -> muniment.api.v1.HoldInfo
+	58, // 33: muniment.api.v1.WhyResponse.rules:type_name -> muniment.api.v1.RuleInfo
+	61, // 34: muniment.api.v1.DispositionsResponse.dispositions:type_name -> muniment.api.v1.DispositionInfo
+	63, // 35: muniment.api.v1.DispositionInfo.approvals:type_name -> muniment.api.v1.ApprovalInfo
+	64, // 36: muniment.api.v1.DispositionInfo.reports:type_name -> muniment.api.v1.ReportInfo
+	62, // 37: muniment.api.v1.DispositionInfo.touched:type_name -> muniment.api.v1.TouchInfo
 	2,  // 38: muniment.api.v1.HoldsRequest.record:type_name -> muniment.api.v1.RecordRef
-	65, // 39: muniment.api.v1.HoldsResponse.holds:type_name -> muniment.api.v1.HoldInfo
+	67, // 39: muniment.api.v1.HoldsResponse.holds:type_name -> muniment.api.v1.HoldInfo
 	2,  // 40: muniment.api.v1.LegalityRequest.record:type_name -> muniment.api.v1.RecordRef
 	2,  // 41: muniment.api.v1.CertificateRequest.record:type_name -> muniment.api.v1.RecordRef
-	74, // 42: muniment.api.v1.EraseResponse.waiting:type_name -> muniment.api.v1.EraseWaiting
+	76, // 42: muniment.api.v1.EraseResponse.waiting:type_name -> muniment.api.v1.EraseWaiting
 	3,  // 43: muniment.api.v1.Departments.Deposit:input_type -> muniment.api.v1.DepositRequest
 	7,  // 44: muniment.api.v1.Departments.Submit:input_type -> muniment.api.v1.SubmitRequest
 	9,  // 45: muniment.api.v1.Departments.SubmitStream:input_type -> muniment.api.v1.SubmitStreamRequest
@@ -5674,47 +5778,49 @@ var file_muniment_api_v1_api_proto_depIdxs = []int32{
 	42, // 59: muniment.api.v1.Auditors.ConsistencyProof:input_type -> muniment.api.v1.ConsistencyProofRequest
 	44, // 60: muniment.api.v1.Auditors.StateProof:input_type -> muniment.api.v1.StateProofRequest
 	46, // 61: muniment.api.v1.Auditors.Registry:input_type -> muniment.api.v1.RegistryRequest
-	49, // 62: muniment.api.v1.RecordsStaff.Due:input_type -> muniment.api.v1.DueRequest
-	54, // 63: muniment.api.v1.RecordsStaff.Why:input_type -> muniment.api.v1.WhyRequest
-	57, // 64: muniment.api.v1.RecordsStaff.Dispositions:input_type -> muniment.api.v1.DispositionsRequest
-	63, // 65: muniment.api.v1.RecordsStaff.Holds:input_type -> muniment.api.v1.HoldsRequest
-	66, // 66: muniment.api.v1.RecordsStaff.Clock:input_type -> muniment.api.v1.ClockRequest
-	68, // 67: muniment.api.v1.RecordsStaff.Legality:input_type -> muniment.api.v1.LegalityRequest
-	70, // 68: muniment.api.v1.RecordsStaff.Certificate:input_type -> muniment.api.v1.CertificateRequest
-	77, // 69: muniment.api.v1.Operators.Status:input_type -> muniment.api.v1.StatusRequest
-	72, // 70: muniment.api.v1.Operators.Erase:input_type -> muniment.api.v1.EraseRequest
-	75, // 71: muniment.api.v1.Operators.Backup:input_type -> muniment.api.v1.BackupRequest
-	6,  // 72: muniment.api.v1.Departments.Deposit:output_type -> muniment.api.v1.DepositResponse
-	8,  // 73: muniment.api.v1.Departments.Submit:output_type -> muniment.api.v1.SubmitResponse
-	10, // 74: muniment.api.v1.Departments.SubmitStream:output_type -> muniment.api.v1.SubmitStreamResponse
-	12, // 75: muniment.api.v1.Departments.Receipt:output_type -> muniment.api.v1.ReceiptResponse
-	14, // 76: muniment.api.v1.Departments.Record:output_type -> muniment.api.v1.RecordResponse
-	17, // 77: muniment.api.v1.Departments.Search:output_type -> muniment.api.v1.SearchResponse
-	20, // 78: muniment.api.v1.Departments.Segments:output_type -> muniment.api.v1.SegmentsResponse
-	23, // 79: muniment.api.v1.Departments.Read:output_type -> muniment.api.v1.ReadResponse
-	25, // 80: muniment.api.v1.Departments.Copy:output_type -> muniment.api.v1.CopyResponse
-	27, // 81: muniment.api.v1.Departments.Evidence:output_type -> muniment.api.v1.EvidenceResponse
-	30, // 82: muniment.api.v1.Departments.PlanRedaction:output_type -> muniment.api.v1.PlanRedactionResponse
-	33, // 83: muniment.api.v1.Departments.FileRedaction:output_type -> muniment.api.v1.FileRedactionResponse
-	35, // 84: muniment.api.v1.Departments.Redactions:output_type -> muniment.api.v1.RedactionsResponse
-	37, // 85: muniment.api.v1.Auditors.Checkpoint:output_type -> muniment.api.v1.CheckpointResponse
-	39, // 86: muniment.api.v1.Auditors.Entry:output_type -> muniment.api.v1.EntryResponse
-	41, // 87: muniment.api.v1.Auditors.InclusionProof:output_type -> muniment.api.v1.InclusionProofResponse
-	43, // 88: muniment.api.v1.Auditors.ConsistencyProof:output_type -> muniment.api.v1.ConsistencyProofResponse
-	45, // 89: muniment.api.v1.Auditors.StateProof:output_type -> muniment.api.v1.StateProofResponse
-	47, // 90: muniment.api.v1.Auditors.Registry:output_type -> muniment.api.v1.RegistryResponse
-	50, // 91: muniment.api.v1.RecordsStaff.Due:output_type -> muniment.api.v1.DueResponse
-	55, // 92: muniment.api.v1.RecordsStaff.Why:output_type -> muniment.api.v1.WhyResponse
-	58, // 93: muniment.api.v1.RecordsStaff.Dispositions:output_type -> muniment.api.v1.DispositionsResponse
-	64, // 94: muniment.api.v1.RecordsStaff.Holds:output_type -> muniment.api.v1.HoldsResponse
-	67, // 95: muniment.api.v1.RecordsStaff.Clock:output_type -> muniment.api.v1.ClockResponse
-	69, // 96: muniment.api.v1.RecordsStaff.Legality:output_type -> muniment.api.v1.LegalityResponse
-	71, // 97: muniment.api.v1.RecordsStaff.Certificate:output_type -> muniment.api.v1.CertificateResponse
-	78, // 98: muniment.api.v1.Operators.Status:output_type -> muniment.api.v1.StatusResponse
-	73, // 99: muniment.api.v1.Operators.Erase:output_type -> muniment.api.v1.EraseResponse
-	76, // 100: muniment.api.v1.Operators.Backup:output_type -> muniment.api.v1.BackupResponse
-	72, // [72:101] is the sub-list for method output_type
-	43, // [43:72] is the sub-list for method input_type
+	49, // 62: muniment.api.v1.Auditors.Network:input_type -> muniment.api.v1.NetworkRequest
+	51, // 63: muniment.api.v1.RecordsStaff.Due:input_type -> muniment.api.v1.DueRequest
+	56, // 64: muniment.api.v1.RecordsStaff.Why:input_type -> muniment.api.v1.WhyRequest
+	59, // 65: muniment.api.v1.RecordsStaff.Dispositions:input_type -> muniment.api.v1.DispositionsRequest
+	65, // 66: muniment.api.v1.RecordsStaff.Holds:input_type -> muniment.api.v1.HoldsRequest
+	68, // 67: muniment.api.v1.RecordsStaff.Clock:input_type -> muniment.api.v1.ClockRequest
+	70, // 68: muniment.api.v1.RecordsStaff.Legality:input_type -> muniment.api.v1.LegalityRequest
+	72, // 69: muniment.api.v1.RecordsStaff.Certificate:input_type -> muniment.api.v1.CertificateRequest
+	79, // 70: muniment.api.v1.Operators.Status:input_type -> muniment.api.v1.StatusRequest
+	74, // 71: muniment.api.v1.Operators.Erase:input_type -> muniment.api.v1.EraseRequest
+	77, // 72: muniment.api.v1.Operators.Backup:input_type -> muniment.api.v1.BackupRequest
+	6,  // 73: muniment.api.v1.Departments.Deposit:output_type -> muniment.api.v1.DepositResponse
+	8,  // 74: muniment.api.v1.Departments.Submit:output_type -> muniment.api.v1.SubmitResponse
+	10, // 75: muniment.api.v1.Departments.SubmitStream:output_type -> muniment.api.v1.SubmitStreamResponse
+	12, // 76: muniment.api.v1.Departments.Receipt:output_type -> muniment.api.v1.ReceiptResponse
+	14, // 77: muniment.api.v1.Departments.Record:output_type -> muniment.api.v1.RecordResponse
+	17, // 78: muniment.api.v1.Departments.Search:output_type -> muniment.api.v1.SearchResponse
+	20, // 79: muniment.api.v1.Departments.Segments:output_type -> muniment.api.v1.SegmentsResponse
+	23, // 80: muniment.api.v1.Departments.Read:output_type -> muniment.api.v1.ReadResponse
+	25, // 81: muniment.api.v1.Departments.Copy:output_type -> muniment.api.v1.CopyResponse
+	27, // 82: muniment.api.v1.Departments.Evidence:output_type -> muniment.api.v1.EvidenceResponse
+	30, // 83: muniment.api.v1.Departments.PlanRedaction:output_type -> muniment.api.v1.PlanRedactionResponse
+	33, // 84: muniment.api.v1.Departments.FileRedaction:output_type -> muniment.api.v1.FileRedactionResponse
+	35, // 85: muniment.api.v1.Departments.Redactions:output_type -> muniment.api.v1.RedactionsResponse
+	37, // 86: muniment.api.v1.Auditors.Checkpoint:output_type -> muniment.api.v1.CheckpointResponse
+	39, // 87: muniment.api.v1.Auditors.Entry:output_type -> muniment.api.v1.EntryResponse
+	41, // 88: muniment.api.v1.Auditors.InclusionProof:output_type -> muniment.api.v1.InclusionProofResponse
+	43, // 89: muniment.api.v1.Auditors.ConsistencyProof:output_type -> muniment.api.v1.ConsistencyProofResponse
+	45, // 90: muniment.api.v1.Auditors.StateProof:output_type -> muniment.api.v1.StateProofResponse
+	47, // 91: muniment.api.v1.Auditors.Registry:output_type -> muniment.api.v1.RegistryResponse
+	50, // 92: muniment.api.v1.Auditors.Network:output_type -> muniment.api.v1.NetworkResponse
+	52, // 93: muniment.api.v1.RecordsStaff.Due:output_type -> muniment.api.v1.DueResponse
+	57, // 94: muniment.api.v1.RecordsStaff.Why:output_type -> muniment.api.v1.WhyResponse
+	60, // 95: muniment.api.v1.RecordsStaff.Dispositions:output_type -> muniment.api.v1.DispositionsResponse
+	66, // 96: muniment.api.v1.RecordsStaff.Holds:output_type -> muniment.api.v1.HoldsResponse
+	69, // 97: muniment.api.v1.RecordsStaff.Clock:output_type -> muniment.api.v1.ClockResponse
+	71, // 98: muniment.api.v1.RecordsStaff.Legality:output_type -> muniment.api.v1.LegalityResponse
+	73, // 99: muniment.api.v1.RecordsStaff.Certificate:output_type -> muniment.api.v1.CertificateResponse
+	80, // 100: muniment.api.v1.Operators.Status:output_type -> muniment.api.v1.StatusResponse
+	75, // 101: muniment.api.v1.Operators.Erase:output_type -> muniment.api.v1.EraseResponse
+	78, // 102: muniment.api.v1.Operators.Backup:output_type -> muniment.api.v1.BackupResponse
+	73, // [73:103] is the sub-list for method output_type
+	43, // [43:73] is the sub-list for method input_type
 	43, // [43:43] is the sub-list for extension type_name
 	43, // [43:43] is the sub-list for extension extendee
 	0,  // [0:43] is the sub-list for field type_name
@@ -5739,7 +5845,7 @@ func file_muniment_api_v1_api_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_muniment_api_v1_api_proto_rawDesc), len(file_muniment_api_v1_api_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   77,
+			NumMessages:   79,
 			NumExtensions: 0,
 			NumServices:   4,
 		},

@@ -629,6 +629,7 @@ const (
 	Auditors_ConsistencyProof_FullMethodName = "/muniment.api.v1.Auditors/ConsistencyProof"
 	Auditors_StateProof_FullMethodName       = "/muniment.api.v1.Auditors/StateProof"
 	Auditors_Registry_FullMethodName         = "/muniment.api.v1.Auditors/Registry"
+	Auditors_Network_FullMethodName          = "/muniment.api.v1.Auditors/Network"
 )
 
 // AuditorsClient is the client API for Auditors service.
@@ -645,6 +646,9 @@ type AuditorsClient interface {
 	StateProof(ctx context.Context, in *StateProofRequest, opts ...grpc.CallOption) (*StateProofResponse, error)
 	// Registry lists the governed facts and the open proposals.
 	Registry(ctx context.Context, in *RegistryRequest, opts ...grpc.CallOption) (*RegistryResponse, error)
+	// Network gives what brings a network file up to date: the receipts that open
+	// the eras after the last one known, and the cards of the nodes.
+	Network(ctx context.Context, in *NetworkRequest, opts ...grpc.CallOption) (*NetworkResponse, error)
 }
 
 type auditorsClient struct {
@@ -715,6 +719,16 @@ func (c *auditorsClient) Registry(ctx context.Context, in *RegistryRequest, opts
 	return out, nil
 }
 
+func (c *auditorsClient) Network(ctx context.Context, in *NetworkRequest, opts ...grpc.CallOption) (*NetworkResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(NetworkResponse)
+	err := c.cc.Invoke(ctx, Auditors_Network_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AuditorsServer is the server API for Auditors service.
 // All implementations must embed UnimplementedAuditorsServer
 // for forward compatibility.
@@ -729,6 +743,9 @@ type AuditorsServer interface {
 	StateProof(context.Context, *StateProofRequest) (*StateProofResponse, error)
 	// Registry lists the governed facts and the open proposals.
 	Registry(context.Context, *RegistryRequest) (*RegistryResponse, error)
+	// Network gives what brings a network file up to date: the receipts that open
+	// the eras after the last one known, and the cards of the nodes.
+	Network(context.Context, *NetworkRequest) (*NetworkResponse, error)
 	mustEmbedUnimplementedAuditorsServer()
 }
 
@@ -756,6 +773,9 @@ func (UnimplementedAuditorsServer) StateProof(context.Context, *StateProofReques
 }
 func (UnimplementedAuditorsServer) Registry(context.Context, *RegistryRequest) (*RegistryResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Registry not implemented")
+}
+func (UnimplementedAuditorsServer) Network(context.Context, *NetworkRequest) (*NetworkResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Network not implemented")
 }
 func (UnimplementedAuditorsServer) mustEmbedUnimplementedAuditorsServer() {}
 func (UnimplementedAuditorsServer) testEmbeddedByValue()                  {}
@@ -886,6 +906,24 @@ func _Auditors_Registry_Handler(srv interface{}, ctx context.Context, dec func(i
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Auditors_Network_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(NetworkRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AuditorsServer).Network(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Auditors_Network_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AuditorsServer).Network(ctx, req.(*NetworkRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Auditors_ServiceDesc is the grpc.ServiceDesc for Auditors service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -916,6 +954,10 @@ var Auditors_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Registry",
 			Handler:    _Auditors_Registry_Handler,
+		},
+		{
+			MethodName: "Network",
+			Handler:    _Auditors_Network_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -496,6 +496,56 @@ func (Outcome) EnumDescriptor() ([]byte, []int) {
 	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{7}
 }
 
+// Departure is how a custodian left a set.
+type Departure int32
+
+const (
+	Departure_DEPARTURE_UNSPECIFIED Departure = 0
+	Departure_DEPARTURE_HANDED_OVER Departure = 1 // every record is with the other custodians of the set; its own keys are destroyed
+	Departure_DEPARTURE_DESTROYED   Departure = 2 // it had no record of the set that lives
+)
+
+// Enum value maps for Departure.
+var (
+	Departure_name = map[int32]string{
+		0: "DEPARTURE_UNSPECIFIED",
+		1: "DEPARTURE_HANDED_OVER",
+		2: "DEPARTURE_DESTROYED",
+	}
+	Departure_value = map[string]int32{
+		"DEPARTURE_UNSPECIFIED": 0,
+		"DEPARTURE_HANDED_OVER": 1,
+		"DEPARTURE_DESTROYED":   2,
+	}
+)
+
+func (x Departure) Enum() *Departure {
+	p := new(Departure)
+	*p = x
+	return p
+}
+
+func (x Departure) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Departure) Descriptor() protoreflect.EnumDescriptor {
+	return file_muniment_ledger_v1_ledger_proto_enumTypes[8].Descriptor()
+}
+
+func (Departure) Type() protoreflect.EnumType {
+	return &file_muniment_ledger_v1_ledger_proto_enumTypes[8]
+}
+
+func (x Departure) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Departure.Descriptor instead.
+func (Departure) EnumDescriptor() ([]byte, []int) {
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{8}
+}
+
 // RuleKind is the form of a rule.
 type RuleKind int32
 
@@ -560,11 +610,11 @@ func (x RuleKind) String() string {
 }
 
 func (RuleKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_muniment_ledger_v1_ledger_proto_enumTypes[8].Descriptor()
+	return file_muniment_ledger_v1_ledger_proto_enumTypes[9].Descriptor()
 }
 
 func (RuleKind) Type() protoreflect.EnumType {
-	return &file_muniment_ledger_v1_ledger_proto_enumTypes[8]
+	return &file_muniment_ledger_v1_ledger_proto_enumTypes[9]
 }
 
 func (x RuleKind) Number() protoreflect.EnumNumber {
@@ -573,7 +623,7 @@ func (x RuleKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RuleKind.Descriptor instead.
 func (RuleKind) EnumDescriptor() ([]byte, []int) {
-	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{8}
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{9}
 }
 
 // Event is what starts or ends a period.
@@ -652,11 +702,11 @@ func (x Event) String() string {
 }
 
 func (Event) Descriptor() protoreflect.EnumDescriptor {
-	return file_muniment_ledger_v1_ledger_proto_enumTypes[9].Descriptor()
+	return file_muniment_ledger_v1_ledger_proto_enumTypes[10].Descriptor()
 }
 
 func (Event) Type() protoreflect.EnumType {
-	return &file_muniment_ledger_v1_ledger_proto_enumTypes[9]
+	return &file_muniment_ledger_v1_ledger_proto_enumTypes[10]
 }
 
 func (x Event) Number() protoreflect.EnumNumber {
@@ -665,7 +715,7 @@ func (x Event) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Event.Descriptor instead.
 func (Event) EnumDescriptor() ([]byte, []int) {
-	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{9}
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{10}
 }
 
 type Unit int32
@@ -704,11 +754,11 @@ func (x Unit) String() string {
 }
 
 func (Unit) Descriptor() protoreflect.EnumDescriptor {
-	return file_muniment_ledger_v1_ledger_proto_enumTypes[10].Descriptor()
+	return file_muniment_ledger_v1_ledger_proto_enumTypes[11].Descriptor()
 }
 
 func (Unit) Type() protoreflect.EnumType {
-	return &file_muniment_ledger_v1_ledger_proto_enumTypes[10]
+	return &file_muniment_ledger_v1_ledger_proto_enumTypes[11]
 }
 
 func (x Unit) Number() protoreflect.EnumNumber {
@@ -717,7 +767,7 @@ func (x Unit) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Unit.Descriptor instead.
 func (Unit) EnumDescriptor() ([]byte, []int) {
-	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{10}
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{11}
 }
 
 type YearKind int32
@@ -753,11 +803,11 @@ func (x YearKind) String() string {
 }
 
 func (YearKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_muniment_ledger_v1_ledger_proto_enumTypes[11].Descriptor()
+	return file_muniment_ledger_v1_ledger_proto_enumTypes[12].Descriptor()
 }
 
 func (YearKind) Type() protoreflect.EnumType {
-	return &file_muniment_ledger_v1_ledger_proto_enumTypes[11]
+	return &file_muniment_ledger_v1_ledger_proto_enumTypes[12]
 }
 
 func (x YearKind) Number() protoreflect.EnumNumber {
@@ -766,7 +816,7 @@ func (x YearKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use YearKind.Descriptor instead.
 func (YearKind) EnumDescriptor() ([]byte, []int) {
-	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{11}
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{12}
 }
 
 // SignedTx is one transaction as it travels and as it is stored in a block.
@@ -855,6 +905,7 @@ type TxBody struct {
 	//	*TxBody_LockDisposition
 	//	*TxBody_ReportErasure
 	//	*TxBody_Withhold
+	//	*TxBody_LeaveCustody
 	//	*TxBody_ProposeChange
 	//	*TxBody_ApproveChange
 	//	*TxBody_SuspendKey
@@ -1075,6 +1126,15 @@ func (x *TxBody) GetWithhold() *Withhold {
 	return nil
 }
 
+func (x *TxBody) GetLeaveCustody() *LeaveCustody {
+	if x != nil {
+		if x, ok := x.Message.(*TxBody_LeaveCustody); ok {
+			return x.LeaveCustody
+		}
+	}
+	return nil
+}
+
 func (x *TxBody) GetProposeChange() *ProposeChange {
 	if x != nil {
 		if x, ok := x.Message.(*TxBody_ProposeChange); ok {
@@ -1183,6 +1243,10 @@ type TxBody_Withhold struct {
 	Withhold *Withhold `protobuf:"bytes,40,opt,name=withhold,proto3,oneof"`
 }
 
+type TxBody_LeaveCustody struct {
+	LeaveCustody *LeaveCustody `protobuf:"bytes,41,opt,name=leave_custody,json=leaveCustody,proto3,oneof"`
+}
+
 type TxBody_ProposeChange struct {
 	ProposeChange *ProposeChange `protobuf:"bytes,48,opt,name=propose_change,json=proposeChange,proto3,oneof"`
 }
@@ -1232,6 +1296,8 @@ func (*TxBody_LockDisposition) isTxBody_Message() {}
 func (*TxBody_ReportErasure) isTxBody_Message() {}
 
 func (*TxBody_Withhold) isTxBody_Message() {}
+
+func (*TxBody_LeaveCustody) isTxBody_Message() {}
 
 func (*TxBody_ProposeChange) isTxBody_Message() {}
 
@@ -2399,6 +2465,60 @@ func (x *Withhold) GetRedaction() []byte {
 	return nil
 }
 
+// LeaveCustody states that a custodian keeps nothing of a set any more. It is
+// signed with the node's custodian key.
+type LeaveCustody struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Set           string                 `protobuf:"bytes,1,opt,name=set,proto3" json:"set,omitempty"`
+	Departure     Departure              `protobuf:"varint,2,opt,name=departure,proto3,enum=muniment.ledger.v1.Departure" json:"departure,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeaveCustody) Reset() {
+	*x = LeaveCustody{}
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeaveCustody) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeaveCustody) ProtoMessage() {}
+
+func (x *LeaveCustody) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeaveCustody.ProtoReflect.Descriptor instead.
+func (*LeaveCustody) Descriptor() ([]byte, []int) {
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *LeaveCustody) GetSet() string {
+	if x != nil {
+		return x.Set
+	}
+	return ""
+}
+
+func (x *LeaveCustody) GetDeparture() Departure {
+	if x != nil {
+		return x.Departure
+	}
+	return Departure_DEPARTURE_UNSPECIFIED
+}
+
 // ProposeChange puts one governed fact to the governing offices.
 type ProposeChange struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2409,7 +2529,7 @@ type ProposeChange struct {
 
 func (x *ProposeChange) Reset() {
 	*x = ProposeChange{}
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[21]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2421,7 +2541,7 @@ func (x *ProposeChange) String() string {
 func (*ProposeChange) ProtoMessage() {}
 
 func (x *ProposeChange) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[21]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2434,7 +2554,7 @@ func (x *ProposeChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposeChange.ProtoReflect.Descriptor instead.
 func (*ProposeChange) Descriptor() ([]byte, []int) {
-	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{21}
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ProposeChange) GetFact() *Fact {
@@ -2455,7 +2575,7 @@ type ApproveChange struct {
 
 func (x *ApproveChange) Reset() {
 	*x = ApproveChange{}
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[22]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2467,7 +2587,7 @@ func (x *ApproveChange) String() string {
 func (*ApproveChange) ProtoMessage() {}
 
 func (x *ApproveChange) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[22]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2480,7 +2600,7 @@ func (x *ApproveChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveChange.ProtoReflect.Descriptor instead.
 func (*ApproveChange) Descriptor() ([]byte, []int) {
-	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{22}
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ApproveChange) GetProposal() uint64 {
@@ -2508,7 +2628,7 @@ type SuspendKey struct {
 
 func (x *SuspendKey) Reset() {
 	*x = SuspendKey{}
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[23]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2520,7 +2640,7 @@ func (x *SuspendKey) String() string {
 func (*SuspendKey) ProtoMessage() {}
 
 func (x *SuspendKey) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[23]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2533,7 +2653,7 @@ func (x *SuspendKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuspendKey.ProtoReflect.Descriptor instead.
 func (*SuspendKey) Descriptor() ([]byte, []int) {
-	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{23}
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SuspendKey) GetKeyId() []byte {
@@ -2560,7 +2680,7 @@ type AcknowledgeJump struct {
 
 func (x *AcknowledgeJump) Reset() {
 	*x = AcknowledgeJump{}
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[24]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2572,7 +2692,7 @@ func (x *AcknowledgeJump) String() string {
 func (*AcknowledgeJump) ProtoMessage() {}
 
 func (x *AcknowledgeJump) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[24]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2585,7 +2705,7 @@ func (x *AcknowledgeJump) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcknowledgeJump.ProtoReflect.Descriptor instead.
 func (*AcknowledgeJump) Descriptor() ([]byte, []int) {
-	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{24}
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *AcknowledgeJump) GetJump() uint64 {
@@ -2611,6 +2731,8 @@ type Fact struct {
 	//	*Fact_Schedule
 	//	*Fact_Activation
 	//	*Fact_StandingAuthorization
+	//	*Fact_Witnesses
+	//	*Fact_Upgrade
 	Fact          isFact_Fact `protobuf_oneof:"fact"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2618,7 +2740,7 @@ type Fact struct {
 
 func (x *Fact) Reset() {
 	*x = Fact{}
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[25]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2630,7 +2752,7 @@ func (x *Fact) String() string {
 func (*Fact) ProtoMessage() {}
 
 func (x *Fact) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[25]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2643,7 +2765,7 @@ func (x *Fact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fact.ProtoReflect.Descriptor instead.
 func (*Fact) Descriptor() ([]byte, []int) {
-	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{25}
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Fact) GetFact() isFact_Fact {
@@ -2752,6 +2874,24 @@ func (x *Fact) GetStandingAuthorization() *StandingAuthorization {
 	return nil
 }
 
+func (x *Fact) GetWitnesses() *Witnesses {
+	if x != nil {
+		if x, ok := x.Fact.(*Fact_Witnesses); ok {
+			return x.Witnesses
+		}
+	}
+	return nil
+}
+
+func (x *Fact) GetUpgrade() *Upgrade {
+	if x != nil {
+		if x, ok := x.Fact.(*Fact_Upgrade); ok {
+			return x.Upgrade
+		}
+	}
+	return nil
+}
+
 type isFact_Fact interface {
 	isFact_Fact()
 }
@@ -2800,6 +2940,14 @@ type Fact_StandingAuthorization struct {
 	StandingAuthorization *StandingAuthorization `protobuf:"bytes,11,opt,name=standing_authorization,json=standingAuthorization,proto3,oneof"`
 }
 
+type Fact_Witnesses struct {
+	Witnesses *Witnesses `protobuf:"bytes,12,opt,name=witnesses,proto3,oneof"`
+}
+
+type Fact_Upgrade struct {
+	Upgrade *Upgrade `protobuf:"bytes,13,opt,name=upgrade,proto3,oneof"`
+}
+
 func (*Fact_Parameters) isFact_Fact() {}
 
 func (*Fact_Office) isFact_Fact() {}
@@ -2822,6 +2970,10 @@ func (*Fact_Activation) isFact_Fact() {}
 
 func (*Fact_StandingAuthorization) isFact_Fact() {}
 
+func (*Fact_Witnesses) isFact_Fact() {}
+
+func (*Fact_Upgrade) isFact_Fact() {}
+
 // Parameters are the limits that consensus applies.
 type Parameters struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2835,7 +2987,7 @@ type Parameters struct {
 
 func (x *Parameters) Reset() {
 	*x = Parameters{}
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[26]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2847,7 +2999,7 @@ func (x *Parameters) String() string {
 func (*Parameters) ProtoMessage() {}
 
 func (x *Parameters) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[26]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2860,7 +3012,7 @@ func (x *Parameters) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Parameters.ProtoReflect.Descriptor instead.
 func (*Parameters) Descriptor() ([]byte, []int) {
-	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{26}
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Parameters) GetAnchorDays() uint32 {
@@ -2903,7 +3055,7 @@ type Office struct {
 
 func (x *Office) Reset() {
 	*x = Office{}
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[27]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2915,7 +3067,7 @@ func (x *Office) String() string {
 func (*Office) ProtoMessage() {}
 
 func (x *Office) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[27]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2928,7 +3080,7 @@ func (x *Office) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Office.ProtoReflect.Descriptor instead.
 func (*Office) Descriptor() ([]byte, []int) {
-	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{27}
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Office) GetCode() string {
@@ -2965,7 +3117,7 @@ type Key struct {
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[28]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2977,7 +3129,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[28]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2990,7 +3142,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{28}
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Key) GetOffice() string {
@@ -3034,7 +3186,7 @@ type Governance struct {
 
 func (x *Governance) Reset() {
 	*x = Governance{}
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[29]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3046,7 +3198,7 @@ func (x *Governance) String() string {
 func (*Governance) ProtoMessage() {}
 
 func (x *Governance) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[29]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3059,7 +3211,7 @@ func (x *Governance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Governance.ProtoReflect.Descriptor instead.
 func (*Governance) Descriptor() ([]byte, []int) {
-	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{29}
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Governance) GetSubject() Subject {
@@ -3095,13 +3247,14 @@ type CustodianSet struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Code          string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
 	Custodians    [][]byte               `protobuf:"bytes,2,rep,name=custodians,proto3" json:"custodians,omitempty"` // 32-byte key ids of custodian keys, ascending
+	Lost          [][]byte               `protobuf:"bytes,3,rep,name=lost,proto3" json:"lost,omitempty"`             // likewise, of those that left the set without a report of their own, as the offices state
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CustodianSet) Reset() {
 	*x = CustodianSet{}
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[30]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3113,7 +3266,7 @@ func (x *CustodianSet) String() string {
 func (*CustodianSet) ProtoMessage() {}
 
 func (x *CustodianSet) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[30]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3126,7 +3279,7 @@ func (x *CustodianSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CustodianSet.ProtoReflect.Descriptor instead.
 func (*CustodianSet) Descriptor() ([]byte, []int) {
-	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{30}
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CustodianSet) GetCode() string {
@@ -3139,6 +3292,13 @@ func (x *CustodianSet) GetCode() string {
 func (x *CustodianSet) GetCustodians() [][]byte {
 	if x != nil {
 		return x.Custodians
+	}
+	return nil
+}
+
+func (x *CustodianSet) GetLost() [][]byte {
+	if x != nil {
+		return x.Lost
 	}
 	return nil
 }
@@ -3156,7 +3316,7 @@ type Series struct {
 
 func (x *Series) Reset() {
 	*x = Series{}
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[31]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3168,7 +3328,7 @@ func (x *Series) String() string {
 func (*Series) ProtoMessage() {}
 
 func (x *Series) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[31]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3181,7 +3341,7 @@ func (x *Series) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Series.ProtoReflect.Descriptor instead.
 func (*Series) Descriptor() ([]byte, []int) {
-	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{31}
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Series) GetCode() string {
@@ -3212,7 +3372,8 @@ func (x *Series) GetStatus() Status {
 	return Status_STATUS_UNSPECIFIED
 }
 
-// Node is a member's machine with its public keys (Ed25519, 32 bytes each).
+// Node is a member's machine with its public keys (Ed25519, 32 bytes each). A later
+// fact of the same node key changes the other keys or the power, or removes the node.
 type Node struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	NodeKey       []byte                 `protobuf:"bytes,1,opt,name=node_key,json=nodeKey,proto3" json:"node_key,omitempty"`
@@ -3221,13 +3382,15 @@ type Node struct {
 	LogKey        []byte                 `protobuf:"bytes,4,opt,name=log_key,json=logKey,proto3" json:"log_key,omitempty"`
 	CustodianKey  []byte                 `protobuf:"bytes,5,opt,name=custodian_key,json=custodianKey,proto3" json:"custodian_key,omitempty"` // empty where the node keeps no content
 	Power         uint32                 `protobuf:"varint,6,opt,name=power,proto3" json:"power,omitempty"`                                  // 10 for a validator
+	Removed       bool                   `protobuf:"varint,7,opt,name=removed,proto3" json:"removed,omitempty"`                              // the node leaves: its keys are those that it has, its power is 0
+	Replaces      []byte                 `protobuf:"bytes,8,opt,name=replaces,proto3" json:"replaces,omitempty"`                             // 32 bytes: id of the node key in whose place this one comes; absent: none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[32]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3239,7 +3402,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[32]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3252,7 +3415,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{32}
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Node) GetNodeKey() []byte {
@@ -3297,6 +3460,20 @@ func (x *Node) GetPower() uint32 {
 	return 0
 }
 
+func (x *Node) GetRemoved() bool {
+	if x != nil {
+		return x.Removed
+	}
+	return false
+}
+
+func (x *Node) GetReplaces() []byte {
+	if x != nil {
+		return x.Replaces
+	}
+	return nil
+}
+
 // ScheduleRule is the retention rule of one series in one version of a schedule,
 // in force once the version is adopted.
 type ScheduleRule struct {
@@ -3318,7 +3495,7 @@ type ScheduleRule struct {
 
 func (x *ScheduleRule) Reset() {
 	*x = ScheduleRule{}
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[33]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3330,7 +3507,7 @@ func (x *ScheduleRule) String() string {
 func (*ScheduleRule) ProtoMessage() {}
 
 func (x *ScheduleRule) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[33]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3343,7 +3520,7 @@ func (x *ScheduleRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScheduleRule.ProtoReflect.Descriptor instead.
 func (*ScheduleRule) Descriptor() ([]byte, []int) {
-	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{33}
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ScheduleRule) GetSchedule() string {
@@ -3440,7 +3617,7 @@ type Rule struct {
 
 func (x *Rule) Reset() {
 	*x = Rule{}
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[34]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3452,7 +3629,7 @@ func (x *Rule) String() string {
 func (*Rule) ProtoMessage() {}
 
 func (x *Rule) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[34]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3465,7 +3642,7 @@ func (x *Rule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rule.ProtoReflect.Descriptor instead.
 func (*Rule) Descriptor() ([]byte, []int) {
-	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{34}
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Rule) GetKind() RuleKind {
@@ -3532,7 +3709,7 @@ type Schedule struct {
 
 func (x *Schedule) Reset() {
 	*x = Schedule{}
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[35]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3544,7 +3721,7 @@ func (x *Schedule) String() string {
 func (*Schedule) ProtoMessage() {}
 
 func (x *Schedule) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[35]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3557,7 +3734,7 @@ func (x *Schedule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Schedule.ProtoReflect.Descriptor instead.
 func (*Schedule) Descriptor() ([]byte, []int) {
-	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{35}
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Schedule) GetCode() string {
@@ -3618,7 +3795,7 @@ type Activation struct {
 
 func (x *Activation) Reset() {
 	*x = Activation{}
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[36]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3630,7 +3807,7 @@ func (x *Activation) String() string {
 func (*Activation) ProtoMessage() {}
 
 func (x *Activation) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[36]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3643,7 +3820,7 @@ func (x *Activation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Activation.ProtoReflect.Descriptor instead.
 func (*Activation) Descriptor() ([]byte, []int) {
-	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{36}
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Activation) GetSeries() string {
@@ -3709,7 +3886,7 @@ type StandingAuthorization struct {
 
 func (x *StandingAuthorization) Reset() {
 	*x = StandingAuthorization{}
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[37]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3721,7 +3898,7 @@ func (x *StandingAuthorization) String() string {
 func (*StandingAuthorization) ProtoMessage() {}
 
 func (x *StandingAuthorization) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[37]
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3734,7 +3911,7 @@ func (x *StandingAuthorization) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StandingAuthorization.ProtoReflect.Descriptor instead.
 func (*StandingAuthorization) Descriptor() ([]byte, []int) {
-	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{37}
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *StandingAuthorization) GetOffice() string {
@@ -3765,6 +3942,173 @@ func (x *StandingAuthorization) GetUntil() int32 {
 	return 0
 }
 
+// Witnesses are all cosigners outside the network, and how many make a quorum.
+type Witnesses struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Witnesses     []*Witness             `protobuf:"bytes,1,rep,name=witnesses,proto3" json:"witnesses,omitempty"`  // ascending by code, at most 32
+	Threshold     uint32                 `protobuf:"varint,2,opt,name=threshold,proto3" json:"threshold,omitempty"` // 1 to all; 0 without witnesses
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Witnesses) Reset() {
+	*x = Witnesses{}
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Witnesses) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Witnesses) ProtoMessage() {}
+
+func (x *Witnesses) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Witnesses.ProtoReflect.Descriptor instead.
+func (*Witnesses) Descriptor() ([]byte, []int) {
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *Witnesses) GetWitnesses() []*Witness {
+	if x != nil {
+		return x.Witnesses
+	}
+	return nil
+}
+
+func (x *Witnesses) GetThreshold() uint32 {
+	if x != nil {
+		return x.Threshold
+	}
+	return 0
+}
+
+// Witness is a cosigner outside the network.
+type Witness struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Code          string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	PublicKey     []byte                 `protobuf:"bytes,2,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"` // 32 bytes, Ed25519
+	NameHash      []byte                 `protobuf:"bytes,3,opt,name=name_hash,json=nameHash,proto3" json:"name_hash,omitempty"`    // 32 bytes: SHA-256 of its name in signatures, which stays off-chain
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Witness) Reset() {
+	*x = Witness{}
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Witness) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Witness) ProtoMessage() {}
+
+func (x *Witness) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Witness.ProtoReflect.Descriptor instead.
+func (*Witness) Descriptor() ([]byte, []int) {
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *Witness) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *Witness) GetPublicKey() []byte {
+	if x != nil {
+		return x.PublicKey
+	}
+	return nil
+}
+
+func (x *Witness) GetNameHash() []byte {
+	if x != nil {
+		return x.NameHash
+	}
+	return nil
+}
+
+// Upgrade changes the version of the rules at a height.
+type Upgrade struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Version       uint32                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"` // one more than the version in force
+	Height        uint64                 `protobuf:"varint,2,opt,name=height,proto3" json:"height,omitempty"`   // of the first block judged by it
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Upgrade) Reset() {
+	*x = Upgrade{}
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Upgrade) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Upgrade) ProtoMessage() {}
+
+func (x *Upgrade) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_ledger_v1_ledger_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Upgrade.ProtoReflect.Descriptor instead.
+func (*Upgrade) Descriptor() ([]byte, []int) {
+	return file_muniment_ledger_v1_ledger_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *Upgrade) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *Upgrade) GetHeight() uint64 {
+	if x != nil {
+		return x.Height
+	}
+	return 0
+}
+
 var File_muniment_ledger_v1_ledger_proto protoreflect.FileDescriptor
 
 const file_muniment_ledger_v1_ledger_proto_rawDesc = "" +
@@ -3773,7 +4117,7 @@ const file_muniment_ledger_v1_ledger_proto_rawDesc = "" +
 	"\bSignedTx\x12\x12\n" +
 	"\x04body\x18\x01 \x01(\fR\x04body\x12\x15\n" +
 	"\x06key_id\x18\x02 \x01(\fR\x05keyId\x12\x1c\n" +
-	"\tsignature\x18\x03 \x01(\fR\tsignature\"\xac\r\n" +
+	"\tsignature\x18\x03 \x01(\fR\tsignature\"\xf5\r\n" +
 	"\x06TxBody\x12\x18\n" +
 	"\anetwork\x18\x01 \x01(\fR\anetwork\x12\x14\n" +
 	"\x05nonce\x18\x02 \x01(\fR\x05nonce\x12\"\n" +
@@ -3796,7 +4140,8 @@ const file_muniment_ledger_v1_ledger_proto_rawDesc = "" +
 	"\rrecord_notice\x18# \x01(\v2 .muniment.ledger.v1.RecordNoticeH\x00R\frecordNotice\x12P\n" +
 	"\x10lock_disposition\x18$ \x01(\v2#.muniment.ledger.v1.LockDispositionH\x00R\x0flockDisposition\x12J\n" +
 	"\x0ereport_erasure\x18% \x01(\v2!.muniment.ledger.v1.ReportErasureH\x00R\rreportErasure\x12:\n" +
-	"\bwithhold\x18( \x01(\v2\x1c.muniment.ledger.v1.WithholdH\x00R\bwithhold\x12J\n" +
+	"\bwithhold\x18( \x01(\v2\x1c.muniment.ledger.v1.WithholdH\x00R\bwithhold\x12G\n" +
+	"\rleave_custody\x18) \x01(\v2 .muniment.ledger.v1.LeaveCustodyH\x00R\fleaveCustody\x12J\n" +
 	"\x0epropose_change\x180 \x01(\v2!.muniment.ledger.v1.ProposeChangeH\x00R\rproposeChange\x12J\n" +
 	"\x0eapprove_change\x181 \x01(\v2!.muniment.ledger.v1.ApproveChangeH\x00R\rapproveChange\x12A\n" +
 	"\vsuspend_key\x182 \x01(\v2\x1e.muniment.ledger.v1.SuspendKeyH\x00R\n" +
@@ -3887,7 +4232,10 @@ const file_muniment_ledger_v1_ledger_proto_rawDesc = "" +
 	"\x05claim\x18\x05 \x01(\rR\x05claim\"@\n" +
 	"\bWithhold\x12\x16\n" +
 	"\x06record\x18\x01 \x01(\x04R\x06record\x12\x1c\n" +
-	"\tredaction\x18\x02 \x01(\fR\tredaction\"=\n" +
+	"\tredaction\x18\x02 \x01(\fR\tredaction\"]\n" +
+	"\fLeaveCustody\x12\x10\n" +
+	"\x03set\x18\x01 \x01(\tR\x03set\x12;\n" +
+	"\tdeparture\x18\x02 \x01(\x0e2\x1d.muniment.ledger.v1.DepartureR\tdeparture\"=\n" +
 	"\rProposeChange\x12,\n" +
 	"\x04fact\x18\x01 \x01(\v2\x18.muniment.ledger.v1.FactR\x04fact\"H\n" +
 	"\rApproveChange\x12\x1a\n" +
@@ -3898,7 +4246,7 @@ const file_muniment_ledger_v1_ledger_proto_rawDesc = "" +
 	"\x06key_id\x18\x01 \x01(\fR\x05keyId\x12!\n" +
 	"\fsince_height\x18\x02 \x01(\x04R\vsinceHeight\"%\n" +
 	"\x0fAcknowledgeJump\x12\x12\n" +
-	"\x04jump\x18\x01 \x01(\x04R\x04jump\"\xcf\x05\n" +
+	"\x04jump\x18\x01 \x01(\x04R\x04jump\"\xc7\x06\n" +
 	"\x04Fact\x12@\n" +
 	"\n" +
 	"parameters\x18\x01 \x01(\v2\x1e.muniment.ledger.v1.ParametersH\x00R\n" +
@@ -3917,7 +4265,9 @@ const file_muniment_ledger_v1_ledger_proto_rawDesc = "" +
 	"activation\x18\n" +
 	" \x01(\v2\x1e.muniment.ledger.v1.ActivationH\x00R\n" +
 	"activation\x12b\n" +
-	"\x16standing_authorization\x18\v \x01(\v2).muniment.ledger.v1.StandingAuthorizationH\x00R\x15standingAuthorizationB\x06\n" +
+	"\x16standing_authorization\x18\v \x01(\v2).muniment.ledger.v1.StandingAuthorizationH\x00R\x15standingAuthorization\x12=\n" +
+	"\twitnesses\x18\f \x01(\v2\x1d.muniment.ledger.v1.WitnessesH\x00R\twitnesses\x127\n" +
+	"\aupgrade\x18\r \x01(\v2\x1b.muniment.ledger.v1.UpgradeH\x00R\aupgradeB\x06\n" +
 	"\x04fact\"\x94\x01\n" +
 	"\n" +
 	"Parameters\x12\x1f\n" +
@@ -3942,24 +4292,27 @@ const file_muniment_ledger_v1_ledger_proto_rawDesc = "" +
 	"\asubject\x18\x01 \x01(\x0e2\x1b.muniment.ledger.v1.SubjectR\asubject\x12\x18\n" +
 	"\aoffices\x18\x02 \x03(\tR\aoffices\x12\x1c\n" +
 	"\tthreshold\x18\x03 \x01(\rR\tthreshold\x12\x1a\n" +
-	"\brequired\x18\x04 \x03(\tR\brequired\"B\n" +
+	"\brequired\x18\x04 \x03(\tR\brequired\"V\n" +
 	"\fCustodianSet\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x1e\n" +
 	"\n" +
 	"custodians\x18\x02 \x03(\fR\n" +
-	"custodians\"\xb5\x01\n" +
+	"custodians\x12\x12\n" +
+	"\x04lost\x18\x03 \x03(\fR\x04lost\"\xb5\x01\n" +
 	"\x06Series\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12A\n" +
 	"\vgranularity\x18\x02 \x01(\x0e2\x1f.muniment.ledger.v1.GranularityR\vgranularity\x12 \n" +
 	"\vdepartments\x18\x03 \x03(\tR\vdepartments\x122\n" +
-	"\x06status\x18\x04 \x01(\x0e2\x1a.muniment.ledger.v1.StatusR\x06status\"\xbd\x01\n" +
+	"\x06status\x18\x04 \x01(\x0e2\x1a.muniment.ledger.v1.StatusR\x06status\"\xf3\x01\n" +
 	"\x04Node\x12\x19\n" +
 	"\bnode_key\x18\x01 \x01(\fR\anodeKey\x12#\n" +
 	"\rvalidator_key\x18\x02 \x01(\fR\fvalidatorKey\x12!\n" +
 	"\fcosigner_key\x18\x03 \x01(\fR\vcosignerKey\x12\x17\n" +
 	"\alog_key\x18\x04 \x01(\fR\x06logKey\x12#\n" +
 	"\rcustodian_key\x18\x05 \x01(\fR\fcustodianKey\x12\x14\n" +
-	"\x05power\x18\x06 \x01(\rR\x05power\"\x9b\x03\n" +
+	"\x05power\x18\x06 \x01(\rR\x05power\x12\x18\n" +
+	"\aremoved\x18\a \x01(\bR\aremoved\x12\x1a\n" +
+	"\breplaces\x18\b \x01(\fR\breplaces\"\x9b\x03\n" +
 	"\fScheduleRule\x12\x1a\n" +
 	"\bschedule\x18\x01 \x01(\tR\bschedule\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\rR\aversion\x12\x16\n" +
@@ -4006,7 +4359,18 @@ const file_muniment_ledger_v1_ledger_proto_rawDesc = "" +
 	"\x06office\x18\x01 \x01(\tR\x06office\x12\x16\n" +
 	"\x06series\x18\x02 \x03(\tR\x06series\x12\x12\n" +
 	"\x04from\x18\x03 \x01(\x11R\x04from\x12\x14\n" +
-	"\x05until\x18\x04 \x01(\x11R\x05until*\x8c\x02\n" +
+	"\x05until\x18\x04 \x01(\x11R\x05until\"d\n" +
+	"\tWitnesses\x129\n" +
+	"\twitnesses\x18\x01 \x03(\v2\x1b.muniment.ledger.v1.WitnessR\twitnesses\x12\x1c\n" +
+	"\tthreshold\x18\x02 \x01(\rR\tthreshold\"Y\n" +
+	"\aWitness\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x12\x1d\n" +
+	"\n" +
+	"public_key\x18\x02 \x01(\fR\tpublicKey\x12\x1b\n" +
+	"\tname_hash\x18\x03 \x01(\fR\bnameHash\";\n" +
+	"\aUpgrade\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\rR\aversion\x12\x16\n" +
+	"\x06height\x18\x02 \x01(\x04R\x06height*\x8c\x02\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fROLE_DEPARTMENT\x10\x01\x12\x0e\n" +
@@ -4064,7 +4428,11 @@ const file_muniment_ledger_v1_ledger_proto_rawDesc = "" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fOUTCOME_DONE\x10\x01\x12\x15\n" +
-	"\x11OUTCOME_PRESERVED\x10\x02*\xb0\x02\n" +
+	"\x11OUTCOME_PRESERVED\x10\x02*Z\n" +
+	"\tDeparture\x12\x19\n" +
+	"\x15DEPARTURE_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15DEPARTURE_HANDED_OVER\x10\x01\x12\x17\n" +
+	"\x13DEPARTURE_DESTROYED\x10\x02*\xb0\x02\n" +
 	"\bRuleKind\x12\x19\n" +
 	"\x15RULE_KIND_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eRULE_KIND_NONE\x10\x01\x12\x17\n" +
@@ -4123,8 +4491,8 @@ func file_muniment_ledger_v1_ledger_proto_rawDescGZIP() []byte {
 	return file_muniment_ledger_v1_ledger_proto_rawDescData
 }
 
-var file_muniment_ledger_v1_ledger_proto_enumTypes = make([]protoimpl.EnumInfo, 12)
-var file_muniment_ledger_v1_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_muniment_ledger_v1_ledger_proto_enumTypes = make([]protoimpl.EnumInfo, 13)
+var file_muniment_ledger_v1_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_muniment_ledger_v1_ledger_proto_goTypes = []any{
 	(Role)(0),                     // 0: muniment.ledger.v1.Role
 	(Status)(0),                   // 1: muniment.ledger.v1.Status
@@ -4134,111 +4502,121 @@ var file_muniment_ledger_v1_ledger_proto_goTypes = []any{
 	(HoldKind)(0),                 // 5: muniment.ledger.v1.HoldKind
 	(Action)(0),                   // 6: muniment.ledger.v1.Action
 	(Outcome)(0),                  // 7: muniment.ledger.v1.Outcome
-	(RuleKind)(0),                 // 8: muniment.ledger.v1.RuleKind
-	(Event)(0),                    // 9: muniment.ledger.v1.Event
-	(Unit)(0),                     // 10: muniment.ledger.v1.Unit
-	(YearKind)(0),                 // 11: muniment.ledger.v1.YearKind
-	(*SignedTx)(nil),              // 12: muniment.ledger.v1.SignedTx
-	(*TxBody)(nil),                // 13: muniment.ledger.v1.TxBody
-	(*AnchorRecords)(nil),         // 14: muniment.ledger.v1.AnchorRecords
-	(*AnchorItem)(nil),            // 15: muniment.ledger.v1.AnchorItem
-	(*SupersedeRecord)(nil),       // 16: muniment.ledger.v1.SupersedeRecord
-	(*AnchorBatch)(nil),           // 17: muniment.ledger.v1.AnchorBatch
-	(*RecordEvents)(nil),          // 18: muniment.ledger.v1.RecordEvents
-	(*FileRecords)(nil),           // 19: muniment.ledger.v1.FileRecords
-	(*PostAuditedThrough)(nil),    // 20: muniment.ledger.v1.PostAuditedThrough
-	(*Scope)(nil),                 // 21: muniment.ledger.v1.Scope
-	(*PlaceHold)(nil),             // 22: muniment.ledger.v1.PlaceHold
-	(*ExtendHold)(nil),            // 23: muniment.ledger.v1.ExtendHold
-	(*ResolveIssue)(nil),          // 24: muniment.ledger.v1.ResolveIssue
-	(*ReleaseHold)(nil),           // 25: muniment.ledger.v1.ReleaseHold
-	(*ProposeDisposition)(nil),    // 26: muniment.ledger.v1.ProposeDisposition
-	(*ApproveDisposition)(nil),    // 27: muniment.ledger.v1.ApproveDisposition
-	(*WithdrawDisposition)(nil),   // 28: muniment.ledger.v1.WithdrawDisposition
-	(*RecordNotice)(nil),          // 29: muniment.ledger.v1.RecordNotice
-	(*LockDisposition)(nil),       // 30: muniment.ledger.v1.LockDisposition
-	(*ReportErasure)(nil),         // 31: muniment.ledger.v1.ReportErasure
-	(*Withhold)(nil),              // 32: muniment.ledger.v1.Withhold
-	(*ProposeChange)(nil),         // 33: muniment.ledger.v1.ProposeChange
-	(*ApproveChange)(nil),         // 34: muniment.ledger.v1.ApproveChange
-	(*SuspendKey)(nil),            // 35: muniment.ledger.v1.SuspendKey
-	(*AcknowledgeJump)(nil),       // 36: muniment.ledger.v1.AcknowledgeJump
-	(*Fact)(nil),                  // 37: muniment.ledger.v1.Fact
-	(*Parameters)(nil),            // 38: muniment.ledger.v1.Parameters
-	(*Office)(nil),                // 39: muniment.ledger.v1.Office
-	(*Key)(nil),                   // 40: muniment.ledger.v1.Key
-	(*Governance)(nil),            // 41: muniment.ledger.v1.Governance
-	(*CustodianSet)(nil),          // 42: muniment.ledger.v1.CustodianSet
-	(*Series)(nil),                // 43: muniment.ledger.v1.Series
-	(*Node)(nil),                  // 44: muniment.ledger.v1.Node
-	(*ScheduleRule)(nil),          // 45: muniment.ledger.v1.ScheduleRule
-	(*Rule)(nil),                  // 46: muniment.ledger.v1.Rule
-	(*Schedule)(nil),              // 47: muniment.ledger.v1.Schedule
-	(*Activation)(nil),            // 48: muniment.ledger.v1.Activation
-	(*StandingAuthorization)(nil), // 49: muniment.ledger.v1.StandingAuthorization
+	(Departure)(0),                // 8: muniment.ledger.v1.Departure
+	(RuleKind)(0),                 // 9: muniment.ledger.v1.RuleKind
+	(Event)(0),                    // 10: muniment.ledger.v1.Event
+	(Unit)(0),                     // 11: muniment.ledger.v1.Unit
+	(YearKind)(0),                 // 12: muniment.ledger.v1.YearKind
+	(*SignedTx)(nil),              // 13: muniment.ledger.v1.SignedTx
+	(*TxBody)(nil),                // 14: muniment.ledger.v1.TxBody
+	(*AnchorRecords)(nil),         // 15: muniment.ledger.v1.AnchorRecords
+	(*AnchorItem)(nil),            // 16: muniment.ledger.v1.AnchorItem
+	(*SupersedeRecord)(nil),       // 17: muniment.ledger.v1.SupersedeRecord
+	(*AnchorBatch)(nil),           // 18: muniment.ledger.v1.AnchorBatch
+	(*RecordEvents)(nil),          // 19: muniment.ledger.v1.RecordEvents
+	(*FileRecords)(nil),           // 20: muniment.ledger.v1.FileRecords
+	(*PostAuditedThrough)(nil),    // 21: muniment.ledger.v1.PostAuditedThrough
+	(*Scope)(nil),                 // 22: muniment.ledger.v1.Scope
+	(*PlaceHold)(nil),             // 23: muniment.ledger.v1.PlaceHold
+	(*ExtendHold)(nil),            // 24: muniment.ledger.v1.ExtendHold
+	(*ResolveIssue)(nil),          // 25: muniment.ledger.v1.ResolveIssue
+	(*ReleaseHold)(nil),           // 26: muniment.ledger.v1.ReleaseHold
+	(*ProposeDisposition)(nil),    // 27: muniment.ledger.v1.ProposeDisposition
+	(*ApproveDisposition)(nil),    // 28: muniment.ledger.v1.ApproveDisposition
+	(*WithdrawDisposition)(nil),   // 29: muniment.ledger.v1.WithdrawDisposition
+	(*RecordNotice)(nil),          // 30: muniment.ledger.v1.RecordNotice
+	(*LockDisposition)(nil),       // 31: muniment.ledger.v1.LockDisposition
+	(*ReportErasure)(nil),         // 32: muniment.ledger.v1.ReportErasure
+	(*Withhold)(nil),              // 33: muniment.ledger.v1.Withhold
+	(*LeaveCustody)(nil),          // 34: muniment.ledger.v1.LeaveCustody
+	(*ProposeChange)(nil),         // 35: muniment.ledger.v1.ProposeChange
+	(*ApproveChange)(nil),         // 36: muniment.ledger.v1.ApproveChange
+	(*SuspendKey)(nil),            // 37: muniment.ledger.v1.SuspendKey
+	(*AcknowledgeJump)(nil),       // 38: muniment.ledger.v1.AcknowledgeJump
+	(*Fact)(nil),                  // 39: muniment.ledger.v1.Fact
+	(*Parameters)(nil),            // 40: muniment.ledger.v1.Parameters
+	(*Office)(nil),                // 41: muniment.ledger.v1.Office
+	(*Key)(nil),                   // 42: muniment.ledger.v1.Key
+	(*Governance)(nil),            // 43: muniment.ledger.v1.Governance
+	(*CustodianSet)(nil),          // 44: muniment.ledger.v1.CustodianSet
+	(*Series)(nil),                // 45: muniment.ledger.v1.Series
+	(*Node)(nil),                  // 46: muniment.ledger.v1.Node
+	(*ScheduleRule)(nil),          // 47: muniment.ledger.v1.ScheduleRule
+	(*Rule)(nil),                  // 48: muniment.ledger.v1.Rule
+	(*Schedule)(nil),              // 49: muniment.ledger.v1.Schedule
+	(*Activation)(nil),            // 50: muniment.ledger.v1.Activation
+	(*StandingAuthorization)(nil), // 51: muniment.ledger.v1.StandingAuthorization
+	(*Witnesses)(nil),             // 52: muniment.ledger.v1.Witnesses
+	(*Witness)(nil),               // 53: muniment.ledger.v1.Witness
+	(*Upgrade)(nil),               // 54: muniment.ledger.v1.Upgrade
 }
 var file_muniment_ledger_v1_ledger_proto_depIdxs = []int32{
-	14, // 0: muniment.ledger.v1.TxBody.anchor_records:type_name -> muniment.ledger.v1.AnchorRecords
-	16, // 1: muniment.ledger.v1.TxBody.supersede_record:type_name -> muniment.ledger.v1.SupersedeRecord
-	17, // 2: muniment.ledger.v1.TxBody.anchor_batch:type_name -> muniment.ledger.v1.AnchorBatch
-	18, // 3: muniment.ledger.v1.TxBody.record_events:type_name -> muniment.ledger.v1.RecordEvents
-	19, // 4: muniment.ledger.v1.TxBody.file_records:type_name -> muniment.ledger.v1.FileRecords
-	20, // 5: muniment.ledger.v1.TxBody.post_audited_through:type_name -> muniment.ledger.v1.PostAuditedThrough
-	22, // 6: muniment.ledger.v1.TxBody.place_hold:type_name -> muniment.ledger.v1.PlaceHold
-	23, // 7: muniment.ledger.v1.TxBody.extend_hold:type_name -> muniment.ledger.v1.ExtendHold
-	24, // 8: muniment.ledger.v1.TxBody.resolve_issue:type_name -> muniment.ledger.v1.ResolveIssue
-	25, // 9: muniment.ledger.v1.TxBody.release_hold:type_name -> muniment.ledger.v1.ReleaseHold
-	26, // 10: muniment.ledger.v1.TxBody.propose_disposition:type_name -> muniment.ledger.v1.ProposeDisposition
-	27, // 11: muniment.ledger.v1.TxBody.approve_disposition:type_name -> muniment.ledger.v1.ApproveDisposition
-	28, // 12: muniment.ledger.v1.TxBody.withdraw_disposition:type_name -> muniment.ledger.v1.WithdrawDisposition
-	29, // 13: muniment.ledger.v1.TxBody.record_notice:type_name -> muniment.ledger.v1.RecordNotice
-	30, // 14: muniment.ledger.v1.TxBody.lock_disposition:type_name -> muniment.ledger.v1.LockDisposition
-	31, // 15: muniment.ledger.v1.TxBody.report_erasure:type_name -> muniment.ledger.v1.ReportErasure
-	32, // 16: muniment.ledger.v1.TxBody.withhold:type_name -> muniment.ledger.v1.Withhold
-	33, // 17: muniment.ledger.v1.TxBody.propose_change:type_name -> muniment.ledger.v1.ProposeChange
-	34, // 18: muniment.ledger.v1.TxBody.approve_change:type_name -> muniment.ledger.v1.ApproveChange
-	35, // 19: muniment.ledger.v1.TxBody.suspend_key:type_name -> muniment.ledger.v1.SuspendKey
-	36, // 20: muniment.ledger.v1.TxBody.acknowledge_jump:type_name -> muniment.ledger.v1.AcknowledgeJump
-	15, // 21: muniment.ledger.v1.AnchorRecords.items:type_name -> muniment.ledger.v1.AnchorItem
-	9,  // 22: muniment.ledger.v1.RecordEvents.event:type_name -> muniment.ledger.v1.Event
-	5,  // 23: muniment.ledger.v1.PlaceHold.kind:type_name -> muniment.ledger.v1.HoldKind
-	21, // 24: muniment.ledger.v1.PlaceHold.scope:type_name -> muniment.ledger.v1.Scope
-	21, // 25: muniment.ledger.v1.ExtendHold.scope:type_name -> muniment.ledger.v1.Scope
-	6,  // 26: muniment.ledger.v1.ProposeDisposition.action:type_name -> muniment.ledger.v1.Action
-	7,  // 27: muniment.ledger.v1.ReportErasure.outcome:type_name -> muniment.ledger.v1.Outcome
-	37, // 28: muniment.ledger.v1.ProposeChange.fact:type_name -> muniment.ledger.v1.Fact
-	38, // 29: muniment.ledger.v1.Fact.parameters:type_name -> muniment.ledger.v1.Parameters
-	39, // 30: muniment.ledger.v1.Fact.office:type_name -> muniment.ledger.v1.Office
-	40, // 31: muniment.ledger.v1.Fact.key:type_name -> muniment.ledger.v1.Key
-	41, // 32: muniment.ledger.v1.Fact.governance:type_name -> muniment.ledger.v1.Governance
-	42, // 33: muniment.ledger.v1.Fact.custodian_set:type_name -> muniment.ledger.v1.CustodianSet
-	43, // 34: muniment.ledger.v1.Fact.series:type_name -> muniment.ledger.v1.Series
-	44, // 35: muniment.ledger.v1.Fact.node:type_name -> muniment.ledger.v1.Node
-	45, // 36: muniment.ledger.v1.Fact.schedule_rule:type_name -> muniment.ledger.v1.ScheduleRule
-	47, // 37: muniment.ledger.v1.Fact.schedule:type_name -> muniment.ledger.v1.Schedule
-	48, // 38: muniment.ledger.v1.Fact.activation:type_name -> muniment.ledger.v1.Activation
-	49, // 39: muniment.ledger.v1.Fact.standing_authorization:type_name -> muniment.ledger.v1.StandingAuthorization
-	0,  // 40: muniment.ledger.v1.Office.roles:type_name -> muniment.ledger.v1.Role
-	1,  // 41: muniment.ledger.v1.Office.status:type_name -> muniment.ledger.v1.Status
-	2,  // 42: muniment.ledger.v1.Key.use:type_name -> muniment.ledger.v1.KeyUse
-	1,  // 43: muniment.ledger.v1.Key.status:type_name -> muniment.ledger.v1.Status
-	3,  // 44: muniment.ledger.v1.Governance.subject:type_name -> muniment.ledger.v1.Subject
-	4,  // 45: muniment.ledger.v1.Series.granularity:type_name -> muniment.ledger.v1.Granularity
-	1,  // 46: muniment.ledger.v1.Series.status:type_name -> muniment.ledger.v1.Status
-	46, // 47: muniment.ledger.v1.ScheduleRule.rule:type_name -> muniment.ledger.v1.Rule
-	6,  // 48: muniment.ledger.v1.ScheduleRule.action:type_name -> muniment.ledger.v1.Action
-	0,  // 49: muniment.ledger.v1.ScheduleRule.approvals:type_name -> muniment.ledger.v1.Role
-	8,  // 50: muniment.ledger.v1.Rule.kind:type_name -> muniment.ledger.v1.RuleKind
-	10, // 51: muniment.ledger.v1.Rule.unit:type_name -> muniment.ledger.v1.Unit
-	9,  // 52: muniment.ledger.v1.Rule.event:type_name -> muniment.ledger.v1.Event
-	11, // 53: muniment.ledger.v1.Rule.year:type_name -> muniment.ledger.v1.YearKind
-	46, // 54: muniment.ledger.v1.Rule.rules:type_name -> muniment.ledger.v1.Rule
-	4,  // 55: muniment.ledger.v1.Activation.granularity:type_name -> muniment.ledger.v1.Granularity
-	56, // [56:56] is the sub-list for method output_type
-	56, // [56:56] is the sub-list for method input_type
-	56, // [56:56] is the sub-list for extension type_name
-	56, // [56:56] is the sub-list for extension extendee
-	0,  // [0:56] is the sub-list for field type_name
+	15, // 0: muniment.ledger.v1.TxBody.anchor_records:type_name -> muniment.ledger.v1.AnchorRecords
+	17, // 1: muniment.ledger.v1.TxBody.supersede_record:type_name -> muniment.ledger.v1.SupersedeRecord
+	18, // 2: muniment.ledger.v1.TxBody.anchor_batch:type_name -> muniment.ledger.v1.AnchorBatch
+	19, // 3: muniment.ledger.v1.TxBody.record_events:type_name -> muniment.ledger.v1.RecordEvents
+	20, // 4: muniment.ledger.v1.TxBody.file_records:type_name -> muniment.ledger.v1.FileRecords
+	21, // 5: muniment.ledger.v1.TxBody.post_audited_through:type_name -> muniment.ledger.v1.PostAuditedThrough
+	23, // 6: muniment.ledger.v1.TxBody.place_hold:type_name -> muniment.ledger.v1.PlaceHold
+	24, // 7: muniment.ledger.v1.TxBody.extend_hold:type_name -> muniment.ledger.v1.ExtendHold
+	25, // 8: muniment.ledger.v1.TxBody.resolve_issue:type_name -> muniment.ledger.v1.ResolveIssue
+	26, // 9: muniment.ledger.v1.TxBody.release_hold:type_name -> muniment.ledger.v1.ReleaseHold
+	27, // 10: muniment.ledger.v1.TxBody.propose_disposition:type_name -> muniment.ledger.v1.ProposeDisposition
+	28, // 11: muniment.ledger.v1.TxBody.approve_disposition:type_name -> muniment.ledger.v1.ApproveDisposition
+	29, // 12: muniment.ledger.v1.TxBody.withdraw_disposition:type_name -> muniment.ledger.v1.WithdrawDisposition
+	30, // 13: muniment.ledger.v1.TxBody.record_notice:type_name -> muniment.ledger.v1.RecordNotice
+	31, // 14: muniment.ledger.v1.TxBody.lock_disposition:type_name -> muniment.ledger.v1.LockDisposition
+	32, // 15: muniment.ledger.v1.TxBody.report_erasure:type_name -> muniment.ledger.v1.ReportErasure
+	33, // 16: muniment.ledger.v1.TxBody.withhold:type_name -> muniment.ledger.v1.Withhold
+	34, // 17: muniment.ledger.v1.TxBody.leave_custody:type_name -> muniment.ledger.v1.LeaveCustody
+	35, // 18: muniment.ledger.v1.TxBody.propose_change:type_name -> muniment.ledger.v1.ProposeChange
+	36, // 19: muniment.ledger.v1.TxBody.approve_change:type_name -> muniment.ledger.v1.ApproveChange
+	37, // 20: muniment.ledger.v1.TxBody.suspend_key:type_name -> muniment.ledger.v1.SuspendKey
+	38, // 21: muniment.ledger.v1.TxBody.acknowledge_jump:type_name -> muniment.ledger.v1.AcknowledgeJump
+	16, // 22: muniment.ledger.v1.AnchorRecords.items:type_name -> muniment.ledger.v1.AnchorItem
+	10, // 23: muniment.ledger.v1.RecordEvents.event:type_name -> muniment.ledger.v1.Event
+	5,  // 24: muniment.ledger.v1.PlaceHold.kind:type_name -> muniment.ledger.v1.HoldKind
+	22, // 25: muniment.ledger.v1.PlaceHold.scope:type_name -> muniment.ledger.v1.Scope
+	22, // 26: muniment.ledger.v1.ExtendHold.scope:type_name -> muniment.ledger.v1.Scope
+	6,  // 27: muniment.ledger.v1.ProposeDisposition.action:type_name -> muniment.ledger.v1.Action
+	7,  // 28: muniment.ledger.v1.ReportErasure.outcome:type_name -> muniment.ledger.v1.Outcome
+	8,  // 29: muniment.ledger.v1.LeaveCustody.departure:type_name -> muniment.ledger.v1.Departure
+	39, // 30: muniment.ledger.v1.ProposeChange.fact:type_name -> muniment.ledger.v1.Fact
+	40, // 31: muniment.ledger.v1.Fact.parameters:type_name -> muniment.ledger.v1.Parameters
+	41, // 32: muniment.ledger.v1.Fact.office:type_name -> muniment.ledger.v1.Office
+	42, // 33: muniment.ledger.v1.Fact.key:type_name -> muniment.ledger.v1.Key
+	43, // 34: muniment.ledger.v1.Fact.governance:type_name -> muniment.ledger.v1.Governance
+	44, // 35: muniment.ledger.v1.Fact.custodian_set:type_name -> muniment.ledger.v1.CustodianSet
+	45, // 36: muniment.ledger.v1.Fact.series:type_name -> muniment.ledger.v1.Series
+	46, // 37: muniment.ledger.v1.Fact.node:type_name -> muniment.ledger.v1.Node
+	47, // 38: muniment.ledger.v1.Fact.schedule_rule:type_name -> muniment.ledger.v1.ScheduleRule
+	49, // 39: muniment.ledger.v1.Fact.schedule:type_name -> muniment.ledger.v1.Schedule
+	50, // 40: muniment.ledger.v1.Fact.activation:type_name -> muniment.ledger.v1.Activation
+	51, // 41: muniment.ledger.v1.Fact.standing_authorization:type_name -> muniment.ledger.v1.StandingAuthorization
+	52, // 42: muniment.ledger.v1.Fact.witnesses:type_name -> muniment.ledger.v1.Witnesses
+	54, // 43: muniment.ledger.v1.Fact.upgrade:type_name -> muniment.ledger.v1.Upgrade
+	0,  // 44: muniment.ledger.v1.Office.roles:type_name -> muniment.ledger.v1.Role
+	1,  // 45: muniment.ledger.v1.Office.status:type_name -> muniment.ledger.v1.Status
+	2,  // 46: muniment.ledger.v1.Key.use:type_name -> muniment.ledger.v1.KeyUse
+	1,  // 47: muniment.ledger.v1.Key.status:type_name -> muniment.ledger.v1.Status
+	3,  // 48: muniment.ledger.v1.Governance.subject:type_name -> muniment.ledger.v1.Subject
+	4,  // 49: muniment.ledger.v1.Series.granularity:type_name -> muniment.ledger.v1.Granularity
+	1,  // 50: muniment.ledger.v1.Series.status:type_name -> muniment.ledger.v1.Status
+	48, // 51: muniment.ledger.v1.ScheduleRule.rule:type_name -> muniment.ledger.v1.Rule
+	6,  // 52: muniment.ledger.v1.ScheduleRule.action:type_name -> muniment.ledger.v1.Action
+	0,  // 53: muniment.ledger.v1.ScheduleRule.approvals:type_name -> muniment.ledger.v1.Role
+	9,  // 54: muniment.ledger.v1.Rule.kind:type_name -> muniment.ledger.v1.RuleKind
+	11, // 55: muniment.ledger.v1.Rule.unit:type_name -> muniment.ledger.v1.Unit
+	10, // 56: muniment.ledger.v1.Rule.event:type_name -> muniment.ledger.v1.Event
+	12, // 57: muniment.ledger.v1.Rule.year:type_name -> muniment.ledger.v1.YearKind
+	48, // 58: muniment.ledger.v1.Rule.rules:type_name -> muniment.ledger.v1.Rule
+	4,  // 59: muniment.ledger.v1.Activation.granularity:type_name -> muniment.ledger.v1.Granularity
+	53, // 60: muniment.ledger.v1.Witnesses.witnesses:type_name -> muniment.ledger.v1.Witness
+	61, // [61:61] is the sub-list for method output_type
+	61, // [61:61] is the sub-list for method input_type
+	61, // [61:61] is the sub-list for extension type_name
+	61, // [61:61] is the sub-list for extension extendee
+	0,  // [0:61] is the sub-list for field type_name
 }
 
 func init() { file_muniment_ledger_v1_ledger_proto_init() }
@@ -4264,12 +4642,13 @@ func file_muniment_ledger_v1_ledger_proto_init() {
 		(*TxBody_LockDisposition)(nil),
 		(*TxBody_ReportErasure)(nil),
 		(*TxBody_Withhold)(nil),
+		(*TxBody_LeaveCustody)(nil),
 		(*TxBody_ProposeChange)(nil),
 		(*TxBody_ApproveChange)(nil),
 		(*TxBody_SuspendKey)(nil),
 		(*TxBody_AcknowledgeJump)(nil),
 	}
-	file_muniment_ledger_v1_ledger_proto_msgTypes[25].OneofWrappers = []any{
+	file_muniment_ledger_v1_ledger_proto_msgTypes[26].OneofWrappers = []any{
 		(*Fact_Parameters)(nil),
 		(*Fact_Office)(nil),
 		(*Fact_Key)(nil),
@@ -4281,14 +4660,16 @@ func file_muniment_ledger_v1_ledger_proto_init() {
 		(*Fact_Schedule)(nil),
 		(*Fact_Activation)(nil),
 		(*Fact_StandingAuthorization)(nil),
+		(*Fact_Witnesses)(nil),
+		(*Fact_Upgrade)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_muniment_ledger_v1_ledger_proto_rawDesc), len(file_muniment_ledger_v1_ledger_proto_rawDesc)),
-			NumEnums:      12,
-			NumMessages:   38,
+			NumEnums:      13,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
