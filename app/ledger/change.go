@@ -24,6 +24,12 @@ func (a *act) change(p Proposal, at record.Index) ([]Value, Code, error) {
 		return changeActivation(a.view, f, at, p.Day, a.today)
 	case *record.StandingAuthorization:
 		return changeStanding(a.view, f, at, p.Day, a.today)
+	case *record.Node:
+		return a.openingEra(at)(changeNode(a.view, f, at))
+	case *record.Witnesses:
+		return a.openingEra(at)(changeWitnesses(a.view, f, at))
+	case *record.Upgrade:
+		return changeVersion(a.view, f, at, a.header.Height)
 	}
 	return nil, CodeUnsupportedChange, nil
 }
@@ -115,31 +121,6 @@ func keyValues(k KeyState) ([]Value, error) {
 	return []Value{{StateKeyKey(k.ID()), value}}, nil
 }
 
-// isNodeKey tells whether a node holds the key for one of its own uses.
-func isNodeKey(v View, id record.KeyID) (bool, error) {
-	nodes, err := Nodes(v)
-	if err != nil {
-		return false, err
-	}
-	for i := range nodes {
-		for _, public := range nodeKeys(&nodes[i]) {
-			if record.KeyIDOf(public[:]) == id {
-				return true, nil
-			}
-		}
-	}
-	return false, nil
-}
-
-// nodeKeys lists the public keys that a node has.
-func nodeKeys(n *record.Node) [][32]byte {
-	keys := [][32]byte{n.NodeKey, n.ValidatorKey, n.CosignerKey, n.LogKey}
-	if n.CustodianKey != ([32]byte{}) {
-		keys = append(keys, n.CustodianKey)
-	}
-	return keys
-}
-
 // faultOf says what makes a fact of sound shape unfit to be stated, whatever
 // the state is; it is empty for a fit one.
 func faultOf(f record.Fact) string {
@@ -161,6 +142,10 @@ func faultOf(f record.Fact) string {
 		codes = []record.Code{f.Series, f.Office}
 	case *record.StandingAuthorization:
 		codes = append(slices.Clone(f.Series), f.Office)
+	case *record.Witnesses:
+		for _, w := range f.Witnesses {
+			codes = append(codes, w.Code)
+		}
 	}
 	for _, c := range codes {
 		if looksPersonal(c) {

@@ -1,6 +1,8 @@
 package ledger
 
 import (
+	"slices"
+
 	"github.com/muniment/muniment/app/record"
 )
 
@@ -56,6 +58,47 @@ func EraNumbered(v View, number int64) (Era, error) {
 func firstEra(v View) (Era, error) {
 	nodes, err := Nodes(v)
 	return eraOfNodes(1, 0, nodes, record.Witnesses{}), err
+}
+
+// openingEra adds to the values of a change the era that it opens, if it opens
+// one: when log keys, cosigners, the set of validators or the witnesses are others
+// than before. What is changed in one block opens one era.
+func (a *act) openingEra(at record.Index) func([]Value, Code, error) ([]Value, Code, error) {
+	return func(values []Value, code Code, err error) ([]Value, Code, error) {
+		if err != nil || code != OK {
+			return nil, code, err
+		}
+		now, err := EraOf(a.view)
+		if err != nil {
+			return nil, 0, err
+		}
+		after := patched{a.view, values}
+		nodes, err := Nodes(after)
+		if err != nil {
+			return nil, 0, err
+		}
+		witnesses, err := WitnessesOf(after)
+		if err != nil {
+			return nil, 0, err
+		}
+		next := eraOfNodes(now.Number, now.Opened, nodes, witnesses)
+		if slices.Equal(now.Nodes, next.Nodes) && sameWitnesses(now.Witnesses, next.Witnesses) {
+			return values, OK, nil
+		}
+		eras := []Era{next}
+		if now.Opened < a.header.first { // by an earlier block
+			eras[0].Number, eras[0].Opened = now.Number+1, at
+			eras = append(eras, now)
+		}
+		for _, e := range eras {
+			value, err := eraValue(e)
+			if err != nil {
+				return nil, 0, err
+			}
+			values = append(values, Value{StateKeyEra(e.Number), value})
+		}
+		return append(values, Value{StateKeyEras(), appendNumber(newValue(1), eras[0].Number)}), OK, nil
+	}
 }
 
 func eraOfNodes(number int64, opened record.Index, nodes []record.Node, w record.Witnesses) Era {

@@ -143,7 +143,7 @@ func sortFacts(facts []record.Fact) (genesisFacts, error) {
 		case *record.Node:
 			s.nodes = append(s.nodes, f)
 		default:
-			return s, fmt.Errorf("fact %d: schedules, activations and authorizations are decided by the offices, not stated at genesis", i)
+			return s, fmt.Errorf("fact %d: schedules, activations and authorizations are decided by the offices, as are witnesses and upgrades, not stated at genesis", i)
 		}
 	}
 	return s, nil
@@ -197,7 +197,13 @@ func (s genesisFacts) checkKeys() error {
 		seen[k.PublicKey] = true
 	}
 	validators := 0
+	if len(s.nodes) > maxNodes {
+		return fmt.Errorf("%d nodes are listed, at most %d can be", len(s.nodes), maxNodes)
+	}
 	for i, n := range s.nodes {
+		if n.Removed || n.Replaces != (record.KeyID{}) {
+			return fmt.Errorf("node %d leaves or replaces another, which no node does at genesis", i)
+		}
 		for _, public := range nodeKeys(n) {
 			if seen[public] {
 				return fmt.Errorf("node %d has key %x, which is listed before", i, record.KeyIDOf(public[:]))
@@ -246,6 +252,9 @@ func (s genesisFacts) checkSets() error {
 			return fmt.Errorf("custodian set %s is listed twice", set.Code)
 		}
 		seen = append(seen, set.Code)
+		if len(set.Lost) > 0 {
+			return fmt.Errorf("custodian set %s has lost a custodian before it was", set.Code)
+		}
 		for _, id := range set.Custodians {
 			if !slices.ContainsFunc(s.nodes, func(n *record.Node) bool {
 				return n.CustodianKey != [32]byte{} && record.KeyIDOf(n.CustodianKey[:]) == id

@@ -97,6 +97,11 @@ func (a *act) decide(policy policy, at record.Index, p Proposal) (Code, error) {
 		return code, err
 	}
 	if policy.enough(offices) {
+		if _, node := p.Fact.(*record.Node); node {
+			if code, err := a.quorumStays(values); err != nil || code != OK {
+				return code, err
+			}
+		}
 		fact, err := record.MarshalFact(p.Fact)
 		if err != nil {
 			return 0, err

@@ -19,7 +19,8 @@ const (
 	prefixSeries    = "series/"     // code                       -> fact
 	prefixNode      = "node/"       // id of the node key         -> fact
 	keyNodes        = "nodes"       //                            -> ids of the node keys
-	prefixRetired   = "retired/"    // id of a key that a node had -> index of the fact entry that took it away
+	prefixRetired   = "retired/"    // id of a key that a node had -> who took it away, public key
+	prefixAddress   = "address/"    // address of a validator key that a node had -> its id
 	prefixEra       = "era/"        // number                     -> era
 	keyEras         = "eras"        //                            -> number of the era in force
 	keyWitnesses    = "witnesses"   //                            -> fact
@@ -76,6 +77,10 @@ func StateKeyNodes() []byte { return []byte(keyNodes) }
 
 // StateKeyRetired gives the state key of a key that a node had once.
 func StateKeyRetired(id record.KeyID) []byte { return join(prefixRetired, id[:]) }
+
+// StateKeyAddress gives the state key of the address of a validator key that a
+// node had once.
+func StateKeyAddress(a [20]byte) []byte { return join(prefixAddress, a[:]) }
 
 // StateKeyEra gives the state key of an era. The first has none while it is in force.
 func StateKeyEra(number int64) []byte {

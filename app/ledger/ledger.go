@@ -47,6 +47,8 @@ type Header struct {
 	Height int64
 	Time   int64 // Unix nanoseconds
 	Live   Live
+
+	first record.Index // entry with which the block begins
 }
 
 // Block is what consensus decided.

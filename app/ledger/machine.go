@@ -12,6 +12,7 @@ import (
 // Apply accepts it: a transaction before it in the block may stand against it,
 // and a refusal that becomes an entry has to get into a block first.
 func (m Machine) Check(v View, h Header, raw []byte) Code {
+	h.first = record.Index(v.Head().Size)
 	a, result, err := m.judge(v, h, raw)
 	switch {
 	case err != nil:
@@ -38,8 +39,9 @@ func (m Machine) Apply(v View, b Block) (Changes, []Result, error) {
 		return Changes{}, nil, err
 	}
 	results := make([]Result, len(b.Txs))
+	h := Header{Height: b.Height, Time: b.Time, Live: b.Live, first: record.Index(d.first)}
 	for _, i := range holdsFirst(b.Txs) {
-		a, result, err := m.judge(d, Header{Height: b.Height, Time: b.Time}, b.Txs[i])
+		a, result, err := m.judge(d, h, b.Txs[i])
 		if err == nil && a != nil {
 			err = d.carryOut(a)
 		}

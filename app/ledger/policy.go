@@ -21,7 +21,7 @@ type policy struct {
 // policyOf gives the policy for a fact; ok is false for facts that nobody can change.
 func policyOf(v View, f record.Fact) (p policy, ok bool, err error) {
 	switch f := f.(type) {
-	case *record.Office, *record.Key:
+	case *record.Office, *record.Key, *record.Node, *record.Witnesses, *record.Upgrade:
 		p, err = governed(v, record.SubjectSecurity)
 	case *record.ScheduleRule:
 		if p, err = governed(v, record.SubjectRecords); err == nil {

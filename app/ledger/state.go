@@ -63,9 +63,14 @@ func SeriesOf(v View, code record.Code) (record.Series, bool, error) {
 	return factOf[record.Series](v, StateKeySeries(code))
 }
 
-// NodeOf gives the node whose node key has the id.
+// NodeOf gives the node whose node key has the id. The value of one that has left
+// is the fact that made it leave.
 func NodeOf(v View, id record.KeyID) (record.Node, bool, error) {
-	return factOf[record.Node](v, StateKeyNode(id))
+	n, ok, err := factOf[record.Node](v, StateKeyNode(id))
+	if err != nil || !ok || n.Removed || record.KeyIDOf(n.NodeKey[:]) != id {
+		return record.Node{}, false, err
+	}
+	return n, true, nil
 }
 
 // Nodes lists the nodes, ascending by the id of their node key.
