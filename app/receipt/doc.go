@@ -26,7 +26,7 @@ import "errors"
 // Limits of what is read.
 const (
 	MaxReceiptBytes = 64 << 10  // a receipt or state receipt
-	MaxNetworkBytes = 1 << 20   // a network file
+	MaxNetworkBytes = 4 << 20   // a network file
 	MaxTreeSize     = 1<<53 - 1 // entries of a log; exact in any language
 
 	maxCheckpointBytes = 24 << 10 // 100 signatures of the longest names fit twice over

@@ -19,7 +19,7 @@ import (
 // Limits of the network file.
 const (
 	maxNodes            = 64
-	maxEras             = 64
+	maxEras             = 1000
 	maxWitnesses        = 32
 	maxOriginBytes      = 200
 	maxCertificateBytes = 2048
@@ -108,7 +108,7 @@ func (n Network) check() error {
 		return fmt.Errorf("origin %.210q: %w", n.Origin, ErrMalformed)
 	}
 	if len(n.Nodes) < 1 || len(n.Nodes) > maxNodes || len(n.Eras) < 1 || len(n.Eras) > maxEras {
-		return fmt.Errorf("%d nodes and %d eras: %w: at least 1 and at most 64 each", len(n.Nodes), len(n.Eras), ErrMalformed)
+		return fmt.Errorf("%d nodes and %d eras: %w: 1 to %d and 1 to %d", len(n.Nodes), len(n.Eras), ErrMalformed, maxNodes, maxEras)
 	}
 	for i, node := range n.Nodes {
 		if i > 0 && n.Nodes[i-1].ID >= node.ID {
@@ -216,5 +216,5 @@ func (e Era) check(origin string) error {
 func validLabel(s string) bool {
 	reserved := s == "city" || s == "witnesses" || s == "witnessed" || s == "none" || strings.HasPrefix(s, "node-")
 	return len(s) >= 1 && len(s) <= maxLabelBytes && !reserved && s[0] >= 'a' && s[0] <= 'z' &&
-		consistsOf(s, func(b byte) bool { return b >= 'a' && b <= 'z' || b >= '0' && b <= '9' || b == '-' })
+		consistsOf(s, func(b byte) bool { return b >= 'a' && b <= 'z' || b >= '0' && b <= '9' || b == '-' || b == '.' })
 }

@@ -27,6 +27,8 @@ const (
 	PartNotInTree   Reason = "PART_NOT_IN_TREE"
 	EraContradicted Reason = "ERA_CONTRADICTED"
 	KeysRetired     Reason = "KEYS_RETIRED"
+	NotNextEra      Reason = "NOT_NEXT_ERA"    // of handovers: it does not open the era that follows
+	UnknownWitness  Reason = "UNKNOWN_WITNESS" // likewise: the name of a witness is missing
 	UnknownEntry    Reason = "UNKNOWN_ENTRY"
 	PartUnexpected  Reason = "PART_UNEXPECTED"
 	PartMissing     Reason = "PART_MISSING"
@@ -63,7 +65,7 @@ const (
 // Outcome gives the outcome that the reason leads to.
 func (r Reason) Outcome() Outcome {
 	switch r {
-	case UnknownOrigin, UnknownSigner, NoQuorum, KeysRetired, UnknownEntry, PartMissing, ClocksDisagree, ReportsDue:
+	case UnknownOrigin, UnknownSigner, NoQuorum, KeysRetired, UnknownEntry, PartMissing, ClocksDisagree, ReportsDue, UnknownWitness:
 		return Indeterminate
 	}
 	return Failed

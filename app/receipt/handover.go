@@ -1,0 +1,107 @@
+package receipt
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"strings"
+
+	"github.com/muniment/muniment/app/ledger"
+	"github.com/muniment/muniment/app/record"
+)
+
+// Extend gives the network with the era that a handover opens. A handover is
+// the state receipt of that era's value under the last tree of the era before,
+// whose keys answer for it: the last era of the file is closed with that tree
+// as its pin. Nodes stay as they are.
+//
+// The ledger holds no name of a witness, but its SHA-256: names are those that
+// may be meant, besides those of the eras before. An error is a [*Refusal], or
+// says that the network is not sound.
+func (n Network) Extend(handover []byte, names ...string) (Network, error) {
+	era, pin, err := n.opened(handover)
+	if err != nil {
+		return Network{}, err
+	}
+	next, err := n.eraOf(era, names)
+	if err != nil {
+		return Network{}, err
+	}
+	extended := n
+	extended.Eras = append(append([]Era{}, n.Eras...), next)
+	extended.Eras[len(n.Eras)-1].Closed = &pin
+	extended, err = ParseNetwork(extended.Marshal())
+	if errors.Is(err, ErrMalformed) || errors.Is(err, ErrTooLarge) {
+		return Network{}, refuse(NotNextEra, "no network file can hold era %d: %v", era.Number, err)
+	}
+	return extended, err
+}
+
+// opened verifies a handover and gives the era that it opens, and the tree that
+// closes the one before.
+func (n Network) opened(handover []byte) (ledger.Era, Pin, error) {
+	if len(n.Eras) == 0 {
+		return ledger.Era{}, Pin{}, errors.New("network has no era")
+	}
+	// The keys of the last era alone may hand over. Those of older ones are retired.
+	last := n
+	last.Eras = n.Eras[len(n.Eras)-1:]
+	v, err := VerifyState(last, handover, nil)
+	if err != nil {
+		return ledger.Era{}, Pin{}, err
+	}
+	number := int64(len(n.Eras)) + 1
+	if v.Outcome != Passed {
+		return ledger.Era{}, Pin{}, refuse(v.Reasons[0], "handover to era %d: %s", number, v.Detail)
+	}
+	if !bytes.Equal(v.State.key, ledger.StateKeyEra(number)) || v.State.value == nil {
+		return ledger.Era{}, Pin{}, refuse(NotNextEra, "the state receipt is not of era %d, which comes next", number)
+	}
+	era, err := ledger.ParseEra(v.State.value)
+	if err != nil {
+		return ledger.Era{}, Pin{}, refuse(NotNextEra, "the value of era %d cannot be read: %v", number, err)
+	}
+	block := v.Entry.(record.BlockEntry)
+	switch {
+	case era.Number != number:
+		return ledger.Era{}, Pin{}, refuse(NotNextEra, "the state receipt opens era %d, the next one is %d", era.Number, number)
+	case era.Opened < block.First || int64(era.Opened) >= v.Index:
+		return ledger.Era{}, Pin{}, refuse(NotNextEra, "era %d was opened by entry %d, the tree is not the one that its block left", number, era.Opened)
+	case len(n.Eras) > 1 && v.TreeSize <= n.Eras[len(n.Eras)-2].Closed.Size:
+		return ledger.Era{}, Pin{}, refuse(NotNextEra, "the tree of %d entries is not larger than the last one of the era before", v.TreeSize)
+	}
+	c, err := ParseState(handover)
+	return era, Pin{Size: c.Checkpoint.Size, Root: c.Checkpoint.Root}, err
+}
+
+// eraOf gives an era of the ledger as the file holds it.
+func (n Network) eraOf(e ledger.Era, names []string) (Era, error) {
+	known := make(map[[32]byte]string)
+	for _, name := range names {
+		known[sha256.Sum256([]byte(name))] = name
+	}
+	for _, before := range n.Eras {
+		for _, w := range before.Witnesses {
+			known[sha256.Sum256([]byte(w.Name))] = w.Name
+		}
+	}
+	next := Era{WitnessThreshold: int(e.Witnesses.Threshold)}
+	for _, node := range e.Nodes {
+		next.Logs = append(next.Logs, node.LogKey)
+		if node.Validator {
+			next.Validators = append(next.Validators, Validator{NodeID: NodeID(node.NodeKey[:]), Cosigner: node.CosignerKey})
+		}
+	}
+	for _, w := range e.Witnesses.Witnesses {
+		name, ok := known[w.NameHash]
+		if !ok {
+			return Era{}, refuse(UnknownWitness, "the name of witness %s of era %d is not known: it is the one whose SHA-256 is %x", w.Code, e.Number, w.NameHash)
+		}
+		next.Witnesses = append(next.Witnesses, Witness{Label: witnessLabel(w.Code), Name: name, Key: w.PublicKey})
+	}
+	return next, nil
+}
+
+// witnessLabel names the witness that the ledger lists under a code. The prefix
+// keeps it from the names of groups and nodes.
+func witnessLabel(code record.Code) string { return "w-" + strings.ToLower(string(code)) }
