@@ -20,7 +20,8 @@ import (
 var ErrWrongKey = errors.New("key file holds another key than its name says")
 
 // Keys are the five keys of a node, and the certificate that its node key has
-// given itself.
+// given itself. Other generations of the same uses are found by their public
+// halves.
 type Keys struct {
 	Node      ed25519.PrivateKey // p2p and TLS
 	Validator ed25519.PrivateKey // votes and proposals
@@ -29,6 +30,8 @@ type Keys struct {
 	Custodian ed25519.PrivateKey // erasure reports; nil where the node keeps no content
 
 	Certificate []byte // DER
+
+	chain *Keychain // all generations; nil: there are no others
 }
 
 // ID gives the node's id: 40 hex digits.
@@ -114,7 +117,7 @@ func MakeKeys(home Home, o KeyOptions) (Keys, error) {
 	if k.Certificate, err = identity.ServerCertificate(o.Rand, k.Node, receipt.ServerName(k.ID()), o.Now); err != nil {
 		return Keys{}, err
 	}
-	if err := writeNew(home.certificate(), encodePEM(k.Certificate)); err != nil {
+	if err := writeNew(home.certificate(1), encodePEM(k.Certificate)); err != nil {
 		return Keys{}, err
 	}
 	if err := CreateSignerState(home.validatorState()); err != nil {
@@ -139,43 +142,26 @@ func MakeKeys(home Home, o KeyOptions) (Keys, error) {
 	return k, nil
 }
 
-// OpenKeys opens the keys of a home.
+// OpenKeys opens the keys of a home: the node key in use, and the newest of the
+// others. Those that came before are found by their public halves.
 func OpenKeys(home Home, passphrase []byte) (Keys, error) {
-	text, err := os.ReadFile(home.homeKey())
+	c, err := OpenKeychain(home, passphrase)
 	if err != nil {
-		return Keys{}, fmt.Errorf("open home: %w", err)
+		return Keys{}, err
 	}
-	label, root, err := keyfile.Open(passphrase, text)
-	if err != nil {
-		return Keys{}, fmt.Errorf("open home: %w", err)
-	}
-	if label != "home" || len(root) != 32 {
-		return Keys{}, fmt.Errorf("open %s: %w", home.homeKey(), ErrWrongKey)
-	}
-	var k Keys
+	return c.InUse(), nil
+}
+
+// find gives the key of a use with this public half, of whichever generation.
+func (k Keys) find(use string, key [32]byte) (ed25519.PrivateKey, bool) {
 	for _, n := range k.named() {
-		text, err := os.ReadFile(home.key(n.name))
-		if n.name == "custodian" && errors.Is(err, os.ErrNotExist) {
-			continue
+		if n.name == use && *n.key != nil && public(*n.key) == key {
+			return *n.key, true
 		}
-		if err != nil {
-			return Keys{}, fmt.Errorf("open %s key: %w", n.name, err)
-		}
-		label, seed, err := keyfile.OpenUnder([32]byte(root), text)
-		if err != nil {
-			return Keys{}, fmt.Errorf("open %s key: %w", n.name, err)
-		}
-		if label != n.name || len(seed) != ed25519.SeedSize {
-			return Keys{}, fmt.Errorf("open %s: %w", home.key(n.name), ErrWrongKey)
-		}
-		*n.key = ed25519.NewKeyFromSeed(seed)
 	}
-	text, err = os.ReadFile(home.certificate())
-	if err != nil {
-		return Keys{}, fmt.Errorf("open certificate: %w", err)
+	if k.chain == nil {
+		return nil, false
 	}
-	if k.Certificate, err = decodePEM(text, k.Node); err != nil {
-		return Keys{}, fmt.Errorf("read %s: %w", home.certificate(), err)
-	}
-	return k, nil
+	g, ok := k.chain.find(use, key)
+	return g.Key, ok
 }
