@@ -56,6 +56,12 @@ type Options struct {
 	// Final is told the state after block h when the engine holds the commit of
 	// header h+1, which carries the AppHash of that state. It must not block.
 	Final func(ledger.View)
+	// Tell hands a transaction to all connected nodes once more. Nil means that
+	// there are none.
+	Tell func(raw []byte)
+	// Drop takes a transaction out of the engine's mempool. Nil means that it is
+	// never there.
+	Drop func(raw []byte)
 	// Committed is told each block that was written. It must not block.
 	Committed func(ledger.Head, []ledger.Result)
 }
@@ -68,6 +74,7 @@ type App struct {
 	machine  ledger.Machine
 	verified *recent[struct{}] // signatures that were found good
 	judged   *recent[int64]    // transactions found OK, with the height of the state they were judged by
+	early    *early            // transactions that came before what they build on
 
 	// genesis holds the changes of height 0 until block 1 is written. It is set
 	// by InitChain and taken by Commit, both on the consensus connection.
@@ -108,6 +115,12 @@ func New(o Options) *App {
 	if o.Final == nil {
 		o.Final = func(ledger.View) {}
 	}
+	if o.Tell == nil {
+		o.Tell = func([]byte) {}
+	}
+	if o.Drop == nil {
+		o.Drop = func([]byte) {}
+	}
 	if o.Committed == nil {
 		o.Committed = func(ledger.Head, []ledger.Result) {}
 	}
@@ -115,6 +128,7 @@ func New(o Options) *App {
 		options:  o,
 		verified: newRecent[struct{}](rememberedTxs),
 		judged:   newRecent[int64](rememberedTxs),
+		early:    newEarly(),
 		waiters:  make(map[[32]byte][]chan outcome),
 		next:     make(chan struct{}),
 		stopping: make(chan struct{}),

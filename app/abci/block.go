@@ -22,27 +22,28 @@ func (a *App) CheckTx(_ context.Context, r *types.RequestCheckTx) (*types.Respon
 	if a.options.Crowded() && !governs(r.Tx) {
 		return &types.ResponseCheckTx{Code: CodeBusy, Codespace: "node", Log: "BUSY"}, nil
 	}
-	code := a.check(r.Tx)
+	code, height := a.check(r.Tx)
 	if code == ledger.OK {
 		return &types.ResponseCheckTx{}, nil
 	}
+	a.refusedFor(r.Tx, code, height)
 	return &types.ResponseCheckTx{Code: uint32(code), Codespace: "ledger", Log: code.String()}, nil
 }
 
-// check judges a transaction by the committed state, once per block that was
-// committed since.
-func (a *App) check(raw []byte) ledger.Code {
+// check judges a transaction by the committed state, whose height it gives, once
+// per block that was committed since.
+func (a *App) check(raw []byte) (ledger.Code, int64) {
 	view := a.View()
 	head := view.Head()
 	key := sha256.Sum256(raw)
 	if height, ok := a.judged.value(key); ok && height == head.Height {
-		return ledger.OK
+		return ledger.OK, height
 	}
 	code := a.machine.Check(view, ledger.Header{Height: head.Height + 1, Time: head.Time}, raw)
 	if code == ledger.OK {
 		a.judged.add(key, head.Height)
 	}
-	return code
+	return code, head.Height
 }
 
 // governs says whether a transaction is one of those that a full mempool admits.

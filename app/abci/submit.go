@@ -30,7 +30,9 @@ var (
 
 // pushAgain is how long a caller waits before it makes sure that its
 // transaction is still in the mempool, which may have dropped it silently
-// when it was full.
+// when it was full, and can still be accepted. The other nodes are told of it
+// again at the first such look, the second, the fourth, and so on: each of them
+// was told once, and may have had no room.
 const pushAgain = 2 * time.Second
 
 // outcome is what a waiter is told.
@@ -74,7 +76,7 @@ func (a *App) Next() <-chan struct{} {
 func (a *App) Submit(ctx context.Context, raw []byte) (ledger.Result, int64, error) {
 	// The signature is verified here, on the caller's goroutine, and remembered
 	// for CheckTx, which the mempool calls one at a time.
-	if code := a.check(raw); code != ledger.OK {
+	if code, _ := a.check(raw); code != ledger.OK {
 		return a.refusal(raw, code)
 	}
 	key := sha256.Sum256(raw)
@@ -85,10 +87,13 @@ func (a *App) Submit(ctx context.Context, raw []byte) (ledger.Result, int64, err
 	if o, done, err := a.answered(raw); err != nil || done {
 		return o.result, o.height, err
 	}
-	for {
+	for looks := 0; ; looks++ {
 		done, o, err := a.try(raw)
 		if err != nil || done {
 			return o.result, o.height, err
+		}
+		if looks&(looks-1) == 0 && looks > 0 {
+			a.options.Tell(raw)
 		}
 		timer := time.NewTimer(pushAgain)
 		select {
@@ -119,6 +124,9 @@ func (a *App) try(raw []byte) (done bool, o outcome, err error) {
 	err = push(raw, func(code uint32) { answered <- code })
 	if errors.Is(err, ErrKnown) {
 		o, known, err := a.answered(raw)
+		if code, _ := a.check(raw); err == nil && !known && code != ledger.OK {
+			return a.giveUp(raw, code)
+		}
 		return known, o, err
 	}
 	if err != nil {
@@ -133,6 +141,15 @@ func (a *App) try(raw []byte) (done bool, o outcome, err error) {
 		result, _, err := a.refusal(raw, ledger.Code(code))
 		return true, outcome{result: result}, err
 	}
+}
+
+// giveUp answers for a transaction that was good when it went into the mempool
+// and that the state has come to stand against. The nodes that make blocks may
+// have dropped it, and a node without power would wait for ever.
+func (a *App) giveUp(raw []byte, code ledger.Code) (done bool, o outcome, err error) {
+	a.options.Drop(raw)
+	result, height, err := a.refusal(raw, code)
+	return true, outcome{result: result, height: height}, err
 }
 
 // judge carries a transaction out alone on the committed state and throws the

@@ -99,11 +99,16 @@ func (l *testLog) String() string {
 // open opens a node, and stops it at the end of the test where the test does not.
 func open(t testing.TB, home Home, c Config, heartbeat time.Duration) *Node {
 	t.Helper()
+	return openWith(t, home, c, Options{Heartbeat: heartbeat})
+}
+
+// openWith does so with options of the test's own.
+func openWith(t testing.TB, home Home, c Config, o Options) *Node {
+	t.Helper()
 	log := new(testLog)
-	n, err := New(home, c, Options{
-		Passphrase: passphrase, Heartbeat: heartbeat, Log: slog.New(slog.NewTextHandler(io.Writer(log), nil)),
-		Fatal: func(err error) { t.Errorf("fatal: %v", err) },
-	})
+	o.Passphrase, o.Log = passphrase, slog.New(slog.NewTextHandler(io.Writer(log), nil))
+	o.Fatal = func(err error) { t.Errorf("fatal: %v", err) }
+	n, err := New(home, c, o)
 	if err != nil {
 		t.Fatalf("open node: %v\n%s", err, log)
 	}

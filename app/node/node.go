@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"github.com/cometbft/cometbft/mempool"
 	cometnode "github.com/cometbft/cometbft/node"
 	"github.com/cometbft/cometbft/p2p"
+	protomem "github.com/cometbft/cometbft/proto/tendermint/mempool"
 	"github.com/cometbft/cometbft/proxy"
 	"github.com/cometbft/cometbft/store"
 	"github.com/cometbft/cometbft/types"
@@ -53,6 +55,9 @@ type Options struct {
 	// signing wraps what signs votes and proposals; nil: nothing does. Tests give
 	// validators false clocks by it, the programs cannot.
 	signing func(types.PrivValidator) types.PrivValidator
+	// application wraps what the engine calls; nil: nothing does. Tests hold calls
+	// up by it.
+	application func(abcitypes.Application) abcitypes.Application
 }
 
 // Node is a running node.
@@ -209,7 +214,7 @@ func (n *Node) openEngine(facts ledger.GenesisFacts, o Options) error {
 	n.app = abci.New(abci.Options{
 		Genesis: facts, AppVersion: AppVersion, MaxBlockBytes: maxBlockBytes,
 		View: n.state.View, Write: n.state.Commit, Enter: n.gate.Enter, Fatal: n.fatal, Crowded: n.crowded, Allowed: n.allowed,
-		Final: n.cosigning.offer, Committed: n.committed,
+		Final: n.cosigning.offer, Committed: n.committed, Tell: n.tell, Drop: n.drop,
 	})
 	document, err := n.genesis.document()
 	if err != nil {
@@ -223,8 +228,12 @@ func (n *Node) openEngine(facts ledger.GenesisFacts, o Options) error {
 	if o.signing != nil {
 		validator = o.signing(signer)
 	}
+	application := callLogged(n.app)
+	if o.application != nil {
+		application = o.application(application)
+	}
 	n.engine, err = cometnode.NewNode(config, validator, &p2p.NodeKey{PrivKey: cmted25519.PrivKey(n.keys.Node)},
-		proxy.NewConnSyncLocalClientCreator(callLogged(n.app)), func() (*types.GenesisDoc, error) { return document, nil },
+		proxy.NewConnSyncLocalClientCreator(application), func() (*types.GenesisDoc, error) { return document, nil },
 		n.gate.Provider(n.db), cometnode.DefaultMetricsProvider(config.Instrumentation),
 		newEngineLogger(n.log, func() { n.fatal(errConsensusFailure) }),
 		cometnode.CustomReactors(map[string]p2p.Reactor{"COSIGNATURES": n.gossip}))
@@ -304,6 +313,39 @@ func (n *Node) push(raw []byte, checked func(code uint32)) error {
 	return err
 }
 
+// tell hands a transaction to all peers, as the engine's mempool does once.
+func (n *Node) tell(raw []byte) {
+	n.engine.Switch().TryBroadcast(p2p.Envelope{
+		ChannelID: mempool.MempoolChannel, Message: &protomem.Txs{Txs: [][]byte{raw}},
+	})
+}
+
+// drop takes a transaction out of the engine's mempool where it would lie for
+// good: a node that makes blocks has it refused in one instead.
+func (n *Node) drop(raw []byte) {
+	if proposes, err := n.proposes(); err != nil || proposes {
+		return
+	}
+	pool := n.engine.Mempool()
+	pool.Lock()
+	defer pool.Unlock()
+	if err := pool.RemoveTxByKey(types.Tx(raw).Key()); err != nil && !errors.Is(err, mempool.ErrTxNotFound) {
+		n.log.Warn("drop a transaction", "err", err)
+	}
+}
+
+// proposes says whether the ledger lists this node as a validator.
+func (n *Node) proposes() (bool, error) {
+	nodes, err := ledger.Nodes(n.app.View())
+	own := n.keys.Node.Public().(ed25519.PublicKey)
+	for _, node := range nodes {
+		if [32]byte(own) == node.NodeKey {
+			return node.Power > 0, nil
+		}
+	}
+	return false, err
+}
+
 // Start starts consensus, cosigning, watchdogs and the monitor.
 func (n *Node) Start() error {
 	if err := n.startMonitor(); err != nil {
@@ -314,7 +356,7 @@ func (n *Node) Start() error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	n.cancel = cancel
-	for _, run := range []func(context.Context){n.cosigning.run, n.gossip.run, n.watch, n.supervise} {
+	for _, run := range []func(context.Context){n.app.Run, n.cosigning.run, n.gossip.run, n.watch, n.supervise} {
 		n.background.Go(func() { run(ctx) })
 	}
 	n.log.Info("node started", "id", n.keys.ID(), "network", fmt.Sprintf("%x", n.network.ID[:8]), "height", n.app.View().Head().Height)
