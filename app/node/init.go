@@ -89,7 +89,7 @@ func Init(home Home, o InitOptions) (Keys, error) {
 	}
 	genesis, network, err := Found(Founding{
 		ChainID: o.ChainID, Origin: o.Origin, Time: o.Keys.Now, Facts: o.Facts(custodian),
-		Members: []Member{{Node: keys.Fact(10), Address: o.Address, Certificate: keys.Certificate}},
+		Members: []Member{{Node: keys.Fact(founderPower), Address: o.Address, Certificate: keys.Certificate}},
 	})
 	if err != nil {
 		return Keys{}, err
@@ -100,6 +100,10 @@ func Init(home Home, o InitOptions) (Keys, error) {
 // Join puts the files of a network into a home that has its keys, with the
 // example configuration where there is none.
 func Join(home Home, genesis, network []byte) error {
+	return join(home, genesis, network, ExampleConfig)
+}
+
+func join(home Home, genesis, network, config []byte) error {
 	g, err := ParseGenesis(genesis)
 	if err != nil {
 		return fmt.Errorf("join network: %w", err)
@@ -117,5 +121,5 @@ func Join(home Home, genesis, network []byte) error {
 	if err := writeNew(home.Network(), network); err != nil {
 		return err
 	}
-	return writeNew(home.Config(), ExampleConfig)
+	return writeNew(home.Config(), config)
 }

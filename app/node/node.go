@@ -81,6 +81,7 @@ type Node struct {
 	health    health
 	metrics   *metrics
 	gossip    *gossip
+	members   *members
 	strangers atomic.Pointer[[]string] // ids that may connect although the ledger does not list them
 
 	monitor        *http.Server
@@ -121,6 +122,7 @@ func New(home Home, config Config, o Options) (*Node, error) {
 		}
 	}
 	n.health.committed = n.now()
+	n.members = newMembers(home, n.log)
 	n.strangers.Store(&config.P2P.Allow)
 	if err := home.CheckRestored(); err != nil {
 		return nil, err

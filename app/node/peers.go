@@ -40,8 +40,8 @@ func (n *Node) allowed(id string) bool {
 func (n *Node) supervise(ctx context.Context) {
 	tick := time.NewTicker(dialEvery)
 	defer tick.Stop()
-	looks := 0
-	n.dial(looks)
+	looks, tries := 0, map[string]int{}
+	n.dial(looks, tries)
 	for {
 		next := n.app.Next()
 		n.cutStrangers()
@@ -51,30 +51,60 @@ func (n *Node) supervise(ctx context.Context) {
 		case <-next:
 		case <-tick.C:
 			looks++
-			n.dial(looks)
+			n.dial(looks, tries)
 		}
 	}
 }
 
-// dial dials the missing peers whose turn it is.
-func (n *Node) dial(looks int) {
+// addresses gives where each other node may be: what its card says, where the
+// ledger lists it, and what the configuration says.
+func (n *Node) addresses() map[string][]string {
+	n.members.look()
+	list := map[string][]string{}
 	for _, peer := range n.config.P2P.Peers {
-		if peer < n.keys.ID() && looks%dialInTurn != dialInTurn-1 {
+		id, _, _ := strings.Cut(peer, "@")
+		list[id] = append(list[id], peer)
+	}
+	for id, card := range n.members.all() {
+		peer := id + "@" + card.P2P
+		if slices.Contains(list[id], peer) {
 			continue
 		}
-		address, err := p2p.NewNetAddressString(peer)
-		if err != nil {
-			n.log.Warn("peer address", "peer", peer, "err", err)
+		if ok, err := n.app.MayConnect(id); err == nil && ok {
+			list[id] = append(list[id], peer)
+		}
+	}
+	delete(list, n.keys.ID())
+	return list
+}
+
+// dial dials the missing peers whose turn it is, at one of their addresses after
+// the other.
+func (n *Node) dial(looks int, tries map[string]int) {
+	for id, addresses := range n.addresses() {
+		if id < n.keys.ID() && looks%dialInTurn != dialInTurn-1 {
 			continue
 		}
-		if n.engine.Switch().IsDialingOrExistingAddress(address) || n.engine.Switch().Peers().Has(address.ID) {
+		if n.engine.Switch().Peers().Has(p2p.ID(id)) {
 			continue
 		}
-		go func() { // it waits for the handshake, and the engine ends it on its stop
-			if err := n.engine.Switch().DialPeerWithAddress(address); err != nil {
-				n.log.Debug("dial", "peer", peer, "err", err)
-			}
-		}()
+		peer := addresses[tries[id]%len(addresses)]
+		tries[id]++
+		go n.dialPeer(peer) // it waits for the handshake, and the engine ends it on its stop
+	}
+}
+
+func (n *Node) dialPeer(peer string) {
+	address, err := p2p.NewNetAddressString(peer)
+	if err != nil {
+		n.log.Warn("peer address", "peer", peer, "err", err)
+		return
+	}
+	if n.engine.Switch().IsDialingOrExistingAddress(address) {
+		return
+	}
+	if err := n.engine.Switch().DialPeerWithAddress(address); err != nil {
+		n.log.Debug("dial", "peer", peer, "err", err)
 	}
 }
 

@@ -72,11 +72,17 @@ func parseFounding(text []byte) (founding, error) {
 	return f, err
 }
 
-// facts gives the governed facts that the network starts with, all but the node.
-func (f founding) facts(custodian record.KeyID) ([]record.Fact, error) {
+// checkAddress wants the address of the one node that init makes.
+func (f founding) checkAddress() error {
 	if _, port, err := net.SplitHostPort(f.Address); err != nil || port == "" {
-		return nil, fmt.Errorf("address %q: use host:port", f.Address)
+		return fmt.Errorf("address %q: use host:port", f.Address)
 	}
+	return nil
+}
+
+// facts gives the governed facts that the network starts with, all but the
+// nodes. The custodians are those of the nodes that keep content.
+func (f founding) facts(custodians ...record.KeyID) ([]record.Fact, error) {
 	facts := []record.Fact{&record.Parameters{AnchorDays: 7, OtherDays: 180, ProposalDays: 30, JumpSeconds: 600}}
 	for _, o := range f.Offices {
 		office, keys, err := o.facts()
@@ -93,7 +99,8 @@ func (f founding) facts(custodian record.KeyID) ([]record.Fact, error) {
 		facts = append(facts, fact)
 	}
 	if f.Custody != "" {
-		facts = append(facts, &record.CustodianSet{Code: record.Code(f.Custody), Custodians: []record.KeyID{custodian}})
+		slices.SortFunc(custodians, func(a, b record.KeyID) int { return bytes.Compare(a[:], b[:]) })
+		facts = append(facts, &record.CustodianSet{Code: record.Code(f.Custody), Custodians: custodians})
 	}
 	for _, s := range f.Series {
 		granularity, ok := granularities[s.Granularity]

@@ -56,7 +56,10 @@ func (o options) init(c *cobra.Command, file string, device deviceFlags) error {
 	if err != nil {
 		return withCode(exitUsage, fmt.Errorf("founding file %s: %w", file, err))
 	}
-	if _, err := f.facts(record.KeyID{1}); err != nil {
+	if err = f.checkAddress(); err == nil {
+		_, err = f.facts(record.KeyID{1})
+	}
+	if err != nil {
 		return withCode(exitUsage, fmt.Errorf("founding file %s: %w", file, err))
 	}
 	if err := device.check(f.Custody != ""); err != nil {
