@@ -68,3 +68,8 @@ func ParseManifest(b []byte) (Manifest, error) {
 
 // Commitment returns the SHA-256 of the encoded manifest.
 func (m Manifest) Commitment() Commitment { return sha256.Sum256(m.Marshal()) }
+
+// Binds reports whether these are the leaf hashes that the manifest commits to.
+func (m Manifest) Binds(leaves [][32]byte) bool {
+	return m.N > 0 && uint64(m.N) == uint64(len(leaves)) && treeRoot(leaves) == m.Root
+}
