@@ -4657,6 +4657,335 @@ func (x *CertificateResponse) GetFile() []byte {
 	return nil
 }
 
+type CompareRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Set           string                 `protobuf:"bytes,1,opt,name=set,proto3" json:"set,omitempty"`         // custodian set; in the first request alone, with all
+	All           []byte                 `protobuf:"bytes,2,opt,name=all,proto3" json:"all,omitempty"`         // hash of everything that the caller has of the set
+	Parts         []byte                 `protobuf:"bytes,3,opt,name=parts,proto3" json:"parts,omitempty"`     // hashes of parts of it, 32 bytes each, at most 8192
+	Records       []*HeldRecord          `protobuf:"bytes,4,rep,name=records,proto3" json:"records,omitempty"` // ascending over all requests, at most 1024
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CompareRequest) Reset() {
+	*x = CompareRequest{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[72]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CompareRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CompareRequest) ProtoMessage() {}
+
+func (x *CompareRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[72]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CompareRequest.ProtoReflect.Descriptor instead.
+func (*CompareRequest) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{72}
+}
+
+func (x *CompareRequest) GetSet() string {
+	if x != nil {
+		return x.Set
+	}
+	return ""
+}
+
+func (x *CompareRequest) GetAll() []byte {
+	if x != nil {
+		return x.All
+	}
+	return nil
+}
+
+func (x *CompareRequest) GetParts() []byte {
+	if x != nil {
+		return x.Parts
+	}
+	return nil
+}
+
+func (x *CompareRequest) GetRecords() []*HeldRecord {
+	if x != nil {
+		return x.Records
+	}
+	return nil
+}
+
+// HeldRecord is a record that a custodian keeps.
+type HeldRecord struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Office        string                 `protobuf:"bytes,1,opt,name=office,proto3" json:"office,omitempty"`
+	Commitment    []byte                 `protobuf:"bytes,2,opt,name=commitment,proto3" json:"commitment,omitempty"` // 32 bytes
+	Digest        []byte                 `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`         // 32 bytes: of what merges
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HeldRecord) Reset() {
+	*x = HeldRecord{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[73]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HeldRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HeldRecord) ProtoMessage() {}
+
+func (x *HeldRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[73]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HeldRecord.ProtoReflect.Descriptor instead.
+func (*HeldRecord) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{73}
+}
+
+func (x *HeldRecord) GetOffice() string {
+	if x != nil {
+		return x.Office
+	}
+	return ""
+}
+
+func (x *HeldRecord) GetCommitment() []byte {
+	if x != nil {
+		return x.Commitment
+	}
+	return nil
+}
+
+func (x *HeldRecord) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+type CompareResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Equal         bool                   `protobuf:"varint,1,opt,name=equal,proto3" json:"equal,omitempty"`          // to the first request: nothing is wanted
+	Wanted        []uint32               `protobuf:"varint,2,rep,packed,name=wanted,proto3" json:"wanted,omitempty"` // which of the parts or records of the request, ascending
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CompareResponse) Reset() {
+	*x = CompareResponse{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[74]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CompareResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CompareResponse) ProtoMessage() {}
+
+func (x *CompareResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[74]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CompareResponse.ProtoReflect.Descriptor instead.
+func (*CompareResponse) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{74}
+}
+
+func (x *CompareResponse) GetEqual() bool {
+	if x != nil {
+		return x.Equal
+	}
+	return false
+}
+
+func (x *CompareResponse) GetWanted() []uint32 {
+	if x != nil {
+		return x.Wanted
+	}
+	return nil
+}
+
+type KeepRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *KeepHeader            `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"` // in the first request alone
+	Chunk         []byte                 `protobuf:"bytes,2,opt,name=chunk,proto3" json:"chunk,omitempty"`   // of the parcel (docs/spec/parcel.md)
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeepRequest) Reset() {
+	*x = KeepRequest{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[75]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeepRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeepRequest) ProtoMessage() {}
+
+func (x *KeepRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[75]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeepRequest.ProtoReflect.Descriptor instead.
+func (*KeepRequest) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{75}
+}
+
+func (x *KeepRequest) GetHeader() *KeepHeader {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *KeepRequest) GetChunk() []byte {
+	if x != nil {
+		return x.Chunk
+	}
+	return nil
+}
+
+type KeepHeader struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Set           string                 `protobuf:"bytes,1,opt,name=set,proto3" json:"set,omitempty"`
+	Office        string                 `protobuf:"bytes,2,opt,name=office,proto3" json:"office,omitempty"`
+	Commitment    []byte                 `protobuf:"bytes,3,opt,name=commitment,proto3" json:"commitment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeepHeader) Reset() {
+	*x = KeepHeader{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[76]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeepHeader) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeepHeader) ProtoMessage() {}
+
+func (x *KeepHeader) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[76]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeepHeader.ProtoReflect.Descriptor instead.
+func (*KeepHeader) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{76}
+}
+
+func (x *KeepHeader) GetSet() string {
+	if x != nil {
+		return x.Set
+	}
+	return ""
+}
+
+func (x *KeepHeader) GetOffice() string {
+	if x != nil {
+		return x.Office
+	}
+	return ""
+}
+
+func (x *KeepHeader) GetCommitment() []byte {
+	if x != nil {
+		return x.Commitment
+	}
+	return nil
+}
+
+type KeepResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeepResponse) Reset() {
+	*x = KeepResponse{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[77]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeepResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeepResponse) ProtoMessage() {}
+
+func (x *KeepResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[77]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeepResponse.ProtoReflect.Descriptor instead.
+func (*KeepResponse) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{77}
+}
+
 type EraseRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -4665,7 +4994,7 @@ type EraseRequest struct {
 
 func (x *EraseRequest) Reset() {
 	*x = EraseRequest{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[72]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4677,7 +5006,7 @@ func (x *EraseRequest) String() string {
 func (*EraseRequest) ProtoMessage() {}
 
 func (x *EraseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[72]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4690,7 +5019,7 @@ func (x *EraseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EraseRequest.ProtoReflect.Descriptor instead.
 func (*EraseRequest) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{72}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{78}
 }
 
 type EraseResponse struct {
@@ -4708,7 +5037,7 @@ type EraseResponse struct {
 
 func (x *EraseResponse) Reset() {
 	*x = EraseResponse{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[73]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4720,7 +5049,7 @@ func (x *EraseResponse) String() string {
 func (*EraseResponse) ProtoMessage() {}
 
 func (x *EraseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[73]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4733,7 +5062,7 @@ func (x *EraseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EraseResponse.ProtoReflect.Descriptor instead.
 func (*EraseResponse) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{73}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *EraseResponse) GetDispositions() []uint64 {
@@ -4796,7 +5125,7 @@ type EraseWaiting struct {
 
 func (x *EraseWaiting) Reset() {
 	*x = EraseWaiting{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[74]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4808,7 +5137,7 @@ func (x *EraseWaiting) String() string {
 func (*EraseWaiting) ProtoMessage() {}
 
 func (x *EraseWaiting) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[74]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4821,7 +5150,7 @@ func (x *EraseWaiting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EraseWaiting.ProtoReflect.Descriptor instead.
 func (*EraseWaiting) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{74}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *EraseWaiting) GetDisposition() uint64 {
@@ -4848,7 +5177,7 @@ type BackupRequest struct {
 
 func (x *BackupRequest) Reset() {
 	*x = BackupRequest{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[75]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4860,7 +5189,7 @@ func (x *BackupRequest) String() string {
 func (*BackupRequest) ProtoMessage() {}
 
 func (x *BackupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[75]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4873,7 +5202,7 @@ func (x *BackupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupRequest.ProtoReflect.Descriptor instead.
 func (*BackupRequest) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{75}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *BackupRequest) GetDirectory() string {
@@ -4901,7 +5230,7 @@ type BackupResponse struct {
 
 func (x *BackupResponse) Reset() {
 	*x = BackupResponse{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[76]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4913,7 +5242,7 @@ func (x *BackupResponse) String() string {
 func (*BackupResponse) ProtoMessage() {}
 
 func (x *BackupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[76]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4926,7 +5255,7 @@ func (x *BackupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupResponse.ProtoReflect.Descriptor instead.
 func (*BackupResponse) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{76}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *BackupResponse) GetLogSize() uint64 {
@@ -4950,6 +5279,359 @@ func (x *BackupResponse) GetBytes() uint64 {
 	return 0
 }
 
+type CopiesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CopiesRequest) Reset() {
+	*x = CopiesRequest{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[83]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CopiesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CopiesRequest) ProtoMessage() {}
+
+func (x *CopiesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[83]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CopiesRequest.ProtoReflect.Descriptor instead.
+func (*CopiesRequest) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{83}
+}
+
+type CopiesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Sets          []*CopiesOfSet         `protobuf:"bytes,1,rep,name=sets,proto3" json:"sets,omitempty"` // ascending by code
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CopiesResponse) Reset() {
+	*x = CopiesResponse{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[84]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CopiesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CopiesResponse) ProtoMessage() {}
+
+func (x *CopiesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[84]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CopiesResponse.ProtoReflect.Descriptor instead.
+func (*CopiesResponse) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{84}
+}
+
+func (x *CopiesResponse) GetSets() []*CopiesOfSet {
+	if x != nil {
+		return x.Sets
+	}
+	return nil
+}
+
+// CopiesOfSet is how far the records of a custodian set are with all that keep it.
+type CopiesOfSet struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Set           string                 `protobuf:"bytes,1,opt,name=set,proto3" json:"set,omitempty"`
+	Records       uint64                 `protobuf:"varint,2,opt,name=records,proto3" json:"records,omitempty"`       // anchored, and kept here
+	Custodians    uint32                 `protobuf:"varint,3,opt,name=custodians,proto3" json:"custodians,omitempty"` // of the set, this node among them
+	Complete      uint32                 `protobuf:"varint,4,opt,name=complete,proto3" json:"complete,omitempty"`     // of them, as far as this node knows, have everything
+	Peers         []*CopiesAtPeer        `protobuf:"bytes,5,rep,name=peers,proto3" json:"peers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CopiesOfSet) Reset() {
+	*x = CopiesOfSet{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[85]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CopiesOfSet) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CopiesOfSet) ProtoMessage() {}
+
+func (x *CopiesOfSet) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[85]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CopiesOfSet.ProtoReflect.Descriptor instead.
+func (*CopiesOfSet) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{85}
+}
+
+func (x *CopiesOfSet) GetSet() string {
+	if x != nil {
+		return x.Set
+	}
+	return ""
+}
+
+func (x *CopiesOfSet) GetRecords() uint64 {
+	if x != nil {
+		return x.Records
+	}
+	return 0
+}
+
+func (x *CopiesOfSet) GetCustodians() uint32 {
+	if x != nil {
+		return x.Custodians
+	}
+	return 0
+}
+
+func (x *CopiesOfSet) GetComplete() uint32 {
+	if x != nil {
+		return x.Complete
+	}
+	return 0
+}
+
+func (x *CopiesOfSet) GetPeers() []*CopiesAtPeer {
+	if x != nil {
+		return x.Peers
+	}
+	return nil
+}
+
+type CopiesAtPeer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Custodian     []byte                 `protobuf:"bytes,1,opt,name=custodian,proto3" json:"custodian,omitempty"` // id of its custodian key
+	Node          string                 `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`           // its node id; empty: no node has the key
+	Known         bool                   `protobuf:"varint,3,opt,name=known,proto3" json:"known,omitempty"`        // it has answered since this node was started
+	Wants         uint64                 `protobuf:"varint,4,opt,name=wants,proto3" json:"wants,omitempty"`        // records that it lacks, or lacks something of
+	Lacks         uint64                 `protobuf:"varint,5,opt,name=lacks,proto3" json:"lacks,omitempty"`        // records that it has and this node lacks, or lacks something of
+	Answered      int64                  `protobuf:"varint,6,opt,name=answered,proto3" json:"answered,omitempty"`  // Unix seconds of the last comparison; 0: never
+	Trouble       string                 `protobuf:"bytes,7,opt,name=trouble,proto3" json:"trouble,omitempty"`     // what went wrong last; empty: nothing
+	Left          bool                   `protobuf:"varint,8,opt,name=left,proto3" json:"left,omitempty"`          // it has left the set
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CopiesAtPeer) Reset() {
+	*x = CopiesAtPeer{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[86]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CopiesAtPeer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CopiesAtPeer) ProtoMessage() {}
+
+func (x *CopiesAtPeer) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[86]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CopiesAtPeer.ProtoReflect.Descriptor instead.
+func (*CopiesAtPeer) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{86}
+}
+
+func (x *CopiesAtPeer) GetCustodian() []byte {
+	if x != nil {
+		return x.Custodian
+	}
+	return nil
+}
+
+func (x *CopiesAtPeer) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *CopiesAtPeer) GetKnown() bool {
+	if x != nil {
+		return x.Known
+	}
+	return false
+}
+
+func (x *CopiesAtPeer) GetWants() uint64 {
+	if x != nil {
+		return x.Wants
+	}
+	return 0
+}
+
+func (x *CopiesAtPeer) GetLacks() uint64 {
+	if x != nil {
+		return x.Lacks
+	}
+	return 0
+}
+
+func (x *CopiesAtPeer) GetAnswered() int64 {
+	if x != nil {
+		return x.Answered
+	}
+	return 0
+}
+
+func (x *CopiesAtPeer) GetTrouble() string {
+	if x != nil {
+		return x.Trouble
+	}
+	return ""
+}
+
+func (x *CopiesAtPeer) GetLeft() bool {
+	if x != nil {
+		return x.Left
+	}
+	return false
+}
+
+type LeaveCustodyRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Set           string                 `protobuf:"bytes,1,opt,name=set,proto3" json:"set,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeaveCustodyRequest) Reset() {
+	*x = LeaveCustodyRequest{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[87]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeaveCustodyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeaveCustodyRequest) ProtoMessage() {}
+
+func (x *LeaveCustodyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[87]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeaveCustodyRequest.ProtoReflect.Descriptor instead.
+func (*LeaveCustodyRequest) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{87}
+}
+
+func (x *LeaveCustodyRequest) GetSet() string {
+	if x != nil {
+		return x.Set
+	}
+	return ""
+}
+
+type LeaveCustodyResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Departure     string                 `protobuf:"bytes,1,opt,name=departure,proto3" json:"departure,omitempty"` // "HANDED_OVER" or "DESTROYED"
+	Index         uint64                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`        // entry of the departure
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeaveCustodyResponse) Reset() {
+	*x = LeaveCustodyResponse{}
+	mi := &file_muniment_api_v1_api_proto_msgTypes[88]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeaveCustodyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeaveCustodyResponse) ProtoMessage() {}
+
+func (x *LeaveCustodyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_muniment_api_v1_api_proto_msgTypes[88]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeaveCustodyResponse.ProtoReflect.Descriptor instead.
+func (*LeaveCustodyResponse) Descriptor() ([]byte, []int) {
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{88}
+}
+
+func (x *LeaveCustodyResponse) GetDeparture() string {
+	if x != nil {
+		return x.Departure
+	}
+	return ""
+}
+
+func (x *LeaveCustodyResponse) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
 type StatusRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -4958,7 +5640,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[77]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4970,7 +5652,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[77]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4983,7 +5665,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{77}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{89}
 }
 
 type StatusResponse struct {
@@ -5005,13 +5687,14 @@ type StatusResponse struct {
 	Claim           string                 `protobuf:"bytes,15,opt,name=claim,proto3" json:"claim,omitempty"`                                             // "C1" or "C3": what erasures claim here
 	ErasuresPending uint64                 `protobuf:"varint,16,opt,name=erasures_pending,json=erasuresPending,proto3" json:"erasures_pending,omitempty"` // locked dispositions whose report this custodian owes
 	Quarantined     []string               `protobuf:"bytes,17,rep,name=quarantined,proto3" json:"quarantined,omitempty"`                                 // rings that are older than the ledger's erasures
+	Copies          []*CopiesOfSet         `protobuf:"bytes,18,rep,name=copies,proto3" json:"copies,omitempty"`                                           // of each set that this node belongs to
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
 
 func (x *StatusResponse) Reset() {
 	*x = StatusResponse{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[78]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5023,7 +5706,7 @@ func (x *StatusResponse) String() string {
 func (*StatusResponse) ProtoMessage() {}
 
 func (x *StatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[78]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5036,7 +5719,7 @@ func (x *StatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusResponse.ProtoReflect.Descriptor instead.
 func (*StatusResponse) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{78}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *StatusResponse) GetChainId() string {
@@ -5154,6 +5837,13 @@ func (x *StatusResponse) GetErasuresPending() uint64 {
 func (x *StatusResponse) GetQuarantined() []string {
 	if x != nil {
 		return x.Quarantined
+	}
+	return nil
+}
+
+func (x *StatusResponse) GetCopies() []*CopiesOfSet {
+	if x != nil {
+		return x.Copies
 	}
 	return nil
 }
@@ -5519,7 +6209,33 @@ const file_muniment_api_v1_api_proto_rawDesc = "" +
 	"department\x12 \n" +
 	"\vdisposition\x18\x03 \x01(\x04R\vdisposition\")\n" +
 	"\x13CertificateResponse\x12\x12\n" +
-	"\x04file\x18\x01 \x01(\fR\x04file\"\x0e\n" +
+	"\x04file\x18\x01 \x01(\fR\x04file\"\x81\x01\n" +
+	"\x0eCompareRequest\x12\x10\n" +
+	"\x03set\x18\x01 \x01(\tR\x03set\x12\x10\n" +
+	"\x03all\x18\x02 \x01(\fR\x03all\x12\x14\n" +
+	"\x05parts\x18\x03 \x01(\fR\x05parts\x125\n" +
+	"\arecords\x18\x04 \x03(\v2\x1b.muniment.api.v1.HeldRecordR\arecords\"\\\n" +
+	"\n" +
+	"HeldRecord\x12\x16\n" +
+	"\x06office\x18\x01 \x01(\tR\x06office\x12\x1e\n" +
+	"\n" +
+	"commitment\x18\x02 \x01(\fR\n" +
+	"commitment\x12\x16\n" +
+	"\x06digest\x18\x03 \x01(\fR\x06digest\"?\n" +
+	"\x0fCompareResponse\x12\x14\n" +
+	"\x05equal\x18\x01 \x01(\bR\x05equal\x12\x16\n" +
+	"\x06wanted\x18\x02 \x03(\rR\x06wanted\"X\n" +
+	"\vKeepRequest\x123\n" +
+	"\x06header\x18\x01 \x01(\v2\x1b.muniment.api.v1.KeepHeaderR\x06header\x12\x14\n" +
+	"\x05chunk\x18\x02 \x01(\fR\x05chunk\"V\n" +
+	"\n" +
+	"KeepHeader\x12\x10\n" +
+	"\x03set\x18\x01 \x01(\tR\x03set\x12\x16\n" +
+	"\x06office\x18\x02 \x01(\tR\x06office\x12\x1e\n" +
+	"\n" +
+	"commitment\x18\x03 \x01(\fR\n" +
+	"commitment\"\x0e\n" +
+	"\fKeepResponse\"\x0e\n" +
 	"\fEraseRequest\"\xf0\x01\n" +
 	"\rEraseResponse\x12\"\n" +
 	"\fdispositions\x18\x01 \x03(\x04R\fdispositions\x12\x1c\n" +
@@ -5539,7 +6255,32 @@ const file_muniment_api_v1_api_proto_rawDesc = "" +
 	"\blog_size\x18\x01 \x01(\x04R\alogSize\x12\x18\n" +
 	"\arecords\x18\x02 \x01(\x04R\arecords\x12\x14\n" +
 	"\x05bytes\x18\x03 \x01(\x04R\x05bytes\"\x0f\n" +
-	"\rStatusRequest\"\x85\x04\n" +
+	"\rCopiesRequest\"B\n" +
+	"\x0eCopiesResponse\x120\n" +
+	"\x04sets\x18\x01 \x03(\v2\x1c.muniment.api.v1.CopiesOfSetR\x04sets\"\xaa\x01\n" +
+	"\vCopiesOfSet\x12\x10\n" +
+	"\x03set\x18\x01 \x01(\tR\x03set\x12\x18\n" +
+	"\arecords\x18\x02 \x01(\x04R\arecords\x12\x1e\n" +
+	"\n" +
+	"custodians\x18\x03 \x01(\rR\n" +
+	"custodians\x12\x1a\n" +
+	"\bcomplete\x18\x04 \x01(\rR\bcomplete\x123\n" +
+	"\x05peers\x18\x05 \x03(\v2\x1d.muniment.api.v1.CopiesAtPeerR\x05peers\"\xcc\x01\n" +
+	"\fCopiesAtPeer\x12\x1c\n" +
+	"\tcustodian\x18\x01 \x01(\fR\tcustodian\x12\x12\n" +
+	"\x04node\x18\x02 \x01(\tR\x04node\x12\x14\n" +
+	"\x05known\x18\x03 \x01(\bR\x05known\x12\x14\n" +
+	"\x05wants\x18\x04 \x01(\x04R\x05wants\x12\x14\n" +
+	"\x05lacks\x18\x05 \x01(\x04R\x05lacks\x12\x1a\n" +
+	"\banswered\x18\x06 \x01(\x03R\banswered\x12\x18\n" +
+	"\atrouble\x18\a \x01(\tR\atrouble\x12\x12\n" +
+	"\x04left\x18\b \x01(\bR\x04left\"'\n" +
+	"\x13LeaveCustodyRequest\x12\x10\n" +
+	"\x03set\x18\x01 \x01(\tR\x03set\"J\n" +
+	"\x14LeaveCustodyResponse\x12\x1c\n" +
+	"\tdeparture\x18\x01 \x01(\tR\tdeparture\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\x04R\x05index\"\x0f\n" +
+	"\rStatusRequest\"\xbb\x04\n" +
 	"\x0eStatusResponse\x12\x19\n" +
 	"\bchain_id\x18\x01 \x01(\tR\achainId\x12\x16\n" +
 	"\x06origin\x18\x02 \x01(\tR\x06origin\x12\x18\n" +
@@ -5563,7 +6304,8 @@ const file_muniment_api_v1_api_proto_rawDesc = "" +
 	"\aversion\x18\x0e \x01(\tR\aversion\x12\x14\n" +
 	"\x05claim\x18\x0f \x01(\tR\x05claim\x12)\n" +
 	"\x10erasures_pending\x18\x10 \x01(\x04R\x0ferasuresPending\x12 \n" +
-	"\vquarantined\x18\x11 \x03(\tR\vquarantined*\x92\x01\n" +
+	"\vquarantined\x18\x11 \x03(\tR\vquarantined\x124\n" +
+	"\x06copies\x18\x12 \x03(\v2\x1c.muniment.api.v1.CopiesOfSetR\x06copies*\x92\x01\n" +
 	"\aPurpose\x12\x17\n" +
 	"\x13PURPOSE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11PURPOSE_CASE_WORK\x10\x01\x12\x1a\n" +
@@ -5612,11 +6354,17 @@ const file_muniment_api_v1_api_proto_rawDesc = "" +
 	"\x05Holds\x12\x1d.muniment.api.v1.HoldsRequest\x1a\x1e.muniment.api.v1.HoldsResponse\x12F\n" +
 	"\x05Clock\x12\x1d.muniment.api.v1.ClockRequest\x1a\x1e.muniment.api.v1.ClockResponse\x12O\n" +
 	"\bLegality\x12 .muniment.api.v1.LegalityRequest\x1a!.muniment.api.v1.LegalityResponse\x12X\n" +
-	"\vCertificate\x12#.muniment.api.v1.CertificateRequest\x1a$.muniment.api.v1.CertificateResponse2\xe9\x01\n" +
+	"\vCertificate\x12#.muniment.api.v1.CertificateRequest\x1a$.muniment.api.v1.CertificateResponse2\xa5\x01\n" +
+	"\n" +
+	"Custodians\x12P\n" +
+	"\aCompare\x12\x1f.muniment.api.v1.CompareRequest\x1a .muniment.api.v1.CompareResponse(\x010\x01\x12E\n" +
+	"\x04Keep\x12\x1c.muniment.api.v1.KeepRequest\x1a\x1d.muniment.api.v1.KeepResponse(\x012\x91\x03\n" +
 	"\tOperators\x12I\n" +
 	"\x06Status\x12\x1e.muniment.api.v1.StatusRequest\x1a\x1f.muniment.api.v1.StatusResponse\x12F\n" +
 	"\x05Erase\x12\x1d.muniment.api.v1.EraseRequest\x1a\x1e.muniment.api.v1.EraseResponse\x12I\n" +
-	"\x06Backup\x12\x1e.muniment.api.v1.BackupRequest\x1a\x1f.muniment.api.v1.BackupResponseB:Z8github.com/muniment/muniment/proto/muniment/api/v1;apiv1b\x06proto3"
+	"\x06Backup\x12\x1e.muniment.api.v1.BackupRequest\x1a\x1f.muniment.api.v1.BackupResponse\x12I\n" +
+	"\x06Copies\x12\x1e.muniment.api.v1.CopiesRequest\x1a\x1f.muniment.api.v1.CopiesResponse\x12[\n" +
+	"\fLeaveCustody\x12$.muniment.api.v1.LeaveCustodyRequest\x1a%.muniment.api.v1.LeaveCustodyResponseB:Z8github.com/muniment/muniment/proto/muniment/api/v1;apiv1b\x06proto3"
 
 var (
 	file_muniment_api_v1_api_proto_rawDescOnce sync.Once
@@ -5631,7 +6379,7 @@ func file_muniment_api_v1_api_proto_rawDescGZIP() []byte {
 }
 
 var file_muniment_api_v1_api_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_muniment_api_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 79)
+var file_muniment_api_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 91)
 var file_muniment_api_v1_api_proto_goTypes = []any{
 	(Purpose)(0),                     // 0: muniment.api.v1.Purpose
 	(Standing)(0),                    // 1: muniment.api.v1.Standing
@@ -5707,13 +6455,25 @@ var file_muniment_api_v1_api_proto_goTypes = []any{
 	(*LegalityResponse)(nil),         // 71: muniment.api.v1.LegalityResponse
 	(*CertificateRequest)(nil),       // 72: muniment.api.v1.CertificateRequest
 	(*CertificateResponse)(nil),      // 73: muniment.api.v1.CertificateResponse
-	(*EraseRequest)(nil),             // 74: muniment.api.v1.EraseRequest
-	(*EraseResponse)(nil),            // 75: muniment.api.v1.EraseResponse
-	(*EraseWaiting)(nil),             // 76: muniment.api.v1.EraseWaiting
-	(*BackupRequest)(nil),            // 77: muniment.api.v1.BackupRequest
-	(*BackupResponse)(nil),           // 78: muniment.api.v1.BackupResponse
-	(*StatusRequest)(nil),            // 79: muniment.api.v1.StatusRequest
-	(*StatusResponse)(nil),           // 80: muniment.api.v1.StatusResponse
+	(*CompareRequest)(nil),           // 74: muniment.api.v1.CompareRequest
+	(*HeldRecord)(nil),               // 75: muniment.api.v1.HeldRecord
+	(*CompareResponse)(nil),          // 76: muniment.api.v1.CompareResponse
+	(*KeepRequest)(nil),              // 77: muniment.api.v1.KeepRequest
+	(*KeepHeader)(nil),               // 78: muniment.api.v1.KeepHeader
+	(*KeepResponse)(nil),             // 79: muniment.api.v1.KeepResponse
+	(*EraseRequest)(nil),             // 80: muniment.api.v1.EraseRequest
+	(*EraseResponse)(nil),            // 81: muniment.api.v1.EraseResponse
+	(*EraseWaiting)(nil),             // 82: muniment.api.v1.EraseWaiting
+	(*BackupRequest)(nil),            // 83: muniment.api.v1.BackupRequest
+	(*BackupResponse)(nil),           // 84: muniment.api.v1.BackupResponse
+	(*CopiesRequest)(nil),            // 85: muniment.api.v1.CopiesRequest
+	(*CopiesResponse)(nil),           // 86: muniment.api.v1.CopiesResponse
+	(*CopiesOfSet)(nil),              // 87: muniment.api.v1.CopiesOfSet
+	(*CopiesAtPeer)(nil),             // 88: muniment.api.v1.CopiesAtPeer
+	(*LeaveCustodyRequest)(nil),      // 89: muniment.api.v1.LeaveCustodyRequest
+	(*LeaveCustodyResponse)(nil),     // 90: muniment.api.v1.LeaveCustodyResponse
+	(*StatusRequest)(nil),            // 91: muniment.api.v1.StatusRequest
+	(*StatusResponse)(nil),           // 92: muniment.api.v1.StatusResponse
 }
 var file_muniment_api_v1_api_proto_depIdxs = []int32{
 	4,  // 0: muniment.api.v1.DepositRequest.header:type_name -> muniment.api.v1.DepositHeader
@@ -5758,72 +6518,85 @@ var file_muniment_api_v1_api_proto_depIdxs = []int32{
 	67, // 39: muniment.api.v1.HoldsResponse.holds:type_name -> muniment.api.v1.HoldInfo
 	2,  // 40: muniment.api.v1.LegalityRequest.record:type_name -> muniment.api.v1.RecordRef
 	2,  // 41: muniment.api.v1.CertificateRequest.record:type_name -> muniment.api.v1.RecordRef
-	76, // 42: muniment.api.v1.EraseResponse.waiting:type_name -> muniment.api.v1.EraseWaiting
-	3,  // 43: muniment.api.v1.Departments.Deposit:input_type -> muniment.api.v1.DepositRequest
-	7,  // 44: muniment.api.v1.Departments.Submit:input_type -> muniment.api.v1.SubmitRequest
-	9,  // 45: muniment.api.v1.Departments.SubmitStream:input_type -> muniment.api.v1.SubmitStreamRequest
-	11, // 46: muniment.api.v1.Departments.Receipt:input_type -> muniment.api.v1.ReceiptRequest
-	13, // 47: muniment.api.v1.Departments.Record:input_type -> muniment.api.v1.RecordRequest
-	16, // 48: muniment.api.v1.Departments.Search:input_type -> muniment.api.v1.SearchRequest
-	19, // 49: muniment.api.v1.Departments.Segments:input_type -> muniment.api.v1.SegmentsRequest
-	22, // 50: muniment.api.v1.Departments.Read:input_type -> muniment.api.v1.ReadRequest
-	24, // 51: muniment.api.v1.Departments.Copy:input_type -> muniment.api.v1.CopyRequest
-	26, // 52: muniment.api.v1.Departments.Evidence:input_type -> muniment.api.v1.EvidenceRequest
-	28, // 53: muniment.api.v1.Departments.PlanRedaction:input_type -> muniment.api.v1.PlanRedactionRequest
-	32, // 54: muniment.api.v1.Departments.FileRedaction:input_type -> muniment.api.v1.FileRedactionRequest
-	34, // 55: muniment.api.v1.Departments.Redactions:input_type -> muniment.api.v1.RedactionsRequest
-	36, // 56: muniment.api.v1.Auditors.Checkpoint:input_type -> muniment.api.v1.CheckpointRequest
-	38, // 57: muniment.api.v1.Auditors.Entry:input_type -> muniment.api.v1.EntryRequest
-	40, // 58: muniment.api.v1.Auditors.InclusionProof:input_type -> muniment.api.v1.InclusionProofRequest
-	42, // 59: muniment.api.v1.Auditors.ConsistencyProof:input_type -> muniment.api.v1.ConsistencyProofRequest
-	44, // 60: muniment.api.v1.Auditors.StateProof:input_type -> muniment.api.v1.StateProofRequest
-	46, // 61: muniment.api.v1.Auditors.Registry:input_type -> muniment.api.v1.RegistryRequest
-	49, // 62: muniment.api.v1.Auditors.Network:input_type -> muniment.api.v1.NetworkRequest
-	51, // 63: muniment.api.v1.RecordsStaff.Due:input_type -> muniment.api.v1.DueRequest
-	56, // 64: muniment.api.v1.RecordsStaff.Why:input_type -> muniment.api.v1.WhyRequest
-	59, // 65: muniment.api.v1.RecordsStaff.Dispositions:input_type -> muniment.api.v1.DispositionsRequest
-	65, // 66: muniment.api.v1.RecordsStaff.Holds:input_type -> muniment.api.v1.HoldsRequest
-	68, // 67: muniment.api.v1.RecordsStaff.Clock:input_type -> muniment.api.v1.ClockRequest
-	70, // 68: muniment.api.v1.RecordsStaff.Legality:input_type -> muniment.api.v1.LegalityRequest
-	72, // 69: muniment.api.v1.RecordsStaff.Certificate:input_type -> muniment.api.v1.CertificateRequest
-	79, // 70: muniment.api.v1.Operators.Status:input_type -> muniment.api.v1.StatusRequest
-	74, // 71: muniment.api.v1.Operators.Erase:input_type -> muniment.api.v1.EraseRequest
-	77, // 72: muniment.api.v1.Operators.Backup:input_type -> muniment.api.v1.BackupRequest
-	6,  // 73: muniment.api.v1.Departments.Deposit:output_type -> muniment.api.v1.DepositResponse
-	8,  // 74: muniment.api.v1.Departments.Submit:output_type -> muniment.api.v1.SubmitResponse
-	10, // 75: muniment.api.v1.Departments.SubmitStream:output_type -> muniment.api.v1.SubmitStreamResponse
-	12, // 76: muniment.api.v1.Departments.Receipt:output_type -> muniment.api.v1.ReceiptResponse
-	14, // 77: muniment.api.v1.Departments.Record:output_type -> muniment.api.v1.RecordResponse
-	17, // 78: muniment.api.v1.Departments.Search:output_type -> muniment.api.v1.SearchResponse
-	20, // 79: muniment.api.v1.Departments.Segments:output_type -> muniment.api.v1.SegmentsResponse
-	23, // 80: muniment.api.v1.Departments.Read:output_type -> muniment.api.v1.ReadResponse
-	25, // 81: muniment.api.v1.Departments.Copy:output_type -> muniment.api.v1.CopyResponse
-	27, // 82: muniment.api.v1.Departments.Evidence:output_type -> muniment.api.v1.EvidenceResponse
-	30, // 83: muniment.api.v1.Departments.PlanRedaction:output_type -> muniment.api.v1.PlanRedactionResponse
-	33, // 84: muniment.api.v1.Departments.FileRedaction:output_type -> muniment.api.v1.FileRedactionResponse
-	35, // 85: muniment.api.v1.Departments.Redactions:output_type -> muniment.api.v1.RedactionsResponse
-	37, // 86: muniment.api.v1.Auditors.Checkpoint:output_type -> muniment.api.v1.CheckpointResponse
-	39, // 87: muniment.api.v1.Auditors.Entry:output_type -> muniment.api.v1.EntryResponse
-	41, // 88: muniment.api.v1.Auditors.InclusionProof:output_type -> muniment.api.v1.InclusionProofResponse
-	43, // 89: muniment.api.v1.Auditors.ConsistencyProof:output_type -> muniment.api.v1.ConsistencyProofResponse
-	45, // 90: muniment.api.v1.Auditors.StateProof:output_type -> muniment.api.v1.StateProofResponse
-	47, // 91: muniment.api.v1.Auditors.Registry:output_type -> muniment.api.v1.RegistryResponse
-	50, // 92: muniment.api.v1.Auditors.Network:output_type -> muniment.api.v1.NetworkResponse
-	52, // 93: muniment.api.v1.RecordsStaff.Due:output_type -> muniment.api.v1.DueResponse
-	57, // 94: muniment.api.v1.RecordsStaff.Why:output_type -> muniment.api.v1.WhyResponse
-	60, // 95: muniment.api.v1.RecordsStaff.Dispositions:output_type -> muniment.api.v1.DispositionsResponse
-	66, // 96: muniment.api.v1.RecordsStaff.Holds:output_type -> muniment.api.v1.HoldsResponse
-	69, // 97: muniment.api.v1.RecordsStaff.Clock:output_type -> muniment.api.v1.ClockResponse
-	71, // 98: muniment.api.v1.RecordsStaff.Legality:output_type -> muniment.api.v1.LegalityResponse
-	73, // 99: muniment.api.v1.RecordsStaff.Certificate:output_type -> muniment.api.v1.CertificateResponse
-	80, // 100: muniment.api.v1.Operators.Status:output_type -> muniment.api.v1.StatusResponse
-	75, // 101: muniment.api.v1.Operators.Erase:output_type -> muniment.api.v1.EraseResponse
-	78, // 102: muniment.api.v1.Operators.Backup:output_type -> muniment.api.v1.BackupResponse
-	73, // [73:103] is the sub-list for method output_type
-	43, // [43:73] is the sub-list for method input_type
-	43, // [43:43] is the sub-list for extension type_name
-	43, // [43:43] is the sub-list for extension extendee
-	0,  // [0:43] is the sub-list for field type_name
+	75, // 42: muniment.api.v1.CompareRequest.records:type_name -> muniment.api.v1.HeldRecord
+	78, // 43: muniment.api.v1.KeepRequest.header:type_name -> muniment.api.v1.KeepHeader
+	82, // 44: muniment.api.v1.EraseResponse.waiting:type_name -> muniment.api.v1.EraseWaiting
+	87, // 45: muniment.api.v1.CopiesResponse.sets:type_name -> muniment.api.v1.CopiesOfSet
+	88, // 46: muniment.api.v1.CopiesOfSet.peers:type_name -> muniment.api.v1.CopiesAtPeer
+	87, // 47: muniment.api.v1.StatusResponse.copies:type_name -> muniment.api.v1.CopiesOfSet
+	3,  // 48: muniment.api.v1.Departments.Deposit:input_type -> muniment.api.v1.DepositRequest
+	7,  // 49: muniment.api.v1.Departments.Submit:input_type -> muniment.api.v1.SubmitRequest
+	9,  // 50: muniment.api.v1.Departments.SubmitStream:input_type -> muniment.api.v1.SubmitStreamRequest
+	11, // 51: muniment.api.v1.Departments.Receipt:input_type -> muniment.api.v1.ReceiptRequest
+	13, // 52: muniment.api.v1.Departments.Record:input_type -> muniment.api.v1.RecordRequest
+	16, // 53: muniment.api.v1.Departments.Search:input_type -> muniment.api.v1.SearchRequest
+	19, // 54: muniment.api.v1.Departments.Segments:input_type -> muniment.api.v1.SegmentsRequest
+	22, // 55: muniment.api.v1.Departments.Read:input_type -> muniment.api.v1.ReadRequest
+	24, // 56: muniment.api.v1.Departments.Copy:input_type -> muniment.api.v1.CopyRequest
+	26, // 57: muniment.api.v1.Departments.Evidence:input_type -> muniment.api.v1.EvidenceRequest
+	28, // 58: muniment.api.v1.Departments.PlanRedaction:input_type -> muniment.api.v1.PlanRedactionRequest
+	32, // 59: muniment.api.v1.Departments.FileRedaction:input_type -> muniment.api.v1.FileRedactionRequest
+	34, // 60: muniment.api.v1.Departments.Redactions:input_type -> muniment.api.v1.RedactionsRequest
+	36, // 61: muniment.api.v1.Auditors.Checkpoint:input_type -> muniment.api.v1.CheckpointRequest
+	38, // 62: muniment.api.v1.Auditors.Entry:input_type -> muniment.api.v1.EntryRequest
+	40, // 63: muniment.api.v1.Auditors.InclusionProof:input_type -> muniment.api.v1.InclusionProofRequest
+	42, // 64: muniment.api.v1.Auditors.ConsistencyProof:input_type -> muniment.api.v1.ConsistencyProofRequest
+	44, // 65: muniment.api.v1.Auditors.StateProof:input_type -> muniment.api.v1.StateProofRequest
+	46, // 66: muniment.api.v1.Auditors.Registry:input_type -> muniment.api.v1.RegistryRequest
+	49, // 67: muniment.api.v1.Auditors.Network:input_type -> muniment.api.v1.NetworkRequest
+	51, // 68: muniment.api.v1.RecordsStaff.Due:input_type -> muniment.api.v1.DueRequest
+	56, // 69: muniment.api.v1.RecordsStaff.Why:input_type -> muniment.api.v1.WhyRequest
+	59, // 70: muniment.api.v1.RecordsStaff.Dispositions:input_type -> muniment.api.v1.DispositionsRequest
+	65, // 71: muniment.api.v1.RecordsStaff.Holds:input_type -> muniment.api.v1.HoldsRequest
+	68, // 72: muniment.api.v1.RecordsStaff.Clock:input_type -> muniment.api.v1.ClockRequest
+	70, // 73: muniment.api.v1.RecordsStaff.Legality:input_type -> muniment.api.v1.LegalityRequest
+	72, // 74: muniment.api.v1.RecordsStaff.Certificate:input_type -> muniment.api.v1.CertificateRequest
+	74, // 75: muniment.api.v1.Custodians.Compare:input_type -> muniment.api.v1.CompareRequest
+	77, // 76: muniment.api.v1.Custodians.Keep:input_type -> muniment.api.v1.KeepRequest
+	91, // 77: muniment.api.v1.Operators.Status:input_type -> muniment.api.v1.StatusRequest
+	80, // 78: muniment.api.v1.Operators.Erase:input_type -> muniment.api.v1.EraseRequest
+	83, // 79: muniment.api.v1.Operators.Backup:input_type -> muniment.api.v1.BackupRequest
+	85, // 80: muniment.api.v1.Operators.Copies:input_type -> muniment.api.v1.CopiesRequest
+	89, // 81: muniment.api.v1.Operators.LeaveCustody:input_type -> muniment.api.v1.LeaveCustodyRequest
+	6,  // 82: muniment.api.v1.Departments.Deposit:output_type -> muniment.api.v1.DepositResponse
+	8,  // 83: muniment.api.v1.Departments.Submit:output_type -> muniment.api.v1.SubmitResponse
+	10, // 84: muniment.api.v1.Departments.SubmitStream:output_type -> muniment.api.v1.SubmitStreamResponse
+	12, // 85: muniment.api.v1.Departments.Receipt:output_type -> muniment.api.v1.ReceiptResponse
+	14, // 86: muniment.api.v1.Departments.Record:output_type -> muniment.api.v1.RecordResponse
+	17, // 87: muniment.api.v1.Departments.Search:output_type -> muniment.api.v1.SearchResponse
+	20, // 88: muniment.api.v1.Departments.Segments:output_type -> muniment.api.v1.SegmentsResponse
+	23, // 89: muniment.api.v1.Departments.Read:output_type -> muniment.api.v1.ReadResponse
+	25, // 90: muniment.api.v1.Departments.Copy:output_type -> muniment.api.v1.CopyResponse
+	27, // 91: muniment.api.v1.Departments.Evidence:output_type -> muniment.api.v1.EvidenceResponse
+	30, // 92: muniment.api.v1.Departments.PlanRedaction:output_type -> muniment.api.v1.PlanRedactionResponse
+	33, // 93: muniment.api.v1.Departments.FileRedaction:output_type -> muniment.api.v1.FileRedactionResponse
+	35, // 94: muniment.api.v1.Departments.Redactions:output_type -> muniment.api.v1.RedactionsResponse
+	37, // 95: muniment.api.v1.Auditors.Checkpoint:output_type -> muniment.api.v1.CheckpointResponse
+	39, // 96: muniment.api.v1.Auditors.Entry:output_type -> muniment.api.v1.EntryResponse
+	41, // 97: muniment.api.v1.Auditors.InclusionProof:output_type -> muniment.api.v1.InclusionProofResponse
+	43, // 98: muniment.api.v1.Auditors.ConsistencyProof:output_type -> muniment.api.v1.ConsistencyProofResponse
+	45, // 99: muniment.api.v1.Auditors.StateProof:output_type -> muniment.api.v1.StateProofResponse
+	47, // 100: muniment.api.v1.Auditors.Registry:output_type -> muniment.api.v1.RegistryResponse
+	50, // 101: muniment.api.v1.Auditors.Network:output_type -> muniment.api.v1.NetworkResponse
+	52, // 102: muniment.api.v1.RecordsStaff.Due:output_type -> muniment.api.v1.DueResponse
+	57, // 103: muniment.api.v1.RecordsStaff.Why:output_type -> muniment.api.v1.WhyResponse
+	60, // 104: muniment.api.v1.RecordsStaff.Dispositions:output_type -> muniment.api.v1.DispositionsResponse
+	66, // 105: muniment.api.v1.RecordsStaff.Holds:output_type -> muniment.api.v1.HoldsResponse
+	69, // 106: muniment.api.v1.RecordsStaff.Clock:output_type -> muniment.api.v1.ClockResponse
+	71, // 107: muniment.api.v1.RecordsStaff.Legality:output_type -> muniment.api.v1.LegalityResponse
+	73, // 108: muniment.api.v1.RecordsStaff.Certificate:output_type -> muniment.api.v1.CertificateResponse
+	76, // 109: muniment.api.v1.Custodians.Compare:output_type -> muniment.api.v1.CompareResponse
+	79, // 110: muniment.api.v1.Custodians.Keep:output_type -> muniment.api.v1.KeepResponse
+	92, // 111: muniment.api.v1.Operators.Status:output_type -> muniment.api.v1.StatusResponse
+	81, // 112: muniment.api.v1.Operators.Erase:output_type -> muniment.api.v1.EraseResponse
+	84, // 113: muniment.api.v1.Operators.Backup:output_type -> muniment.api.v1.BackupResponse
+	86, // 114: muniment.api.v1.Operators.Copies:output_type -> muniment.api.v1.CopiesResponse
+	90, // 115: muniment.api.v1.Operators.LeaveCustody:output_type -> muniment.api.v1.LeaveCustodyResponse
+	82, // [82:116] is the sub-list for method output_type
+	48, // [48:82] is the sub-list for method input_type
+	48, // [48:48] is the sub-list for extension type_name
+	48, // [48:48] is the sub-list for extension extendee
+	0,  // [0:48] is the sub-list for field type_name
 }
 
 func init() { file_muniment_api_v1_api_proto_init() }
@@ -5845,9 +6618,9 @@ func file_muniment_api_v1_api_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_muniment_api_v1_api_proto_rawDesc), len(file_muniment_api_v1_api_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   79,
+			NumMessages:   91,
 			NumExtensions: 0,
-			NumServices:   4,
+			NumServices:   5,
 		},
 		GoTypes:           file_muniment_api_v1_api_proto_goTypes,
 		DependencyIndexes: file_muniment_api_v1_api_proto_depIdxs,

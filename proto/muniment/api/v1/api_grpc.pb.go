@@ -1325,9 +1325,156 @@ var RecordsStaff_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
-	Operators_Status_FullMethodName = "/muniment.api.v1.Operators/Status"
-	Operators_Erase_FullMethodName  = "/muniment.api.v1.Operators/Erase"
-	Operators_Backup_FullMethodName = "/muniment.api.v1.Operators/Backup"
+	Custodians_Compare_FullMethodName = "/muniment.api.v1.Custodians/Compare"
+	Custodians_Keep_FullMethodName    = "/muniment.api.v1.Custodians/Keep"
+)
+
+// CustodiansClient is the client API for Custodians service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// Custodians is what nodes ask of each other that keep the same records. Callers
+// are registered nodes, with the certificate that they serve with, and nobody
+// else; the custodian key of the caller and of the called belong to the set.
+type CustodiansClient interface {
+	// Compare tells which records the caller has and this node wants: first all are
+	// compared by one hash, then parts of them by theirs, and at last records.
+	// Each request is answered before the next one.
+	Compare(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[CompareRequest, CompareResponse], error)
+	// Keep takes one record, first its name, then its parcel in chunks, and answers
+	// when it is kept.
+	Keep(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[KeepRequest, KeepResponse], error)
+}
+
+type custodiansClient struct {
+	cc grpc.ClientConnInterface
+}
+
+func NewCustodiansClient(cc grpc.ClientConnInterface) CustodiansClient {
+	return &custodiansClient{cc}
+}
+
+func (c *custodiansClient) Compare(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[CompareRequest, CompareResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Custodians_ServiceDesc.Streams[0], Custodians_Compare_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[CompareRequest, CompareResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Custodians_CompareClient = grpc.BidiStreamingClient[CompareRequest, CompareResponse]
+
+func (c *custodiansClient) Keep(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[KeepRequest, KeepResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Custodians_ServiceDesc.Streams[1], Custodians_Keep_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[KeepRequest, KeepResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Custodians_KeepClient = grpc.ClientStreamingClient[KeepRequest, KeepResponse]
+
+// CustodiansServer is the server API for Custodians service.
+// All implementations must embed UnimplementedCustodiansServer
+// for forward compatibility.
+//
+// Custodians is what nodes ask of each other that keep the same records. Callers
+// are registered nodes, with the certificate that they serve with, and nobody
+// else; the custodian key of the caller and of the called belong to the set.
+type CustodiansServer interface {
+	// Compare tells which records the caller has and this node wants: first all are
+	// compared by one hash, then parts of them by theirs, and at last records.
+	// Each request is answered before the next one.
+	Compare(grpc.BidiStreamingServer[CompareRequest, CompareResponse]) error
+	// Keep takes one record, first its name, then its parcel in chunks, and answers
+	// when it is kept.
+	Keep(grpc.ClientStreamingServer[KeepRequest, KeepResponse]) error
+	mustEmbedUnimplementedCustodiansServer()
+}
+
+// UnimplementedCustodiansServer must be embedded to have
+// forward compatible implementations.
+//
+// NOTE: this should be embedded by value instead of pointer to avoid a nil
+// pointer dereference when methods are called.
+type UnimplementedCustodiansServer struct{}
+
+func (UnimplementedCustodiansServer) Compare(grpc.BidiStreamingServer[CompareRequest, CompareResponse]) error {
+	return status.Error(codes.Unimplemented, "method Compare not implemented")
+}
+func (UnimplementedCustodiansServer) Keep(grpc.ClientStreamingServer[KeepRequest, KeepResponse]) error {
+	return status.Error(codes.Unimplemented, "method Keep not implemented")
+}
+func (UnimplementedCustodiansServer) mustEmbedUnimplementedCustodiansServer() {}
+func (UnimplementedCustodiansServer) testEmbeddedByValue()                    {}
+
+// UnsafeCustodiansServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to CustodiansServer will
+// result in compilation errors.
+type UnsafeCustodiansServer interface {
+	mustEmbedUnimplementedCustodiansServer()
+}
+
+func RegisterCustodiansServer(s grpc.ServiceRegistrar, srv CustodiansServer) {
+	// If the following call panics, it indicates UnimplementedCustodiansServer was
+	// embedded by pointer and is nil.  This will cause panics if an
+	// unimplemented method is ever invoked, so we test this at initialization
+	// time to prevent it from happening at runtime later due to I/O.
+	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
+		t.testEmbeddedByValue()
+	}
+	s.RegisterService(&Custodians_ServiceDesc, srv)
+}
+
+func _Custodians_Compare_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(CustodiansServer).Compare(&grpc.GenericServerStream[CompareRequest, CompareResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Custodians_CompareServer = grpc.BidiStreamingServer[CompareRequest, CompareResponse]
+
+func _Custodians_Keep_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(CustodiansServer).Keep(&grpc.GenericServerStream[KeepRequest, KeepResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Custodians_KeepServer = grpc.ClientStreamingServer[KeepRequest, KeepResponse]
+
+// Custodians_ServiceDesc is the grpc.ServiceDesc for Custodians service.
+// It's only intended for direct use with grpc.RegisterService,
+// and not to be introspected or modified (even as a copy)
+var Custodians_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "muniment.api.v1.Custodians",
+	HandlerType: (*CustodiansServer)(nil),
+	Methods:     []grpc.MethodDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "Compare",
+			Handler:       _Custodians_Compare_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+		{
+			StreamName:    "Keep",
+			Handler:       _Custodians_Keep_Handler,
+			ClientStreams: true,
+		},
+	},
+	Metadata: "muniment/api/v1/api.proto",
+}
+
+const (
+	Operators_Status_FullMethodName       = "/muniment.api.v1.Operators/Status"
+	Operators_Erase_FullMethodName        = "/muniment.api.v1.Operators/Erase"
+	Operators_Backup_FullMethodName       = "/muniment.api.v1.Operators/Backup"
+	Operators_Copies_FullMethodName       = "/muniment.api.v1.Operators/Copies"
+	Operators_LeaveCustody_FullMethodName = "/muniment.api.v1.Operators/LeaveCustody"
 )
 
 // OperatorsClient is the client API for Operators service.
@@ -1342,6 +1489,11 @@ type OperatorsClient interface {
 	Erase(ctx context.Context, in *EraseRequest, opts ...grpc.CallOption) (*EraseResponse, error)
 	// Backup writes a backup into a directory of this machine.
 	Backup(ctx context.Context, in *BackupRequest, opts ...grpc.CallOption) (*BackupResponse, error)
+	// Copies tells how far this node's records are with the other custodians.
+	Copies(ctx context.Context, in *CopiesRequest, opts ...grpc.CallOption) (*CopiesResponse, error)
+	// LeaveCustody hands over all that this node keeps of a set, destroys the keys
+	// here, and states so on the ledger.
+	LeaveCustody(ctx context.Context, in *LeaveCustodyRequest, opts ...grpc.CallOption) (*LeaveCustodyResponse, error)
 }
 
 type operatorsClient struct {
@@ -1382,6 +1534,26 @@ func (c *operatorsClient) Backup(ctx context.Context, in *BackupRequest, opts ..
 	return out, nil
 }
 
+func (c *operatorsClient) Copies(ctx context.Context, in *CopiesRequest, opts ...grpc.CallOption) (*CopiesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CopiesResponse)
+	err := c.cc.Invoke(ctx, Operators_Copies_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *operatorsClient) LeaveCustody(ctx context.Context, in *LeaveCustodyRequest, opts ...grpc.CallOption) (*LeaveCustodyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(LeaveCustodyResponse)
+	err := c.cc.Invoke(ctx, Operators_LeaveCustody_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // OperatorsServer is the server API for Operators service.
 // All implementations must embed UnimplementedOperatorsServer
 // for forward compatibility.
@@ -1394,6 +1566,11 @@ type OperatorsServer interface {
 	Erase(context.Context, *EraseRequest) (*EraseResponse, error)
 	// Backup writes a backup into a directory of this machine.
 	Backup(context.Context, *BackupRequest) (*BackupResponse, error)
+	// Copies tells how far this node's records are with the other custodians.
+	Copies(context.Context, *CopiesRequest) (*CopiesResponse, error)
+	// LeaveCustody hands over all that this node keeps of a set, destroys the keys
+	// here, and states so on the ledger.
+	LeaveCustody(context.Context, *LeaveCustodyRequest) (*LeaveCustodyResponse, error)
 	mustEmbedUnimplementedOperatorsServer()
 }
 
@@ -1412,6 +1589,12 @@ func (UnimplementedOperatorsServer) Erase(context.Context, *EraseRequest) (*Eras
 }
 func (UnimplementedOperatorsServer) Backup(context.Context, *BackupRequest) (*BackupResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Backup not implemented")
+}
+func (UnimplementedOperatorsServer) Copies(context.Context, *CopiesRequest) (*CopiesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Copies not implemented")
+}
+func (UnimplementedOperatorsServer) LeaveCustody(context.Context, *LeaveCustodyRequest) (*LeaveCustodyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method LeaveCustody not implemented")
 }
 func (UnimplementedOperatorsServer) mustEmbedUnimplementedOperatorsServer() {}
 func (UnimplementedOperatorsServer) testEmbeddedByValue()                   {}
@@ -1488,6 +1671,42 @@ func _Operators_Backup_Handler(srv interface{}, ctx context.Context, dec func(in
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Operators_Copies_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CopiesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OperatorsServer).Copies(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Operators_Copies_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OperatorsServer).Copies(ctx, req.(*CopiesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Operators_LeaveCustody_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(LeaveCustodyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OperatorsServer).LeaveCustody(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Operators_LeaveCustody_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OperatorsServer).LeaveCustody(ctx, req.(*LeaveCustodyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Operators_ServiceDesc is the grpc.ServiceDesc for Operators service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -1506,6 +1725,14 @@ var Operators_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Backup",
 			Handler:    _Operators_Backup_Handler,
+		},
+		{
+			MethodName: "Copies",
+			Handler:    _Operators_Copies_Handler,
+		},
+		{
+			MethodName: "LeaveCustody",
+			Handler:    _Operators_LeaveCustody_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
