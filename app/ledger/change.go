@@ -28,6 +28,8 @@ func (a *act) change(p Proposal, at record.Index) ([]Value, Code, error) {
 		return a.openingEra(at)(changeNode(a.view, f, at))
 	case *record.Witnesses:
 		return a.openingEra(at)(changeWitnesses(a.view, f, at))
+	case *record.CustodianSet:
+		return changeCustodianSet(a.view, f, at)
 	case *record.Upgrade:
 		return changeVersion(a.view, f, at, a.header.Height)
 	}

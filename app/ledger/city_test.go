@@ -20,6 +20,9 @@ type city struct {
 	machine ledger.Machine
 	nonces  uint64
 	state   map[string][]byte // every state value
+
+	live     ledger.Live          // who signed the commit in the next block
+	evidence []ledger.Misbehavior // in the next block
 }
 
 var network = record.Network(sha256.Sum256([]byte("genesis.json of the demonstration")))
@@ -154,7 +157,10 @@ func sign(t testing.TB, name string, nonce record.Nonce, notAfter record.Day, m 
 // apply carries out the next block and moves on to the view after it.
 func (c *city) apply(t testing.TB, time int64, txs ...[]byte) (ledger.Changes, []ledger.Result) {
 	t.Helper()
-	changes, results, err := c.machine.Apply(c.view, ledger.Block{Height: c.view.Head().Height + 1, Time: time, Txs: txs})
+	changes, results, err := c.machine.Apply(c.view, ledger.Block{
+		Height: c.view.Head().Height + 1, Time: time, Txs: txs, Live: c.live, Misbehavior: c.evidence,
+	})
+	c.live, c.evidence = nil, nil
 	if err != nil {
 		t.Fatalf("apply a block: %v", err)
 	}

@@ -7,27 +7,6 @@ import (
 	"github.com/muniment/muniment/app/record"
 )
 
-// signedByCustodian tells whether a report is signed with a custodian's key,
-// which belongs to no office, and notes it.
-func (a *act) signedByCustodian() (bool, error) {
-	if _, reports := a.tx.Message.(*record.ReportErasure); !reports {
-		return false, nil
-	}
-	nodes, err := Nodes(a.view)
-	if err != nil {
-		return false, err
-	}
-	for _, n := range nodes {
-		if n.CustodianKey == [32]byte{} || record.KeyIDOf(n.CustodianKey[:]) != a.tx.KeyID {
-			continue
-		}
-		a.custodian = a.tx.KeyID
-		a.key = KeyState{Key: record.Key{Use: record.UseSigning, PublicKey: n.CustodianKey, Status: record.StatusActive}}
-		return true, nil
-	}
-	return false, nil
-}
-
 // report judges what one of those who must report says it did.
 func (a *act) report(m *record.ReportErasure) (Code, error) {
 	d, known, err := DispositionOf(a.view, m.Disposition)

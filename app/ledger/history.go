@@ -44,10 +44,23 @@ func OfficeStatedBefore(v View, values func(prefix []byte) iter.Seq2[Value, erro
 // officeInGenesis gives the fact entry of the genesis that states an office; 0
 // where it states none.
 func officeInGenesis(v View, code record.Code) (record.Index, error) {
+	at := record.Index(0)
+	err := eachInGenesis(v, func(i record.Index, f record.Fact) bool {
+		if office, isOffice := f.(*record.Office); isOffice && office.Code == code {
+			at = i
+		}
+		return at == 0
+	})
+	return at, err
+}
+
+// eachInGenesis gives the facts of the genesis with their entries, until it is
+// told false.
+func eachInGenesis(v View, yield func(record.Index, record.Fact) bool) error {
 	for i := record.Index(1); int64(i) < v.Head().Size; i++ {
 		e, err := entryOf(v, i)
 		if err != nil {
-			return 0, err
+			return err
 		}
 		stated, isFact := e.(record.FactEntry)
 		if !isFact {
@@ -55,13 +68,13 @@ func officeInGenesis(v View, code record.Code) (record.Index, error) {
 		}
 		fact, err := record.ParseFact(stated.Fact)
 		if err != nil {
-			return 0, err
+			return err
 		}
-		if office, isOffice := fact.(*record.Office); isOffice && office.Code == code {
-			return i, nil
+		if !yield(i, fact) {
+			break
 		}
 	}
-	return 0, nil
+	return nil
 }
 
 // ItemOf gives the item entry of a record that is locked for disposition; ok is

@@ -16,6 +16,7 @@ const (
 	prefixKey       = "key/"        // key id                     -> key
 	prefixGoverning = "governance/" // subject, one byte          -> fact
 	prefixCustody   = "custody/"    // code                       -> fact
+	keySets         = "custodies"   //                            -> codes of the custodian sets
 	prefixSeries    = "series/"     // code                       -> fact
 	prefixNode      = "node/"       // id of the node key         -> fact
 	keyNodes        = "nodes"       //                            -> ids of the node keys
@@ -25,7 +26,7 @@ const (
 	keyEras         = "eras"        //                            -> number of the era in force
 	keyWitnesses    = "witnesses"   //                            -> fact
 	keyUpgrade      = "upgrade"     //                            -> versions of the rules with their heights
-	prefixDeparted  = "departed/"   // set, custodian             -> index of its departure entry
+	prefixDeparted  = "departed/"   // set, custodian             -> its departure entry
 	prefixProposal  = "proposal/"   // index of the proposal      -> proposal
 	prefixRecord    = "record/"     // index of the anchor        -> lifecycle
 	prefixNonce     = "nonce/"      // key id, nonce              -> index of the transaction entry
@@ -65,6 +66,10 @@ func StateKeyGovernance(s record.Subject) []byte { return join(prefixGoverning, 
 
 // StateKeyCustodianSet gives the state key of a custodian set.
 func StateKeyCustodianSet(code record.Code) []byte { return join(prefixCustody, []byte(code)) }
+
+// StateKeyCustodianSets gives the state key of the list of custodian sets. It
+// has no value as long as there are none but those of genesis.
+func StateKeyCustodianSets() []byte { return []byte(keySets) }
 
 // StateKeySeries gives the state key of a record series.
 func StateKeySeries(code record.Code) []byte { return join(prefixSeries, []byte(code)) }

@@ -38,6 +38,9 @@ func (m Machine) Apply(v View, b Block) (Changes, []Result, error) {
 	if err := d.recordStep(b); err != nil {
 		return Changes{}, nil, err
 	}
+	if err := d.recordMisbehavior(b.Misbehavior); err != nil {
+		return Changes{}, nil, fmt.Errorf("apply the evidence in block %d: %w", b.Height, err)
+	}
 	results := make([]Result, len(b.Txs))
 	h := Header{Height: b.Height, Time: b.Time, Live: b.Live, first: record.Index(d.first)}
 	for _, i := range holdsFirst(b.Txs) {
@@ -298,6 +301,8 @@ func (a *act) judgeRetention() (Code, error) {
 		return a.report(m)
 	case *record.Withhold:
 		return a.withhold(m)
+	case *record.LeaveCustody:
+		return a.leave(m)
 	}
 	return 0, fmt.Errorf("judge a message of type %T: no rules for it", a.tx.Message)
 }

@@ -136,6 +136,15 @@ func succeed(v View, before, after *record.Node, at record.Index) ([]Value, Code
 			continue
 		}
 		id := record.KeyIDOf(public[:])
+		if use == useOfCustodian {
+			keeps, err := isCustodian(v, id)
+			if err != nil {
+				return nil, 0, err
+			}
+			if keeps {
+				return nil, CodeCustodianStays, nil
+			}
+		}
 		values = append(values, Value{StateKeyRetired(id), retiredValue(at, public)})
 		if use == useOfValidator {
 			values = append(values, Value{StateKeyAddress(address(public)), addressValue(id)})
@@ -144,8 +153,11 @@ func succeed(v View, before, after *record.Node, at record.Index) ([]Value, Code
 	return values, OK, nil
 }
 
-// useOfValidator is the position of the validator key in keysByUse.
-const useOfValidator = 1
+// Positions of keys in keysByUse.
+const (
+	useOfValidator = 1
+	useOfCustodian = 4
+)
 
 // keysByUse lists the keys of a node: node, validator, cosigner, log, custodian;
 // zero where it has none.

@@ -28,9 +28,9 @@ func (m *model) hasPart(f record.Fact, by *modelSigner) (part, ok bool) {
 	}
 	records := slices.Contains(m.governing(record.SubjectRecords).Offices, by.office.Code)
 	switch f := f.(type) {
-	case *record.Office, *record.Key:
+	case *record.Office, *record.Key, *record.Node, *record.Witnesses, *record.Upgrade:
 		return slices.Contains(m.security().Offices, by.office.Code), true
-	case *record.ScheduleRule:
+	case *record.ScheduleRule, *record.CustodianSet:
 		return records, true
 	case *record.Schedule:
 		return records || f.State && by.has(record.RoleStateRecords), true
@@ -60,6 +60,8 @@ func (m *model) enough(p modelProposal) bool {
 		return slices.ContainsFunc(able, func(c record.Code) bool {
 			return slices.Contains(m.governing(record.SubjectRecords).Offices, c)
 		})
+	case *record.CustodianSet:
+		return decided(record.SubjectRecords)
 	case *record.Schedule:
 		return decided(record.SubjectRecords) && (!f.State || m.fill([]record.Role{record.RoleStateRecords}, able))
 	case *record.Activation:
@@ -102,6 +104,9 @@ func (m *model) propose(msg *record.ProposeChange, by modelSigner, entry *record
 		return modelNot(bad), nil
 	}
 	enough := m.enough(p)
+	if enough && m.atRisk(p.fact) {
+		return modelNot("QUORUM_AT_RISK"), nil
+	}
 	if enough {
 		entry.Count = 2
 	}
@@ -144,6 +149,9 @@ func (m *model) approve(msg *record.ApproveChange, by modelSigner, entry *record
 		return modelNot(bad), nil
 	}
 	enough := m.enough(p)
+	if enough && m.atRisk(p.fact) {
+		return modelNot("QUORUM_AT_RISK"), nil
+	}
 	if enough {
 		entry.Count = 2
 	}
@@ -201,6 +209,14 @@ func modelCodes(f record.Fact) []record.Code {
 		return []record.Code{f.Series, f.Office}
 	case *record.StandingAuthorization:
 		return append(slices.Clone(f.Series), f.Office)
+	case *record.CustodianSet:
+		return []record.Code{f.Code}
+	case *record.Witnesses:
+		var codes []record.Code
+		for _, w := range f.Witnesses {
+			codes = append(codes, w.Code)
+		}
+		return codes
 	}
 	return nil
 }
@@ -233,6 +249,14 @@ func (m *model) unstatable(p modelProposal, by modelSigner) string {
 		if bad := m.unregistrable(f); bad != "" {
 			return bad
 		}
+	case *record.Node:
+		return m.unfitNode(f)
+	case *record.Witnesses:
+		return m.unfitWitnesses(f)
+	case *record.Upgrade:
+		return m.unfitUpgrade(f, by.height)
+	case *record.CustodianSet:
+		return m.unfitSet(f)
 	default:
 		return m.unschedulable(p, by.today)
 	}
@@ -267,11 +291,8 @@ func (m *model) unregistrable(f *record.Key) string {
 	case !registered && f.Status != record.StatusActive:
 		return "BAD_FACT"
 	}
-	for _, fact := range m.facts {
-		n, ok := fact.fact.(*record.Node)
-		if ok && slices.Contains([][32]byte{n.NodeKey, n.ValidatorKey, n.CosignerKey, n.LogKey, n.CustodianKey}, f.PublicKey) {
-			return "KEY_REGISTERED"
-		}
+	if !registered && m.used(f.PublicKey) {
+		return "KEY_REGISTERED"
 	}
 	return ""
 }

@@ -29,6 +29,16 @@ type model struct {
 	refused   map[record.Code]modelQuota
 	clock     modelClock
 
+	// model_member_test.go
+	members    []modelMember
+	eras       []modelEra
+	upgrades   []modelVersionOfRules
+	departed   map[string]int64 // set, slash, custodian -> departure entry; 0: it came back
+	newSets    bool             // a custodian set was stated after genesis
+	blockStart int64
+	live       map[[20]byte]bool // who signed the commit in the block; nil: nobody knows
+	evidence   []modelEvidence   // in the block
+
 	// model_change_test.go
 	versions    map[string]*modelVersion // by schedule and version
 	adoptions   []modelAdoption          // of all schedules, in their order
@@ -82,12 +92,13 @@ func newModel(network record.Network, chainID, origin string, time int64, facts 
 		versions: map[string]*modelVersion{}, activations: map[[2]record.Code]modelFact{},
 		standings: map[int64]record.StandingAuthorization{}, batches: map[modelBatch]int64{},
 		lives: map[int64]*modelLife{}, postings: map[record.Code][]modelPosting{},
-		holds: map[int64]*modelHold{}, dispositions: map[int64]*modelDisposition{},
+		holds: map[int64]*modelHold{}, dispositions: map[int64]*modelDisposition{}, departed: map[string]int64{},
 	}
 	m.write(record.GenesisEntry{Network: network, ChainID: chainID, Origin: origin, Time: time})
 	for _, f := range facts {
 		m.state(f, 0)
 	}
+	m.eras = []modelEra{m.era(0)}
 	m.write(record.BlockEntry{Height: 0, Time: time, StateRoot: m.stateRoot()})
 	return m
 }
@@ -118,13 +129,8 @@ func (m *model) state(f record.Fact, height int64) int64 {
 		name = "office/" + string(f.Code)
 	case *record.Governance:
 		name = "governance/" + string([]byte{byte(f.Subject)})
-	case *record.CustodianSet:
-		name = "custody/" + string(f.Code)
 	case *record.Series:
 		name = "series/" + string(f.Code)
-	case *record.Node:
-		id := record.KeyIDOf(f.NodeKey[:])
-		name = "node/" + string(id[:])
 	case *record.Key:
 		k := modelKey{registered: at, fact: *f}
 		if before, known := m.keys[f.ID()]; known {
@@ -136,7 +142,9 @@ func (m *model) state(f record.Fact, height int64) int64 {
 		m.keys[f.ID()] = k
 		return at
 	default:
-		m.stateSchedule(f, at)
+		if !m.stateMember(f, at) {
+			m.stateSchedule(f, at)
+		}
 		return at
 	}
 	m.facts[name] = modelFact{at, f}
@@ -146,7 +154,9 @@ func (m *model) state(f record.Fact, height int64) int64 {
 // block carries out a block, holds first, and gives the answers to its transactions.
 func (m *model) block(height, time int64, txs [][]byte) []modelAnswer {
 	start := m.size()
+	m.blockStart = start
 	m.step(height, time)
+	m.misbehave()
 	m.height, m.time = height, time
 	answers := make([]modelAnswer, len(txs))
 	for _, holds := range []bool{true, false} {
@@ -160,6 +170,7 @@ func (m *model) block(height, time int64, txs [][]byte) []modelAnswer {
 			}
 		}
 	}
+	m.live, m.evidence = nil, nil
 	if m.size() > start {
 		m.write(record.BlockEntry{Height: height, Time: time, First: record.Index(start), StateRoot: m.stateRoot()})
 	}
@@ -348,20 +359,22 @@ func (m *model) message(msg record.Message, by modelSigner, entry *record.TxEntr
 		return m.lock(msg, by, entry)
 	case *record.ReportErasure:
 		return m.report(msg, by)
+	case *record.LeaveCustody:
+		return m.leave(msg, by)
 	}
 	panic(fmt.Sprintf("no rules for %T", msg))
 }
 
 func (m *model) today(time int64) record.Day { return record.LedgerDay(max(m.time, time)) }
 
-// custodian finds the key of a custodian, for reports alone.
+// custodian finds the key of a custodian, for reports and departures alone.
 func (m *model) custodian(tx record.Tx) (modelKey, bool) {
-	if _, reports := tx.Message.(*record.ReportErasure); !reports {
+	_, reports := tx.Message.(*record.ReportErasure)
+	if _, leaves := tx.Message.(*record.LeaveCustody); !reports && !leaves {
 		return modelKey{}, false
 	}
-	for _, f := range m.facts {
-		n, ok := f.fact.(*record.Node)
-		if ok && n.CustodianKey != [32]byte{} && record.KeyIDOf(n.CustodianKey[:]) == tx.KeyID {
+	for _, n := range m.nodes() {
+		if n.CustodianKey != [32]byte{} && record.KeyIDOf(n.CustodianKey[:]) == tx.KeyID {
 			return modelKey{fact: record.Key{Use: record.UseSigning, PublicKey: n.CustodianKey, Status: record.StatusActive}}, true
 		}
 	}

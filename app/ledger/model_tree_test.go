@@ -13,16 +13,11 @@ import (
 // values gives the whole state, key by key.
 func (m *model) values() map[string][]byte {
 	all := map[string][]byte{}
-	var nodes []any
 	for name, f := range m.facts {
 		b, _ := record.MarshalFact(f.fact)
 		all[name] = modelCBOR([]any{int64(1), f.at, b})
-		if n, ok := f.fact.(*record.Node); ok {
-			id := record.KeyIDOf(n.NodeKey[:])
-			nodes = append(nodes, id[:])
-		}
 	}
-	all["nodes"] = modelCBOR([]any{int64(1), modelSorted(nodes)})
+	m.memberValues(all)
 	signing := map[string][]any{}
 	for id, k := range m.keys {
 		b, _ := record.MarshalFact(&k.fact)

@@ -23,6 +23,8 @@ func policyOf(v View, f record.Fact) (p policy, ok bool, err error) {
 	switch f := f.(type) {
 	case *record.Office, *record.Key, *record.Node, *record.Witnesses, *record.Upgrade:
 		p, err = governed(v, record.SubjectSecurity)
+	case *record.CustodianSet:
+		p, err = governed(v, record.SubjectRecords)
 	case *record.ScheduleRule:
 		if p, err = governed(v, record.SubjectRecords); err == nil {
 			p.enough = func(offices []record.Office) bool { return slices.ContainsFunc(offices, p.may) }

@@ -27,6 +27,10 @@ func TestModel(t *testing.T) {
 		playDuel(t, seed+1, 150, seen)
 	}
 	newDuel(t, 2, seen).flood(t)
+	for seed := range uint64(6) {
+		playMembers(t, seed+1, 100, seen)
+	}
+	crowd(t, seen)
 	for _, code := range ledger.Codes() {
 		if code != ledger.CodeInternal && seen[code.String()] == 0 {
 			t.Errorf("no random transaction was answered %s", code)
@@ -44,6 +48,7 @@ func TestModel(t *testing.T) {
 	t.Logf("answers of the fixed seeds: %v", seen)
 	t.Logf("fresh seed: -seed=%d", seed)
 	playDuel(t, seed, 40, seen)
+	playMembers(t, seed, 40, seen)
 }
 
 // TestModelOfTheClock waits until a freeze is over and goes on from there.
@@ -66,7 +71,12 @@ type duel struct {
 // newDuel founds the city of a seed on both sides.
 func newDuel(t *testing.T, seed uint64, seen map[string]int) *duel {
 	t.Helper()
-	facts := randomCity(seed)
+	return newDuelIn(t, seed, randomCity(seed), seen)
+}
+
+// newDuelIn founds a city on both sides.
+func newDuelIn(t *testing.T, seed uint64, facts ledger.GenesisFacts, seen map[string]int) *duel {
+	t.Helper()
 	d := &duel{city: found(t, facts), seed: seed, now: facts.Time, seen: seen}
 	d.model = newModel(facts.Network, facts.ChainID, facts.Origin, facts.Time, facts.Facts)
 	d.generator = &generator{rand: rand.New(rand.NewPCG(seed, 1)), city: d.city, model: d.model, leaps: leaps(seed)}
@@ -122,6 +132,7 @@ func (d *duel) block(t *testing.T, txs ...[]byte) {
 			t.Fatalf("seed %d, block %d: Check of transaction %d = %s, want %s", d.seed, height, i, got, want.code)
 		}
 	}
+	d.network()
 	changes, results := d.apply(t, d.now, txs...)
 	answers := d.model.block(height, d.now, txs)
 	for i, r := range results {
@@ -342,6 +353,7 @@ type generator struct {
 	today record.Day
 	leaps bool // of the clock freeze nothing
 	sent  [][]byte
+	names map[record.KeyID]string // of the keys of nodes; nil: the network does not change
 }
 
 func (g *generator) step() int64 {
@@ -393,6 +405,14 @@ func (g *generator) tx(t *testing.T) []byte {
 
 // message draws a message and the key that would rightly sign it.
 func (g *generator) message() (string, record.Message) {
+	if g.names != nil {
+		switch n := g.rand.IntN(10); {
+		case n < 4:
+			return g.member()
+		case n < 6:
+			return g.approval()
+		}
+	}
 	switch n := g.rand.IntN(20); {
 	case n < 2:
 		return g.scheduling()

@@ -10,8 +10,8 @@ import (
 )
 
 // Registry is what is registered, for listings: every governed fact as it
-// stands, rules of drafts and every adopted version among them, and the
-// proposals that can still be approved.
+// stands, rules of drafts, every adopted version of a schedule and of the rules
+// among them, and the proposals that can still be approved.
 type Registry struct {
 	Facts     []record.Fact
 	Entries   []record.Index // Entries[i] states Facts[i]
@@ -32,7 +32,7 @@ func RegistryOf(v View, values func(prefix []byte) iter.Seq2[Value, error]) (Reg
 	var r Registry
 	for _, prefix := range [...]string{
 		keyParameters, prefixOffice, prefixKey, prefixGoverning, prefixCustody, prefixSeries, prefixNode,
-		prefixRule, prefixActivation, prefixStanding,
+		keyWitnesses, prefixRule, prefixActivation, prefixStanding,
 	} {
 		for value, err := range values([]byte(prefix)) {
 			if err != nil {
@@ -42,8 +42,14 @@ func RegistryOf(v View, values func(prefix []byte) iter.Seq2[Value, error]) (Reg
 			if err != nil {
 				return Registry{}, err
 			}
+			if n, isNode := fact.(*record.Node); isNode && !isPresent(n, value.Key) {
+				continue
+			}
 			r.Facts, r.Entries = append(r.Facts, fact), append(r.Entries, at)
 		}
+	}
+	if err := r.addVersions(values); err != nil {
+		return Registry{}, err
 	}
 	if err := r.addAdoptions(v, values); err != nil {
 		return Registry{}, err
@@ -64,6 +70,30 @@ func listedFact(prefix string, v Value) (record.Fact, record.Index, error) {
 	r := open(v.Value, 2)
 	at, fact := r.index(), r.fact()
 	return fact, at, r.end(v.Key)
+}
+
+// isPresent tells whether the value of a node says that it is there: one that has
+// left has the fact that made it leave.
+func isPresent(n *record.Node, key []byte) bool {
+	return !n.Removed && bytes.Equal(key, StateKeyNode(record.KeyIDOf(n.NodeKey[:])))
+}
+
+// addVersions lists the versions of the rules after the first.
+func (r *Registry) addVersions(values func(prefix []byte) iter.Seq2[Value, error]) error {
+	for value, err := range values(StateKeyUpgrade()) {
+		if err != nil {
+			return err
+		}
+		list, err := parseVersions(value)
+		if err != nil {
+			return err
+		}
+		for _, one := range list {
+			r.Facts = append(r.Facts, &record.Upgrade{Version: one.number, Height: one.height})
+			r.Entries = append(r.Entries, one.stated)
+		}
+	}
+	return nil
 }
 
 // addAdoptions lists the adopted versions of every schedule. Those facts stand

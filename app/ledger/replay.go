@@ -32,6 +32,7 @@ type Replayed struct {
 	Signatures   int64 // of transactions, each verified with the key that was registered then
 	Anchors      int64
 	Jumps        int64
+	Misbehavior  int64 // entries of validators that signed two things of which they may sign one
 	Refusals     int64 // that are entries
 	Locks        []ReplayedLock
 }
@@ -137,6 +138,11 @@ func (r *replay) block() error {
 		}
 		jump, at = e.(record.JumpEntry), 1
 	}
+	misbehavior, err := r.misbehavior(at)
+	if err != nil {
+		return err
+	}
+	at += len(misbehavior)
 	var txs []replayedTx
 	var raws [][]byte
 	for at < last {
@@ -150,7 +156,7 @@ func (r *replay) block() error {
 	if err := r.rest(end, jump); err != nil {
 		return err
 	}
-	changes, results, err := r.machine.Apply(r.view, Block{Height: end.Height, Time: end.Time, Txs: raws})
+	changes, results, err := r.machine.Apply(r.view, Block{Height: end.Height, Time: end.Time, Txs: raws, Misbehavior: misbehavior})
 	if err != nil {
 		return r.differs(0, "its block cannot be carried out: %v", err)
 	}

@@ -83,6 +83,8 @@ func (r *replay) close(c Changes) error {
 			r.out.Refusals++
 		case record.KindJump:
 			r.out.Jumps++
+		case record.KindMisbehavior:
+			r.out.Misbehavior++
 		case record.KindLock:
 			e, err := r.parse(i)
 			if err != nil {

@@ -67,7 +67,7 @@ func SeriesOf(v View, code record.Code) (record.Series, bool, error) {
 // is the fact that made it leave.
 func NodeOf(v View, id record.KeyID) (record.Node, bool, error) {
 	n, ok, err := factOf[record.Node](v, StateKeyNode(id))
-	if err != nil || !ok || n.Removed || record.KeyIDOf(n.NodeKey[:]) != id {
+	if err != nil || !ok || !isPresent(&n, StateKeyNode(id)) {
 		return record.Node{}, false, err
 	}
 	return n, true, nil
