@@ -66,7 +66,8 @@ type Keychain struct {
 
 	mu          sync.Mutex // guards what follows
 	generations []Generation
-	node        int // number of the node key in use
+	node        int        // number of the node key in use
+	missed      [][32]byte // public keys among which none was found last
 }
 
 // OpenKeychain opens all keys of a home.

@@ -138,6 +138,9 @@ func New(home Home, config Config, o Options) (*Node, error) {
 	if err := home.CheckRestored(); err != nil {
 		return nil, errors.Join(err, n.closeStore())
 	}
+	if err := n.chooseKeys(); err != nil {
+		return nil, errors.Join(err, n.closeStore())
+	}
 	if err := n.openEngine(facts, o); err != nil {
 		return nil, errors.Join(err, n.closeStore())
 	}
@@ -199,7 +202,7 @@ func (n *Node) closeStore() error {
 
 // openEngine makes the signer, the application, and the engine on top of them.
 func (n *Node) openEngine(facts ledger.GenesisFacts, o Options) error {
-	signer, err := OpenSigner(n.keys.Validator, n.home.validatorState(), n.fatal)
+	signer, err := OpenSigner(n.validatorKeys(), n.home.validatorState(), n.fatal)
 	if err != nil {
 		return err
 	}
@@ -251,7 +254,10 @@ func (n *Node) openEngine(facts ledger.GenesisFacts, o Options) error {
 func (n *Node) checkSigner(signer *Signer) error {
 	const commits = 1000
 	blocks := store.NewBlockStore(cometdb.New(n.db, cometdb.PrefixBlockStore))
-	address := signer.key.PubKey().Address()
+	ours := func(s types.CommitSig) bool {
+		_, err := signer.keyOf(s.ValidatorAddress)
+		return s.BlockIDFlag != types.BlockIDFlagAbsent && err == nil
+	}
 	for h := blocks.Height(); h > max(signer.Height(), blocks.Height()-commits, 0); h-- {
 		commit := blocks.LoadSeenCommit(h)
 		if commit == nil {
@@ -261,7 +267,7 @@ func (n *Node) checkSigner(signer *Signer) error {
 			continue
 		}
 		for _, s := range commit.Signatures {
-			if s.BlockIDFlag != types.BlockIDFlagAbsent && s.ValidatorAddress.String() == address.String() {
+			if ours(s) {
 				return fmt.Errorf("this validator has signed height %d, its state file says %d: %w", h, signer.Height(), ErrSignerStateOld)
 			}
 		}
@@ -358,7 +364,7 @@ func (n *Node) Start() error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	n.cancel = cancel
-	for _, run := range []func(context.Context){n.app.Run, n.cosigning.run, n.gossip.run, n.watch, n.supervise} {
+	for _, run := range []func(context.Context){n.app.Run, n.cosigning.run, n.gossip.run, n.watch, n.supervise, n.followKeys} {
 		n.background.Go(func() { run(ctx) })
 	}
 	n.log.Info("node started", "id", n.keys.ID(), "network", fmt.Sprintf("%x", n.network.ID[:8]), "height", n.app.View().Head().Height)

@@ -29,6 +29,11 @@ var (
 	// ErrConflictingData is returned where the same height, round and step was
 	// signed with other content.
 	ErrConflictingData = errors.New("other content was signed at this height, round and step")
+	// ErrOtherGeneration is returned where another key of this validator has
+	// signed at the height: one height has one key.
+	ErrOtherGeneration = errors.New("another key of this validator has signed at this height")
+	// ErrNotOurKey is returned for a vote in the name of a key that the home has not.
+	ErrNotOurKey = errors.New("home has no validator key of this address")
 	// ErrVoteExtension is returned for a vote extension: this network has none.
 	ErrVoteExtension = errors.New("vote extensions are not signed")
 )
@@ -101,19 +106,41 @@ func parseSignerState(data []byte) (signerState, error) {
 	return s, nil
 }
 
-// Signer signs votes and proposals with the validator key and never signs two
-// different ones for the same height, round and step, whatever happens to the
-// machine in between: what it is about to sign is on disk, directory included,
-// before the signature leaves. It implements CometBFT's PrivValidator.
+// ValidatorKeys are the validator keys of a home, of all generations. Both
+// functions may be called from several goroutines.
+type ValidatorKeys struct {
+	All     func() []ed25519.PrivateKey        // at least one
+	Present func() (ed25519.PrivateKey, error) // the one that validates the height after the last block
+}
+
+// OneValidatorKey is a home whose validator key never changed.
+func OneValidatorKey(key ed25519.PrivateKey) ValidatorKeys {
+	return ValidatorKeys{
+		All:     func() []ed25519.PrivateKey { return []ed25519.PrivateKey{key} },
+		Present: func() (ed25519.PrivateKey, error) { return key, nil },
+	}
+}
+
+// Signer signs votes and proposals with the validator keys of a home and never
+// signs two different ones for the same height, round and step, nor with two
+// keys at one height, whatever happens to the machine in between: what it is
+// about to sign is on disk, directory included, before the signature leaves. It
+// implements CometBFT's PrivValidator.
+//
+// The engine asks for the key after each block and keeps the answer until the
+// next. It names the key of each vote by its address; a proposal is signed with
+// the key that was asked for last.
 type Signer struct {
-	key   cmted25519.PrivKey
+	keys  ValidatorKeys
 	path  string
 	fatal func(error)
 
-	mu   sync.Mutex
-	last signerState
-	dead error              // set by a failed write; nothing is signed after it
-	at   func(string) error // fails a durable step in tests
+	mu     sync.Mutex // guards what follows
+	last   signerState
+	signed ed25519.PublicKey  // whose signature the last one is; nil: none of the home's keys'
+	given  ed25519.PrivateKey // what the engine was told; nil before it asked
+	dead   error              // set by a failed write; nothing is signed after it
+	at     func(string) error // fails a durable step in tests
 }
 
 var _ types.PrivValidator = (*Signer)(nil)
@@ -132,7 +159,7 @@ func CreateSignerState(path string) error {
 // OpenSigner reads the state file at path, which must exist. Where a signature
 // cannot be made durable, fatal is called and must end the process; the signer
 // signs nothing after that.
-func OpenSigner(key ed25519.PrivateKey, path string, fatal func(error)) (*Signer, error) {
+func OpenSigner(keys ValidatorKeys, path string, fatal func(error)) (*Signer, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("open %s: %w: restore nothing in its place; give the validator a new key", path, ErrSignerStateMissing)
@@ -144,7 +171,13 @@ func OpenSigner(key ed25519.PrivateKey, path string, fatal func(error)) (*Signer
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
-	return &Signer{key: cmted25519.PrivKey(key), path: path, fatal: fatal, last: last}, nil
+	s := &Signer{keys: keys, path: path, fatal: fatal, last: last}
+	for _, key := range keys.All() {
+		if public := key.Public().(ed25519.PublicKey); last.height > 0 && ed25519.Verify(public, last.signBytes, last.signature) {
+			s.signed = public
+		}
+	}
+	return s, nil
 }
 
 // Height returns the height of the last signature, 0 before the first.
@@ -154,8 +187,37 @@ func (s *Signer) Height() int64 {
 	return s.last.height
 }
 
-// GetPubKey returns the validator's public key.
-func (s *Signer) GetPubKey() (crypto.PubKey, error) { return s.key.PubKey(), nil }
+// GetPubKey returns the public key with which this node validates the height
+// after the last block.
+func (s *Signer) GetPubKey() (crypto.PubKey, error) {
+	key, err := s.keys.Present()
+	if err != nil {
+		return nil, fmt.Errorf("find validator key: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.given = key
+	return cmted25519.PubKey(key.Public().(ed25519.PublicKey)), nil
+}
+
+// stale tells whether the engine goes by another key than it should: after
+// block sync it does not ask by itself.
+func (s *Signer) stale() bool {
+	key, err := s.keys.Present()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return err == nil && s.given != nil && !key.Equal(s.given)
+}
+
+// keyOf gives the key with an address.
+func (s *Signer) keyOf(address []byte) (ed25519.PrivateKey, error) {
+	for _, key := range s.keys.All() {
+		if bytes.Equal(cmted25519.PrivKey(key).PubKey().Address(), address) {
+			return key, nil
+		}
+	}
+	return nil, fmt.Errorf("address %x: %w", address, ErrNotOurKey)
+}
 
 // SignVote signs a prevote or precommit.
 func (s *Signer) SignVote(chainID string, vote *cmtproto.Vote) error {
@@ -171,7 +233,11 @@ func (s *Signer) SignVote(chainID string, vote *cmtproto.Vote) error {
 	if len(vote.Extension) > 0 {
 		return fmt.Errorf("sign vote at height %d: %w", vote.Height, ErrVoteExtension)
 	}
-	signature, signedAt, err := s.sign(vote.Height, vote.Round, at, types.VoteSignBytes(chainID, vote), votesDifferInTime)
+	key, err := s.keyOf(vote.ValidatorAddress)
+	if err != nil {
+		return fmt.Errorf("sign %v at height %d: %w", vote.Type, vote.Height, err)
+	}
+	signature, signedAt, err := s.sign(key, vote.Height, vote.Round, at, types.VoteSignBytes(chainID, vote), votesDifferInTime)
 	if err != nil {
 		return fmt.Errorf("sign %v at height %d round %d: %w", vote.Type, vote.Height, vote.Round, err)
 	}
@@ -184,7 +250,16 @@ func (s *Signer) SignVote(chainID string, vote *cmtproto.Vote) error {
 
 // SignProposal signs a proposal.
 func (s *Signer) SignProposal(chainID string, p *cmtproto.Proposal) error {
-	signature, signedAt, err := s.sign(p.Height, p.Round, stepPropose, types.ProposalSignBytes(chainID, p), proposalsDifferInTime)
+	s.mu.Lock()
+	key := s.given
+	s.mu.Unlock()
+	if key == nil {
+		var err error
+		if key, err = s.keys.Present(); err != nil {
+			return fmt.Errorf("sign proposal at height %d: %w", p.Height, err)
+		}
+	}
+	signature, signedAt, err := s.sign(key, p.Height, p.Round, stepPropose, types.ProposalSignBytes(chainID, p), proposalsDifferInTime)
 	if err != nil {
 		return fmt.Errorf("sign proposal at height %d round %d: %w", p.Height, p.Round, err)
 	}
@@ -201,11 +276,15 @@ func (s *Signer) SignProposal(chainID string, p *cmtproto.Proposal) error {
 // caller must take over. Steps, each safe to repeat after a crash:
 //  1. compare with the last position   2. sign in memory
 //  3. position and signature on disk   4. hand the signature out
-func (s *Signer) sign(height int64, round int32, at step, signBytes []byte, differ func(a, b []byte) (time.Time, bool)) ([]byte, time.Time, error) {
+func (s *Signer) sign(key ed25519.PrivateKey, height int64, round int32, at step, signBytes []byte, differ func(a, b []byte) (time.Time, bool)) ([]byte, time.Time, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.dead != nil {
 		return nil, time.Time{}, s.dead
+	}
+	public := key.Public().(ed25519.PublicKey)
+	if s.last.height == height && !public.Equal(s.signed) {
+		return nil, time.Time{}, ErrOtherGeneration
 	}
 	switch s.last.compare(height, round, at) {
 	case 1:
@@ -219,10 +298,7 @@ func (s *Signer) sign(height int64, round int32, at step, signBytes []byte, diff
 		}
 		return nil, time.Time{}, ErrConflictingData
 	}
-	signature, err := s.key.Sign(signBytes)
-	if err != nil {
-		return nil, time.Time{}, err
-	}
+	signature := ed25519.Sign(key, signBytes)
 	next := signerState{height, round, at, signature, signBytes}
 	if err := replaceFile(s.path, marshalSignerState(next), s.at); err != nil {
 		// What the disk now holds is unknown, and a later write could hide it.
@@ -230,7 +306,7 @@ func (s *Signer) sign(height int64, round int32, at step, signBytes []byte, diff
 		s.fatal(s.dead)
 		return nil, time.Time{}, s.dead
 	}
-	s.last = next
+	s.last, s.signed = next, public
 	return signature, time.Time{}, nil
 }
 

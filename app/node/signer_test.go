@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	cmted25519 "github.com/cometbft/cometbft/crypto/ed25519"
 	"github.com/cometbft/cometbft/crypto/tmhash"
 	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
 	"github.com/cometbft/cometbft/types"
@@ -27,8 +28,12 @@ func blockID(fill byte) cmtproto.BlockID {
 }
 
 func vote(kind cmtproto.SignedMsgType, height int64, round int32, block byte, second int64) *cmtproto.Vote {
-	return &cmtproto.Vote{Type: kind, Height: height, Round: round, BlockID: blockID(block), Timestamp: time.Unix(second, 0).UTC()}
+	return &cmtproto.Vote{
+		Type: kind, Height: height, Round: round, BlockID: blockID(block), Timestamp: time.Unix(second, 0).UTC(), ValidatorAddress: addressOf(testKey(1)),
+	}
 }
+
+func addressOf(key ed25519.PrivateKey) []byte { return cmted25519.PrivKey(key).PubKey().Address() }
 
 func proposal(height int64, round int32, block byte, second int64) *cmtproto.Proposal {
 	return &cmtproto.Proposal{
@@ -48,7 +53,7 @@ func newSigner(t *testing.T) *Signer {
 	if err := CreateSignerState(path); err != nil {
 		t.Fatal(err)
 	}
-	s, err := OpenSigner(testKey(1), path, noFatal(t))
+	s, err := OpenSigner(OneValidatorKey(testKey(1)), path, noFatal(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +63,7 @@ func newSigner(t *testing.T) *Signer {
 // reopened is the signer that a restart would give.
 func reopened(t *testing.T, s *Signer) *Signer {
 	t.Helper()
-	again, err := OpenSigner(testKey(1), s.path, noFatal(t))
+	again, err := OpenSigner(OneValidatorKey(testKey(1)), s.path, noFatal(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +109,7 @@ func TestSignerNeverSignsTwice(t *testing.T) {
 		{"the same vote at an earlier time", askVote(vote(cmtproto.PrecommitType, 5, 2, 'b', 50)), nil, true},
 		{"another block", askVote(vote(cmtproto.PrecommitType, 5, 2, 'c', 100)), ErrConflictingData, false},
 		{"another block and time", askVote(vote(cmtproto.PrecommitType, 5, 2, 'c', 200)), ErrConflictingData, false},
-		{"no block", askVote(&cmtproto.Vote{Type: cmtproto.PrecommitType, Height: 5, Round: 2, Timestamp: time.Unix(100, 0)}), ErrConflictingData, false},
+		{"no block", askVote(&cmtproto.Vote{Type: cmtproto.PrecommitType, Height: 5, Round: 2, Timestamp: time.Unix(100, 0), ValidatorAddress: addressOf(testKey(1))}), ErrConflictingData, false},
 		{"another chain", func(s *Signer) ([]byte, time.Time, error) {
 			v := vote(cmtproto.PrecommitType, 5, 2, 'b', 100)
 			err := s.SignVote("other", v)
@@ -240,7 +245,7 @@ func TestSignerRefusesExtensionsAndUnknownTypes(t *testing.T) {
 
 func TestSignerStateMustExist(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "validator.state")
-	if _, err := OpenSigner(testKey(1), path, noFatal(t)); !errors.Is(err, ErrSignerStateMissing) {
+	if _, err := OpenSigner(OneValidatorKey(testKey(1)), path, noFatal(t)); !errors.Is(err, ErrSignerStateMissing) {
 		t.Errorf("missing: got %v, want %v", err, ErrSignerStateMissing)
 	}
 	if err := CreateSignerState(path); err != nil {
@@ -252,7 +257,7 @@ func TestSignerStateMustExist(t *testing.T) {
 	if err := os.Truncate(path, 0); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenSigner(testKey(1), path, noFatal(t)); !errors.Is(err, ErrStateCorrupt) {
+	if _, err := OpenSigner(OneValidatorKey(testKey(1)), path, noFatal(t)); !errors.Is(err, ErrStateCorrupt) {
 		t.Errorf("empty file: got %v, want %v", err, ErrStateCorrupt)
 	}
 }
