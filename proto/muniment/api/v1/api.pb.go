@@ -5279,86 +5279,6 @@ func (x *BackupResponse) GetBytes() uint64 {
 	return 0
 }
 
-type CopiesRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *CopiesRequest) Reset() {
-	*x = CopiesRequest{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[83]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *CopiesRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*CopiesRequest) ProtoMessage() {}
-
-func (x *CopiesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[83]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use CopiesRequest.ProtoReflect.Descriptor instead.
-func (*CopiesRequest) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{83}
-}
-
-type CopiesResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Sets          []*CopiesOfSet         `protobuf:"bytes,1,rep,name=sets,proto3" json:"sets,omitempty"` // ascending by code
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *CopiesResponse) Reset() {
-	*x = CopiesResponse{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[84]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *CopiesResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*CopiesResponse) ProtoMessage() {}
-
-func (x *CopiesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[84]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use CopiesResponse.ProtoReflect.Descriptor instead.
-func (*CopiesResponse) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{84}
-}
-
-func (x *CopiesResponse) GetSets() []*CopiesOfSet {
-	if x != nil {
-		return x.Sets
-	}
-	return nil
-}
-
 // CopiesOfSet is how far the records of a custodian set are with all that keep it.
 type CopiesOfSet struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -5373,7 +5293,7 @@ type CopiesOfSet struct {
 
 func (x *CopiesOfSet) Reset() {
 	*x = CopiesOfSet{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[85]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5385,7 +5305,7 @@ func (x *CopiesOfSet) String() string {
 func (*CopiesOfSet) ProtoMessage() {}
 
 func (x *CopiesOfSet) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[85]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5398,7 +5318,7 @@ func (x *CopiesOfSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CopiesOfSet.ProtoReflect.Descriptor instead.
 func (*CopiesOfSet) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{85}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *CopiesOfSet) GetSet() string {
@@ -5452,7 +5372,7 @@ type CopiesAtPeer struct {
 
 func (x *CopiesAtPeer) Reset() {
 	*x = CopiesAtPeer{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[86]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5464,7 +5384,7 @@ func (x *CopiesAtPeer) String() string {
 func (*CopiesAtPeer) ProtoMessage() {}
 
 func (x *CopiesAtPeer) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[86]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5477,7 +5397,7 @@ func (x *CopiesAtPeer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CopiesAtPeer.ProtoReflect.Descriptor instead.
 func (*CopiesAtPeer) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{86}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *CopiesAtPeer) GetCustodian() []byte {
@@ -5545,7 +5465,7 @@ type LeaveCustodyRequest struct {
 
 func (x *LeaveCustodyRequest) Reset() {
 	*x = LeaveCustodyRequest{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[87]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5557,7 +5477,7 @@ func (x *LeaveCustodyRequest) String() string {
 func (*LeaveCustodyRequest) ProtoMessage() {}
 
 func (x *LeaveCustodyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[87]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5570,7 +5490,7 @@ func (x *LeaveCustodyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveCustodyRequest.ProtoReflect.Descriptor instead.
 func (*LeaveCustodyRequest) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{87}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *LeaveCustodyRequest) GetSet() string {
@@ -5590,7 +5510,7 @@ type LeaveCustodyResponse struct {
 
 func (x *LeaveCustodyResponse) Reset() {
 	*x = LeaveCustodyResponse{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[88]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5602,7 +5522,7 @@ func (x *LeaveCustodyResponse) String() string {
 func (*LeaveCustodyResponse) ProtoMessage() {}
 
 func (x *LeaveCustodyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[88]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5615,7 +5535,7 @@ func (x *LeaveCustodyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveCustodyResponse.ProtoReflect.Descriptor instead.
 func (*LeaveCustodyResponse) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{88}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *LeaveCustodyResponse) GetDeparture() string {
@@ -5640,7 +5560,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[89]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5652,7 +5572,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[89]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5665,7 +5585,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{89}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{87}
 }
 
 type StatusResponse struct {
@@ -5687,14 +5607,14 @@ type StatusResponse struct {
 	Claim           string                 `protobuf:"bytes,15,opt,name=claim,proto3" json:"claim,omitempty"`                                             // "C1" or "C3": what erasures claim here
 	ErasuresPending uint64                 `protobuf:"varint,16,opt,name=erasures_pending,json=erasuresPending,proto3" json:"erasures_pending,omitempty"` // locked dispositions whose report this custodian owes
 	Quarantined     []string               `protobuf:"bytes,17,rep,name=quarantined,proto3" json:"quarantined,omitempty"`                                 // rings that are older than the ledger's erasures
-	Copies          []*CopiesOfSet         `protobuf:"bytes,18,rep,name=copies,proto3" json:"copies,omitempty"`                                           // of each set that this node belongs to
+	Copies          []*CopiesOfSet         `protobuf:"bytes,18,rep,name=copies,proto3" json:"copies,omitempty"`                                           // of each set that this node belongs to, ascending by code
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
 
 func (x *StatusResponse) Reset() {
 	*x = StatusResponse{}
-	mi := &file_muniment_api_v1_api_proto_msgTypes[90]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5706,7 +5626,7 @@ func (x *StatusResponse) String() string {
 func (*StatusResponse) ProtoMessage() {}
 
 func (x *StatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muniment_api_v1_api_proto_msgTypes[90]
+	mi := &file_muniment_api_v1_api_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5719,7 +5639,7 @@ func (x *StatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusResponse.ProtoReflect.Descriptor instead.
 func (*StatusResponse) Descriptor() ([]byte, []int) {
-	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{90}
+	return file_muniment_api_v1_api_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *StatusResponse) GetChainId() string {
@@ -6254,10 +6174,7 @@ const file_muniment_api_v1_api_proto_rawDesc = "" +
 	"\x0eBackupResponse\x12\x19\n" +
 	"\blog_size\x18\x01 \x01(\x04R\alogSize\x12\x18\n" +
 	"\arecords\x18\x02 \x01(\x04R\arecords\x12\x14\n" +
-	"\x05bytes\x18\x03 \x01(\x04R\x05bytes\"\x0f\n" +
-	"\rCopiesRequest\"B\n" +
-	"\x0eCopiesResponse\x120\n" +
-	"\x04sets\x18\x01 \x03(\v2\x1c.muniment.api.v1.CopiesOfSetR\x04sets\"\xaa\x01\n" +
+	"\x05bytes\x18\x03 \x01(\x04R\x05bytes\"\xaa\x01\n" +
 	"\vCopiesOfSet\x12\x10\n" +
 	"\x03set\x18\x01 \x01(\tR\x03set\x12\x18\n" +
 	"\arecords\x18\x02 \x01(\x04R\arecords\x12\x1e\n" +
@@ -6358,12 +6275,11 @@ const file_muniment_api_v1_api_proto_rawDesc = "" +
 	"\n" +
 	"Custodians\x12P\n" +
 	"\aCompare\x12\x1f.muniment.api.v1.CompareRequest\x1a .muniment.api.v1.CompareResponse(\x010\x01\x12E\n" +
-	"\x04Keep\x12\x1c.muniment.api.v1.KeepRequest\x1a\x1d.muniment.api.v1.KeepResponse(\x012\x91\x03\n" +
+	"\x04Keep\x12\x1c.muniment.api.v1.KeepRequest\x1a\x1d.muniment.api.v1.KeepResponse(\x012\xc6\x02\n" +
 	"\tOperators\x12I\n" +
 	"\x06Status\x12\x1e.muniment.api.v1.StatusRequest\x1a\x1f.muniment.api.v1.StatusResponse\x12F\n" +
 	"\x05Erase\x12\x1d.muniment.api.v1.EraseRequest\x1a\x1e.muniment.api.v1.EraseResponse\x12I\n" +
-	"\x06Backup\x12\x1e.muniment.api.v1.BackupRequest\x1a\x1f.muniment.api.v1.BackupResponse\x12I\n" +
-	"\x06Copies\x12\x1e.muniment.api.v1.CopiesRequest\x1a\x1f.muniment.api.v1.CopiesResponse\x12[\n" +
+	"\x06Backup\x12\x1e.muniment.api.v1.BackupRequest\x1a\x1f.muniment.api.v1.BackupResponse\x12[\n" +
 	"\fLeaveCustody\x12$.muniment.api.v1.LeaveCustodyRequest\x1a%.muniment.api.v1.LeaveCustodyResponseB:Z8github.com/muniment/muniment/proto/muniment/api/v1;apiv1b\x06proto3"
 
 var (
@@ -6379,7 +6295,7 @@ func file_muniment_api_v1_api_proto_rawDescGZIP() []byte {
 }
 
 var file_muniment_api_v1_api_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_muniment_api_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 91)
+var file_muniment_api_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 89)
 var file_muniment_api_v1_api_proto_goTypes = []any{
 	(Purpose)(0),                     // 0: muniment.api.v1.Purpose
 	(Standing)(0),                    // 1: muniment.api.v1.Standing
@@ -6466,14 +6382,12 @@ var file_muniment_api_v1_api_proto_goTypes = []any{
 	(*EraseWaiting)(nil),             // 82: muniment.api.v1.EraseWaiting
 	(*BackupRequest)(nil),            // 83: muniment.api.v1.BackupRequest
 	(*BackupResponse)(nil),           // 84: muniment.api.v1.BackupResponse
-	(*CopiesRequest)(nil),            // 85: muniment.api.v1.CopiesRequest
-	(*CopiesResponse)(nil),           // 86: muniment.api.v1.CopiesResponse
-	(*CopiesOfSet)(nil),              // 87: muniment.api.v1.CopiesOfSet
-	(*CopiesAtPeer)(nil),             // 88: muniment.api.v1.CopiesAtPeer
-	(*LeaveCustodyRequest)(nil),      // 89: muniment.api.v1.LeaveCustodyRequest
-	(*LeaveCustodyResponse)(nil),     // 90: muniment.api.v1.LeaveCustodyResponse
-	(*StatusRequest)(nil),            // 91: muniment.api.v1.StatusRequest
-	(*StatusResponse)(nil),           // 92: muniment.api.v1.StatusResponse
+	(*CopiesOfSet)(nil),              // 85: muniment.api.v1.CopiesOfSet
+	(*CopiesAtPeer)(nil),             // 86: muniment.api.v1.CopiesAtPeer
+	(*LeaveCustodyRequest)(nil),      // 87: muniment.api.v1.LeaveCustodyRequest
+	(*LeaveCustodyResponse)(nil),     // 88: muniment.api.v1.LeaveCustodyResponse
+	(*StatusRequest)(nil),            // 89: muniment.api.v1.StatusRequest
+	(*StatusResponse)(nil),           // 90: muniment.api.v1.StatusResponse
 }
 var file_muniment_api_v1_api_proto_depIdxs = []int32{
 	4,  // 0: muniment.api.v1.DepositRequest.header:type_name -> muniment.api.v1.DepositHeader
@@ -6521,82 +6435,79 @@ var file_muniment_api_v1_api_proto_depIdxs = []int32{
 	75, // 42: muniment.api.v1.CompareRequest.records:type_name -> muniment.api.v1.HeldRecord
 	78, // 43: muniment.api.v1.KeepRequest.header:type_name -> muniment.api.v1.KeepHeader
 	82, // 44: muniment.api.v1.EraseResponse.waiting:type_name -> muniment.api.v1.EraseWaiting
-	87, // 45: muniment.api.v1.CopiesResponse.sets:type_name -> muniment.api.v1.CopiesOfSet
-	88, // 46: muniment.api.v1.CopiesOfSet.peers:type_name -> muniment.api.v1.CopiesAtPeer
-	87, // 47: muniment.api.v1.StatusResponse.copies:type_name -> muniment.api.v1.CopiesOfSet
-	3,  // 48: muniment.api.v1.Departments.Deposit:input_type -> muniment.api.v1.DepositRequest
-	7,  // 49: muniment.api.v1.Departments.Submit:input_type -> muniment.api.v1.SubmitRequest
-	9,  // 50: muniment.api.v1.Departments.SubmitStream:input_type -> muniment.api.v1.SubmitStreamRequest
-	11, // 51: muniment.api.v1.Departments.Receipt:input_type -> muniment.api.v1.ReceiptRequest
-	13, // 52: muniment.api.v1.Departments.Record:input_type -> muniment.api.v1.RecordRequest
-	16, // 53: muniment.api.v1.Departments.Search:input_type -> muniment.api.v1.SearchRequest
-	19, // 54: muniment.api.v1.Departments.Segments:input_type -> muniment.api.v1.SegmentsRequest
-	22, // 55: muniment.api.v1.Departments.Read:input_type -> muniment.api.v1.ReadRequest
-	24, // 56: muniment.api.v1.Departments.Copy:input_type -> muniment.api.v1.CopyRequest
-	26, // 57: muniment.api.v1.Departments.Evidence:input_type -> muniment.api.v1.EvidenceRequest
-	28, // 58: muniment.api.v1.Departments.PlanRedaction:input_type -> muniment.api.v1.PlanRedactionRequest
-	32, // 59: muniment.api.v1.Departments.FileRedaction:input_type -> muniment.api.v1.FileRedactionRequest
-	34, // 60: muniment.api.v1.Departments.Redactions:input_type -> muniment.api.v1.RedactionsRequest
-	36, // 61: muniment.api.v1.Auditors.Checkpoint:input_type -> muniment.api.v1.CheckpointRequest
-	38, // 62: muniment.api.v1.Auditors.Entry:input_type -> muniment.api.v1.EntryRequest
-	40, // 63: muniment.api.v1.Auditors.InclusionProof:input_type -> muniment.api.v1.InclusionProofRequest
-	42, // 64: muniment.api.v1.Auditors.ConsistencyProof:input_type -> muniment.api.v1.ConsistencyProofRequest
-	44, // 65: muniment.api.v1.Auditors.StateProof:input_type -> muniment.api.v1.StateProofRequest
-	46, // 66: muniment.api.v1.Auditors.Registry:input_type -> muniment.api.v1.RegistryRequest
-	49, // 67: muniment.api.v1.Auditors.Network:input_type -> muniment.api.v1.NetworkRequest
-	51, // 68: muniment.api.v1.RecordsStaff.Due:input_type -> muniment.api.v1.DueRequest
-	56, // 69: muniment.api.v1.RecordsStaff.Why:input_type -> muniment.api.v1.WhyRequest
-	59, // 70: muniment.api.v1.RecordsStaff.Dispositions:input_type -> muniment.api.v1.DispositionsRequest
-	65, // 71: muniment.api.v1.RecordsStaff.Holds:input_type -> muniment.api.v1.HoldsRequest
-	68, // 72: muniment.api.v1.RecordsStaff.Clock:input_type -> muniment.api.v1.ClockRequest
-	70, // 73: muniment.api.v1.RecordsStaff.Legality:input_type -> muniment.api.v1.LegalityRequest
-	72, // 74: muniment.api.v1.RecordsStaff.Certificate:input_type -> muniment.api.v1.CertificateRequest
-	74, // 75: muniment.api.v1.Custodians.Compare:input_type -> muniment.api.v1.CompareRequest
-	77, // 76: muniment.api.v1.Custodians.Keep:input_type -> muniment.api.v1.KeepRequest
-	91, // 77: muniment.api.v1.Operators.Status:input_type -> muniment.api.v1.StatusRequest
-	80, // 78: muniment.api.v1.Operators.Erase:input_type -> muniment.api.v1.EraseRequest
-	83, // 79: muniment.api.v1.Operators.Backup:input_type -> muniment.api.v1.BackupRequest
-	85, // 80: muniment.api.v1.Operators.Copies:input_type -> muniment.api.v1.CopiesRequest
-	89, // 81: muniment.api.v1.Operators.LeaveCustody:input_type -> muniment.api.v1.LeaveCustodyRequest
-	6,  // 82: muniment.api.v1.Departments.Deposit:output_type -> muniment.api.v1.DepositResponse
-	8,  // 83: muniment.api.v1.Departments.Submit:output_type -> muniment.api.v1.SubmitResponse
-	10, // 84: muniment.api.v1.Departments.SubmitStream:output_type -> muniment.api.v1.SubmitStreamResponse
-	12, // 85: muniment.api.v1.Departments.Receipt:output_type -> muniment.api.v1.ReceiptResponse
-	14, // 86: muniment.api.v1.Departments.Record:output_type -> muniment.api.v1.RecordResponse
-	17, // 87: muniment.api.v1.Departments.Search:output_type -> muniment.api.v1.SearchResponse
-	20, // 88: muniment.api.v1.Departments.Segments:output_type -> muniment.api.v1.SegmentsResponse
-	23, // 89: muniment.api.v1.Departments.Read:output_type -> muniment.api.v1.ReadResponse
-	25, // 90: muniment.api.v1.Departments.Copy:output_type -> muniment.api.v1.CopyResponse
-	27, // 91: muniment.api.v1.Departments.Evidence:output_type -> muniment.api.v1.EvidenceResponse
-	30, // 92: muniment.api.v1.Departments.PlanRedaction:output_type -> muniment.api.v1.PlanRedactionResponse
-	33, // 93: muniment.api.v1.Departments.FileRedaction:output_type -> muniment.api.v1.FileRedactionResponse
-	35, // 94: muniment.api.v1.Departments.Redactions:output_type -> muniment.api.v1.RedactionsResponse
-	37, // 95: muniment.api.v1.Auditors.Checkpoint:output_type -> muniment.api.v1.CheckpointResponse
-	39, // 96: muniment.api.v1.Auditors.Entry:output_type -> muniment.api.v1.EntryResponse
-	41, // 97: muniment.api.v1.Auditors.InclusionProof:output_type -> muniment.api.v1.InclusionProofResponse
-	43, // 98: muniment.api.v1.Auditors.ConsistencyProof:output_type -> muniment.api.v1.ConsistencyProofResponse
-	45, // 99: muniment.api.v1.Auditors.StateProof:output_type -> muniment.api.v1.StateProofResponse
-	47, // 100: muniment.api.v1.Auditors.Registry:output_type -> muniment.api.v1.RegistryResponse
-	50, // 101: muniment.api.v1.Auditors.Network:output_type -> muniment.api.v1.NetworkResponse
-	52, // 102: muniment.api.v1.RecordsStaff.Due:output_type -> muniment.api.v1.DueResponse
-	57, // 103: muniment.api.v1.RecordsStaff.Why:output_type -> muniment.api.v1.WhyResponse
-	60, // 104: muniment.api.v1.RecordsStaff.Dispositions:output_type -> muniment.api.v1.DispositionsResponse
-	66, // 105: muniment.api.v1.RecordsStaff.Holds:output_type -> muniment.api.v1.HoldsResponse
-	69, // 106: muniment.api.v1.RecordsStaff.Clock:output_type -> muniment.api.v1.ClockResponse
-	71, // 107: muniment.api.v1.RecordsStaff.Legality:output_type -> muniment.api.v1.LegalityResponse
-	73, // 108: muniment.api.v1.RecordsStaff.Certificate:output_type -> muniment.api.v1.CertificateResponse
-	76, // 109: muniment.api.v1.Custodians.Compare:output_type -> muniment.api.v1.CompareResponse
-	79, // 110: muniment.api.v1.Custodians.Keep:output_type -> muniment.api.v1.KeepResponse
-	92, // 111: muniment.api.v1.Operators.Status:output_type -> muniment.api.v1.StatusResponse
-	81, // 112: muniment.api.v1.Operators.Erase:output_type -> muniment.api.v1.EraseResponse
-	84, // 113: muniment.api.v1.Operators.Backup:output_type -> muniment.api.v1.BackupResponse
-	86, // 114: muniment.api.v1.Operators.Copies:output_type -> muniment.api.v1.CopiesResponse
-	90, // 115: muniment.api.v1.Operators.LeaveCustody:output_type -> muniment.api.v1.LeaveCustodyResponse
-	82, // [82:116] is the sub-list for method output_type
-	48, // [48:82] is the sub-list for method input_type
-	48, // [48:48] is the sub-list for extension type_name
-	48, // [48:48] is the sub-list for extension extendee
-	0,  // [0:48] is the sub-list for field type_name
+	86, // 45: muniment.api.v1.CopiesOfSet.peers:type_name -> muniment.api.v1.CopiesAtPeer
+	85, // 46: muniment.api.v1.StatusResponse.copies:type_name -> muniment.api.v1.CopiesOfSet
+	3,  // 47: muniment.api.v1.Departments.Deposit:input_type -> muniment.api.v1.DepositRequest
+	7,  // 48: muniment.api.v1.Departments.Submit:input_type -> muniment.api.v1.SubmitRequest
+	9,  // 49: muniment.api.v1.Departments.SubmitStream:input_type -> muniment.api.v1.SubmitStreamRequest
+	11, // 50: muniment.api.v1.Departments.Receipt:input_type -> muniment.api.v1.ReceiptRequest
+	13, // 51: muniment.api.v1.Departments.Record:input_type -> muniment.api.v1.RecordRequest
+	16, // 52: muniment.api.v1.Departments.Search:input_type -> muniment.api.v1.SearchRequest
+	19, // 53: muniment.api.v1.Departments.Segments:input_type -> muniment.api.v1.SegmentsRequest
+	22, // 54: muniment.api.v1.Departments.Read:input_type -> muniment.api.v1.ReadRequest
+	24, // 55: muniment.api.v1.Departments.Copy:input_type -> muniment.api.v1.CopyRequest
+	26, // 56: muniment.api.v1.Departments.Evidence:input_type -> muniment.api.v1.EvidenceRequest
+	28, // 57: muniment.api.v1.Departments.PlanRedaction:input_type -> muniment.api.v1.PlanRedactionRequest
+	32, // 58: muniment.api.v1.Departments.FileRedaction:input_type -> muniment.api.v1.FileRedactionRequest
+	34, // 59: muniment.api.v1.Departments.Redactions:input_type -> muniment.api.v1.RedactionsRequest
+	36, // 60: muniment.api.v1.Auditors.Checkpoint:input_type -> muniment.api.v1.CheckpointRequest
+	38, // 61: muniment.api.v1.Auditors.Entry:input_type -> muniment.api.v1.EntryRequest
+	40, // 62: muniment.api.v1.Auditors.InclusionProof:input_type -> muniment.api.v1.InclusionProofRequest
+	42, // 63: muniment.api.v1.Auditors.ConsistencyProof:input_type -> muniment.api.v1.ConsistencyProofRequest
+	44, // 64: muniment.api.v1.Auditors.StateProof:input_type -> muniment.api.v1.StateProofRequest
+	46, // 65: muniment.api.v1.Auditors.Registry:input_type -> muniment.api.v1.RegistryRequest
+	49, // 66: muniment.api.v1.Auditors.Network:input_type -> muniment.api.v1.NetworkRequest
+	51, // 67: muniment.api.v1.RecordsStaff.Due:input_type -> muniment.api.v1.DueRequest
+	56, // 68: muniment.api.v1.RecordsStaff.Why:input_type -> muniment.api.v1.WhyRequest
+	59, // 69: muniment.api.v1.RecordsStaff.Dispositions:input_type -> muniment.api.v1.DispositionsRequest
+	65, // 70: muniment.api.v1.RecordsStaff.Holds:input_type -> muniment.api.v1.HoldsRequest
+	68, // 71: muniment.api.v1.RecordsStaff.Clock:input_type -> muniment.api.v1.ClockRequest
+	70, // 72: muniment.api.v1.RecordsStaff.Legality:input_type -> muniment.api.v1.LegalityRequest
+	72, // 73: muniment.api.v1.RecordsStaff.Certificate:input_type -> muniment.api.v1.CertificateRequest
+	74, // 74: muniment.api.v1.Custodians.Compare:input_type -> muniment.api.v1.CompareRequest
+	77, // 75: muniment.api.v1.Custodians.Keep:input_type -> muniment.api.v1.KeepRequest
+	89, // 76: muniment.api.v1.Operators.Status:input_type -> muniment.api.v1.StatusRequest
+	80, // 77: muniment.api.v1.Operators.Erase:input_type -> muniment.api.v1.EraseRequest
+	83, // 78: muniment.api.v1.Operators.Backup:input_type -> muniment.api.v1.BackupRequest
+	87, // 79: muniment.api.v1.Operators.LeaveCustody:input_type -> muniment.api.v1.LeaveCustodyRequest
+	6,  // 80: muniment.api.v1.Departments.Deposit:output_type -> muniment.api.v1.DepositResponse
+	8,  // 81: muniment.api.v1.Departments.Submit:output_type -> muniment.api.v1.SubmitResponse
+	10, // 82: muniment.api.v1.Departments.SubmitStream:output_type -> muniment.api.v1.SubmitStreamResponse
+	12, // 83: muniment.api.v1.Departments.Receipt:output_type -> muniment.api.v1.ReceiptResponse
+	14, // 84: muniment.api.v1.Departments.Record:output_type -> muniment.api.v1.RecordResponse
+	17, // 85: muniment.api.v1.Departments.Search:output_type -> muniment.api.v1.SearchResponse
+	20, // 86: muniment.api.v1.Departments.Segments:output_type -> muniment.api.v1.SegmentsResponse
+	23, // 87: muniment.api.v1.Departments.Read:output_type -> muniment.api.v1.ReadResponse
+	25, // 88: muniment.api.v1.Departments.Copy:output_type -> muniment.api.v1.CopyResponse
+	27, // 89: muniment.api.v1.Departments.Evidence:output_type -> muniment.api.v1.EvidenceResponse
+	30, // 90: muniment.api.v1.Departments.PlanRedaction:output_type -> muniment.api.v1.PlanRedactionResponse
+	33, // 91: muniment.api.v1.Departments.FileRedaction:output_type -> muniment.api.v1.FileRedactionResponse
+	35, // 92: muniment.api.v1.Departments.Redactions:output_type -> muniment.api.v1.RedactionsResponse
+	37, // 93: muniment.api.v1.Auditors.Checkpoint:output_type -> muniment.api.v1.CheckpointResponse
+	39, // 94: muniment.api.v1.Auditors.Entry:output_type -> muniment.api.v1.EntryResponse
+	41, // 95: muniment.api.v1.Auditors.InclusionProof:output_type -> muniment.api.v1.InclusionProofResponse
+	43, // 96: muniment.api.v1.Auditors.ConsistencyProof:output_type -> muniment.api.v1.ConsistencyProofResponse
+	45, // 97: muniment.api.v1.Auditors.StateProof:output_type -> muniment.api.v1.StateProofResponse
+	47, // 98: muniment.api.v1.Auditors.Registry:output_type -> muniment.api.v1.RegistryResponse
+	50, // 99: muniment.api.v1.Auditors.Network:output_type -> muniment.api.v1.NetworkResponse
+	52, // 100: muniment.api.v1.RecordsStaff.Due:output_type -> muniment.api.v1.DueResponse
+	57, // 101: muniment.api.v1.RecordsStaff.Why:output_type -> muniment.api.v1.WhyResponse
+	60, // 102: muniment.api.v1.RecordsStaff.Dispositions:output_type -> muniment.api.v1.DispositionsResponse
+	66, // 103: muniment.api.v1.RecordsStaff.Holds:output_type -> muniment.api.v1.HoldsResponse
+	69, // 104: muniment.api.v1.RecordsStaff.Clock:output_type -> muniment.api.v1.ClockResponse
+	71, // 105: muniment.api.v1.RecordsStaff.Legality:output_type -> muniment.api.v1.LegalityResponse
+	73, // 106: muniment.api.v1.RecordsStaff.Certificate:output_type -> muniment.api.v1.CertificateResponse
+	76, // 107: muniment.api.v1.Custodians.Compare:output_type -> muniment.api.v1.CompareResponse
+	79, // 108: muniment.api.v1.Custodians.Keep:output_type -> muniment.api.v1.KeepResponse
+	90, // 109: muniment.api.v1.Operators.Status:output_type -> muniment.api.v1.StatusResponse
+	81, // 110: muniment.api.v1.Operators.Erase:output_type -> muniment.api.v1.EraseResponse
+	84, // 111: muniment.api.v1.Operators.Backup:output_type -> muniment.api.v1.BackupResponse
+	88, // 112: muniment.api.v1.Operators.LeaveCustody:output_type -> muniment.api.v1.LeaveCustodyResponse
+	80, // [80:113] is the sub-list for method output_type
+	47, // [47:80] is the sub-list for method input_type
+	47, // [47:47] is the sub-list for extension type_name
+	47, // [47:47] is the sub-list for extension extendee
+	0,  // [0:47] is the sub-list for field type_name
 }
 
 func init() { file_muniment_api_v1_api_proto_init() }
@@ -6618,7 +6529,7 @@ func file_muniment_api_v1_api_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_muniment_api_v1_api_proto_rawDesc), len(file_muniment_api_v1_api_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   91,
+			NumMessages:   89,
 			NumExtensions: 0,
 			NumServices:   5,
 		},

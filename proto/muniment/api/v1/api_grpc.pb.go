@@ -1473,7 +1473,6 @@ const (
 	Operators_Status_FullMethodName       = "/muniment.api.v1.Operators/Status"
 	Operators_Erase_FullMethodName        = "/muniment.api.v1.Operators/Erase"
 	Operators_Backup_FullMethodName       = "/muniment.api.v1.Operators/Backup"
-	Operators_Copies_FullMethodName       = "/muniment.api.v1.Operators/Copies"
 	Operators_LeaveCustody_FullMethodName = "/muniment.api.v1.Operators/LeaveCustody"
 )
 
@@ -1489,8 +1488,6 @@ type OperatorsClient interface {
 	Erase(ctx context.Context, in *EraseRequest, opts ...grpc.CallOption) (*EraseResponse, error)
 	// Backup writes a backup into a directory of this machine.
 	Backup(ctx context.Context, in *BackupRequest, opts ...grpc.CallOption) (*BackupResponse, error)
-	// Copies tells how far this node's records are with the other custodians.
-	Copies(ctx context.Context, in *CopiesRequest, opts ...grpc.CallOption) (*CopiesResponse, error)
 	// LeaveCustody hands over all that this node keeps of a set, destroys the keys
 	// here, and states so on the ledger.
 	LeaveCustody(ctx context.Context, in *LeaveCustodyRequest, opts ...grpc.CallOption) (*LeaveCustodyResponse, error)
@@ -1534,16 +1531,6 @@ func (c *operatorsClient) Backup(ctx context.Context, in *BackupRequest, opts ..
 	return out, nil
 }
 
-func (c *operatorsClient) Copies(ctx context.Context, in *CopiesRequest, opts ...grpc.CallOption) (*CopiesResponse, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(CopiesResponse)
-	err := c.cc.Invoke(ctx, Operators_Copies_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
 func (c *operatorsClient) LeaveCustody(ctx context.Context, in *LeaveCustodyRequest, opts ...grpc.CallOption) (*LeaveCustodyResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(LeaveCustodyResponse)
@@ -1566,8 +1553,6 @@ type OperatorsServer interface {
 	Erase(context.Context, *EraseRequest) (*EraseResponse, error)
 	// Backup writes a backup into a directory of this machine.
 	Backup(context.Context, *BackupRequest) (*BackupResponse, error)
-	// Copies tells how far this node's records are with the other custodians.
-	Copies(context.Context, *CopiesRequest) (*CopiesResponse, error)
 	// LeaveCustody hands over all that this node keeps of a set, destroys the keys
 	// here, and states so on the ledger.
 	LeaveCustody(context.Context, *LeaveCustodyRequest) (*LeaveCustodyResponse, error)
@@ -1589,9 +1574,6 @@ func (UnimplementedOperatorsServer) Erase(context.Context, *EraseRequest) (*Eras
 }
 func (UnimplementedOperatorsServer) Backup(context.Context, *BackupRequest) (*BackupResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Backup not implemented")
-}
-func (UnimplementedOperatorsServer) Copies(context.Context, *CopiesRequest) (*CopiesResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method Copies not implemented")
 }
 func (UnimplementedOperatorsServer) LeaveCustody(context.Context, *LeaveCustodyRequest) (*LeaveCustodyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method LeaveCustody not implemented")
@@ -1671,24 +1653,6 @@ func _Operators_Backup_Handler(srv interface{}, ctx context.Context, dec func(in
 	return interceptor(ctx, in, info, handler)
 }
 
-func _Operators_Copies_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(CopiesRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(OperatorsServer).Copies(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: Operators_Copies_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(OperatorsServer).Copies(ctx, req.(*CopiesRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
 func _Operators_LeaveCustody_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(LeaveCustodyRequest)
 	if err := dec(in); err != nil {
@@ -1725,10 +1689,6 @@ var Operators_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Backup",
 			Handler:    _Operators_Backup_Handler,
-		},
-		{
-			MethodName: "Copies",
-			Handler:    _Operators_Copies_Handler,
 		},
 		{
 			MethodName: "LeaveCustody",
