@@ -13,8 +13,12 @@ import (
 	"github.com/muniment/muniment/app/record"
 )
 
-// ErrCard is returned for a member card that does not serve where it is given.
-var ErrCard = errors.New("member card does not serve here")
+var (
+	// ErrCard is returned for a member card that does not serve where it is given.
+	ErrCard = errors.New("member card does not serve here")
+	// ErrOldCard is returned for a card of which a newer one is kept.
+	ErrOldCard = errors.New("a newer member card of this node is kept")
+)
 
 // cardSuffix ends the name of a card's file: the node's id comes before it.
 const cardSuffix = ".card"
@@ -54,7 +58,7 @@ func (h Home) KeepCard(text []byte) error {
 		return err
 	}
 	if kept, err := ReadCard(h.Card(c.ID())); err == nil && kept.Issued > c.Issued {
-		return fmt.Errorf("%w: a newer one of node %s is kept", ErrCard, c.ID())
+		return fmt.Errorf("node %s: %w", c.ID(), ErrOldCard)
 	}
 	if err := os.MkdirAll(h.Members(), 0o700); err != nil {
 		return fmt.Errorf("keep member card: %w", err)

@@ -30,6 +30,15 @@ func (l Listeners) config() []byte {
 	return text
 }
 
+// DefaultListeners are those of the example configuration.
+func DefaultListeners() Listeners {
+	c := DefaultConfig()
+	return Listeners{P2P: c.P2P.Listen, GRPC: c.GRPC.Listen, Tiles: c.Tiles.Listen, Monitor: c.Monitor.Listen}
+}
+
+// WriteConfig gives a new home the example configuration with these listeners.
+func (h Home) WriteConfig(l Listeners) error { return writeNew(h.Config(), l.config()) }
+
 // portsPerNode are the ports that each node of a test network has to itself.
 const portsPerNode = 10
 
@@ -93,6 +102,7 @@ func MakeTestnet(dir string, o TestnetOptions) (genesis, network []byte, err err
 		for _, card := range cards {
 			err = errors.Join(err, home.KeepCard(card))
 		}
+		err = errors.Join(err, home.PutOwnCard(cards[i-1]))
 		if err := errors.Join(err, join(home, genesis, network, o.Listeners(i).config())); err != nil {
 			return nil, nil, fmt.Errorf("make %s: %w", home, err)
 		}

@@ -23,7 +23,7 @@ import (
 const unfinished = "unfinished"
 
 var (
-	errUnfinished = errors.New("munimentd init was interrupted here: remove the folder and run init again")
+	errUnfinished = errors.New("the making of this home was interrupted: remove the folder, and make it again")
 	errNotEmpty   = errors.New("the folder is not empty: name another with --home, or clear it if it is no home")
 )
 
@@ -42,6 +42,9 @@ func (o options) checkHome() error {
 	}
 	if _, err := os.Stat(o.node().Genesis()); !errors.Is(err, fs.ErrNotExist) {
 		return nil
+	}
+	if _, err := os.Stat(o.node().OwnCard()); err == nil {
+		return fmt.Errorf("home %s belongs to no network yet: give its member.card to who assembles one, or admits nodes to one, and join that with munimentd genesis join or munimentd member join", o.home)
 	}
 	if _, err := os.Stat(o.node().Keys()); err == nil {
 		return fmt.Errorf("home %s lacks genesis.json: restore it as it was at the founding", o.home)

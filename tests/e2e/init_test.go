@@ -56,7 +56,7 @@ func TestKilledInit(t *testing.T) {
 				for _, args := range [][]string{{"init", "--founding", founding}, {"start"}, {"doctor"}} {
 					e := exec.CommandContext(ctx(t), filepath.Join(programs, "munimentd"), append(args, "--home", home, "--passphrase-file", secret)...)
 					text, _ := e.CombinedOutput()
-					if e.ProcessState.ExitCode() != 7 || !strings.Contains(string(text), "munimentd init was interrupted here: remove the folder and run init again") {
+					if e.ProcessState.ExitCode() != 7 || !strings.Contains(string(text), "the making of this home was interrupted: remove the folder, and make it again") {
 						t.Errorf("%s %d: %s: %d\n%s", calls, n, args[0], e.ProcessState.ExitCode(), text)
 					}
 				}
