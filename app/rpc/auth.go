@@ -14,14 +14,35 @@ import (
 
 	"github.com/muniment/muniment/app/identity"
 	"github.com/muniment/muniment/app/ledger"
+	"github.com/muniment/muniment/app/receipt"
 	"github.com/muniment/muniment/app/record"
 	"github.com/muniment/muniment/app/statetree"
 )
 
-// caller is who makes a call: an account with the roles of its office.
+// caller is who makes a call: an account with the roles of its office, or a node.
 type caller struct {
 	identity.Account
 	roles []record.Role
+	node  *record.Node // as registered; nil: an account
+}
+
+// name is what the log and the quotas call a caller.
+func (c caller) name() string {
+	switch {
+	case c.node != nil:
+		return "node " + receipt.NodeID(c.node.NodeKey[:])
+	case c.Office != "":
+		return c.Account.String()
+	}
+	return "none" // of an operator, or of one who is nobody any more
+}
+
+// payer is who answers for the calls of a caller: all that it does counts together.
+func (c caller) payer() string {
+	if c.node != nil {
+		return c.name()
+	}
+	return "office " + string(c.Office)
 }
 
 // authority decides who a certificate is, by the committed state.
@@ -45,6 +66,15 @@ type grant struct {
 // connect decides on a new connection: form, validity, state and signature. It
 // is the only place that checks the signature: a connection keeps its certificate.
 func (a *authority) connect(cert *x509.Certificate) error {
+	if identity.IsNode(cert) {
+		if _, err := a.member(cert); err != nil {
+			return err
+		}
+		if _, err := identity.CheckNode(cert); err != nil {
+			return refuse(reasonUnauthenticated, "%v", err)
+		}
+		return nil
+	}
 	_, key, err := a.standing(cert)
 	if err != nil {
 		return err
@@ -76,11 +106,31 @@ func (a *authority) identify(ctx context.Context) (caller, error) {
 
 // current tells who a certificate that connect has let in stands for now.
 func (a *authority) current(cert *x509.Certificate) (caller, error) {
+	if identity.IsNode(cert) {
+		return a.member(cert)
+	}
 	if now := a.now(); now.Before(cert.NotBefore) || now.After(cert.NotAfter) {
 		return caller{}, errCertificateExpired
 	}
 	c, _, err := a.standing(cert)
 	return c, err
+}
+
+// member reads which node a certificate claims to be of and whether the ledger
+// lists it now.
+func (a *authority) member(cert *x509.Certificate) (caller, error) {
+	key, err := identity.ClaimNode(cert)
+	if err != nil {
+		return caller{}, refuse(reasonUnauthenticated, "%v", err)
+	}
+	node, ok, err := ledger.NodeOf(a.view(), record.KeyIDOf(key))
+	if err != nil {
+		return caller{}, err
+	}
+	if !ok || node.Removed {
+		return caller{}, refuse(reasonUnknownKey, "no node with this key is registered")
+	}
+	return caller{node: &node}, nil
 }
 
 // standing reads who a certificate claims to be and whether the office and its
@@ -138,7 +188,10 @@ func (a *authority) allow(ctx context.Context, method string) (caller, error) {
 	if err != nil {
 		return caller{}, err
 	}
-	if !may(c.roles, method) {
+	switch {
+	case c.node != nil && !forNodes[method]:
+		return c, refuse(reasonDenied, "a node may not call %s: use the certificate of an office's account", method)
+	case c.node == nil && !may(c.roles, method):
 		return c, denied(c.Office, method)
 	}
 	return c, nil

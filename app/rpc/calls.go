@@ -18,18 +18,18 @@ type callerKey struct{}
 
 func callerOf(ctx context.Context) caller { return ctx.Value(callerKey{}).(caller) }
 
-// call is the way of every unary call of departments and auditors to its handler.
+// call is the way of every unary call over the network to its handler.
 func (s *Server) call(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (resp any, err error) {
 	c, err := s.authority.allow(ctx, info.FullMethod)
 	defer func() { err = s.concluded(info.FullMethod, c, err) }()
 	defer recovered(&err)
 	if err == nil {
-		err = s.quota.enter(c.Office, s.limits.calls)
+		err = s.quota.enter(c.payer(), s.limits.calls)
 	}
 	if err != nil {
 		return nil, err
 	}
-	defer s.quota.leave(c.Office)
+	defer s.quota.leave(c.payer())
 	return next(context.WithValue(ctx, callerKey{}, c), req)
 }
 
@@ -40,7 +40,7 @@ func (s *Server) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServ
 	c, err := s.authority.allow(stream.Context(), info.FullMethod)
 	defer func() { err = s.concluded(info.FullMethod, c, err) }()
 	if err == nil {
-		err = s.quota.enter(c.Office, s.limits.calls)
+		err = s.quota.enter(c.payer(), s.limits.calls)
 	}
 	if err != nil {
 		return err
@@ -51,7 +51,7 @@ func (s *Server) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServ
 	}
 	done := make(chan error, 1)
 	s.running.Go(func() {
-		defer s.quota.leave(c.Office)
+		defer s.quota.leave(c.payer())
 		done <- handled(func() error { return next(srv, checked) })
 	})
 	select {
@@ -78,11 +78,7 @@ func (s *Server) concluded(method string, c caller, err error) error {
 		return nil
 	}
 	reason, _ := reasonOf(err)
-	account := "none" // of an operator, or of one who is nobody any more
-	if c.Office != "" {
-		account = c.Account.String()
-	}
-	attributes := []any{"method", method, "account", account, "reason", reason}
+	attributes := []any{"method", method, "account", c.name(), "reason", reason}
 	level := slog.LevelInfo
 	if inside[reason] {
 		level = slog.LevelError

@@ -114,6 +114,9 @@ func genesisFacts() ledger.GenesisFacts {
 		&record.Series{Code: "DEMO-MINUTES", Granularity: record.GranularityDay, Status: active},
 		&record.Node{NodeKey: public("node"), ValidatorKey: public("validator"), CosignerKey: public("cosigner"), LogKey: public("log"),
 			CustodianKey: public("custodian"), Power: 10},
+		&record.Node{NodeKey: public("node 2"), ValidatorKey: public("validator 2"), CosignerKey: public("cosigner 2"), LogKey: public("log 2"),
+			CustodianKey: public("custodian 2")},
+		&record.Node{NodeKey: public("node 3"), ValidatorKey: public("validator 3"), CosignerKey: public("cosigner 3"), LogKey: public("log 3")},
 	)
 	return ledger.GenesisFacts{Network: networkID, ChainID: "test-1", Origin: origin, Time: genesisTime.UnixNano(), Facts: facts}
 }
@@ -413,6 +416,16 @@ func (c *city) clientTLS(code record.Code) *tls.Config {
 	cert := c.certificate(code, string(code)+" access", c.now().Add(-time.Minute))
 	return must(identity.ClientConfig(cert, c.network.Nodes[0].Certificate))
 }
+
+// nodeTLS is how the node with a key connects.
+func (c *city) nodeTLS(name string) *tls.Config {
+	k := key(name)
+	der := must(identity.ServerCertificate(rand.Reader, k, receipt.ServerName(receipt.NodeID(k.Public().(ed25519.PublicKey))), genesisTime))
+	return must(identity.ClientConfig(tls.Certificate{Certificate: [][]byte{der}, PrivateKey: k}, c.network.Nodes[0].Certificate))
+}
+
+// asNode is a connection of the node with a key.
+func (c *city) asNode(name string) *grpc.ClientConn { return c.dial(c.nodeTLS(name)) }
 
 // as is a connection of an account of an office.
 func (c *city) as(code record.Code) *grpc.ClientConn { return c.dial(c.clientTLS(code)) }

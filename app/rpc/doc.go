@@ -3,10 +3,13 @@
 //
 // Contract:
 //   - A connection is TLS 1.3 with an account certificate that an access key
-//     registered on the ledger has signed. Whoever has none reaches no handler.
+//     registered on the ledger has signed, or with the certificate that a registered
+//     node serves with. Whoever has none reaches no handler.
 //   - Every call, and every message of a stream, is checked again against the
-//     committed state: a suspended office or key is cut off at once.
-//   - Which role may call what is one table, permissions, and nothing else.
+//     committed state: a suspended office or key is cut off at once, and so is a node
+//     that was removed or that does not belong to the custodian set it asks about.
+//   - Which role may call what is one table, permissions, and nothing else. Nodes call
+//     the Custodians service, which nobody else may, and no other.
 //   - Whatever a caller does, what is kept for it is bounded in number and what
 //     waits for it is bounded in time (limits.go).
 //   - Every refusal carries a google.rpc.ErrorInfo whose reason is stable

@@ -8,7 +8,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/tap"
 
-	"github.com/muniment/muniment/app/record"
 	apiv1 "github.com/muniment/muniment/proto/muniment/api/v1"
 )
 
@@ -19,7 +18,7 @@ type limits struct {
 	headerBytes  uint32        // of all headers of a call
 	connections  int           // of one listener; more wait to be accepted
 	streams      uint32        // calls under way on one connection; more wait at the client
-	calls        int           // calls under way of one office; more are refused
+	calls        int           // calls under way of one office or node; more are refused
 	inquiries    int           // lists over all records under way of one office; more are refused
 	handshake    time.Duration // from accepting a connection to its first call
 	call         time.Duration // a unary call from its first byte to its last
@@ -38,7 +37,7 @@ var standard = limits{
 var unary = func() map[string]bool {
 	methods := map[string]bool{}
 	for _, service := range []grpc.ServiceDesc{
-		apiv1.Departments_ServiceDesc, apiv1.RecordsStaff_ServiceDesc, apiv1.Auditors_ServiceDesc, apiv1.Operators_ServiceDesc,
+		apiv1.Departments_ServiceDesc, apiv1.RecordsStaff_ServiceDesc, apiv1.Auditors_ServiceDesc, apiv1.Custodians_ServiceDesc, apiv1.Operators_ServiceDesc,
 	} {
 		for _, m := range service.Methods {
 			methods["/"+service.ServiceName+"/"+m.MethodName] = true
@@ -46,6 +45,7 @@ var unary = func() map[string]bool {
 	}
 	delete(methods, apiv1.Operators_Erase_FullMethodName)
 	delete(methods, apiv1.Operators_Backup_FullMethodName)
+	delete(methods, apiv1.Operators_LeaveCustody_FullMethodName)
 	return methods
 }()
 
@@ -61,30 +61,30 @@ func (l limits) bound(ctx context.Context, info *tap.Info) (context.Context, err
 	return bounded, nil
 }
 
-// quota counts what is under way of each office.
+// quota counts what is under way of each payer, as [caller.payer] names it.
 type quota struct {
 	mu   sync.Mutex
-	runs map[record.Code]int // no zeros
+	runs map[string]int // no zeros
 }
 
-func newQuota() quota { return quota{runs: map[record.Code]int{}} }
+func newQuota() quota { return quota{runs: map[string]int{}} }
 
 // enter counts a call in, unless most are under way.
-func (q *quota) enter(office record.Code, most int) error {
+func (q *quota) enter(payer string, most int) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.runs[office] >= most {
-		return refuse(reasonBusy, "office %s has %d such calls under way: wait until some have ended", office, most)
+	if q.runs[payer] >= most {
+		return refuse(reasonBusy, "%s has %d such calls under way: wait until some have ended", payer, most)
 	}
-	q.runs[office]++
+	q.runs[payer]++
 	return nil
 }
 
 // leave counts a call out.
-func (q *quota) leave(office record.Code) {
+func (q *quota) leave(payer string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.runs[office]--; q.runs[office] == 0 {
-		delete(q.runs, office)
+	if q.runs[payer]--; q.runs[payer] == 0 {
+		delete(q.runs, payer)
 	}
 }

@@ -43,7 +43,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 func (c *city) underWay(code record.Code) int {
 	c.server.quota.mu.Lock()
 	defer c.server.quota.mu.Unlock()
-	return c.server.quota.runs[code]
+	return c.server.quota.runs["office "+string(code)]
 }
 
 // raw is an HTTP/2 connection that keeps to no rule.

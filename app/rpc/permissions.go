@@ -36,6 +36,9 @@ var wants = map[string]string{
 
 // denied says what an office may not do, and which roles may.
 func denied(office record.Code, method string) error {
+	if forNodes[method] {
+		return refuse(reasonDenied, "office %s may not exchange records with custodians: nodes may, with their own certificates", office)
+	}
 	what, named := wants[method]
 	if !named {
 		return refuse(reasonDenied, "no role of office %s may call %s", office, method)
@@ -45,7 +48,7 @@ func denied(office record.Code, method string) error {
 
 // permissions is who may call what over the network. A method that is missing
 // may be called by nobody. The Operators service is not here: it listens on a
-// unix socket.
+// unix socket. Nor is Custodians: see forNodes.
 var permissions = map[string][]record.Role{
 	apiv1.Departments_Deposit_FullMethodName:      depositors,
 	apiv1.Departments_Submit_FullMethodName:       everyRole, // the ledger decides what an office may do
@@ -76,4 +79,12 @@ var permissions = map[string][]record.Role{
 	apiv1.Auditors_ConsistencyProof_FullMethodName: everyRole,
 	apiv1.Auditors_StateProof_FullMethodName:       everyRole,
 	apiv1.Auditors_Registry_FullMethodName:         everyRole,
+	apiv1.Auditors_Network_FullMethodName:          everyRole,
+}
+
+// forNodes is what nodes may call, and nobody else may. Which sets of custodians a
+// node may ask about is decided with each message.
+var forNodes = map[string]bool{
+	apiv1.Custodians_Compare_FullMethodName: true,
+	apiv1.Custodians_Keep_FullMethodName:    true,
 }

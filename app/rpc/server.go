@@ -55,8 +55,8 @@ type Options struct {
 	Backup func(ctx context.Context, path string, keyring bool) (*apiv1.BackupResponse, error)
 }
 
-// Server serves departments, records staff and auditors on one listener, the log tiles on
-// another, and operators on a third.
+// Server serves departments, records staff, auditors and other custodians on one
+// listener, the log tiles on another, and operators on a third.
 type Server struct {
 	options   Options
 	limits    limits
@@ -110,6 +110,7 @@ func newServer(o Options, l limits, more ...grpc.ServerOption) *Server {
 	apiv1.RegisterDepartmentsServer(s.public, &departments{server: s})
 	apiv1.RegisterRecordsStaffServer(s.public, &staff{server: s})
 	apiv1.RegisterAuditorsServer(s.public, &auditors{server: s})
+	apiv1.RegisterCustodiansServer(s.public, &custodians{server: s})
 	s.operators = grpc.NewServer(append(common, grpc.UnaryInterceptor(s.operate))...)
 	apiv1.RegisterOperatorsServer(s.operators, &operators{server: s})
 	healthpb.RegisterHealthServer(s.operators, s.health)

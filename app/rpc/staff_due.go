@@ -20,11 +20,11 @@ func (s *staff) Due(r *apiv1.DueRequest, stream grpc.ServerStreamingServer[apiv1
 	}
 	ctx, cancel := context.WithTimeout(stream.Context(), s.server.limits.inquiry)
 	defer cancel()
-	office := callerOf(ctx).Office
-	if err := s.server.inquiries.enter(office, s.server.limits.inquiries); err != nil {
+	payer := callerOf(ctx).payer()
+	if err := s.server.inquiries.enter(payer, s.server.limits.inquiries); err != nil {
 		return err
 	}
-	defer s.server.inquiries.leave(office)
+	defer s.server.inquiries.leave(payer)
 
 	snapshot := s.server.options.State.Snapshot()
 	head := snapshot.View().Head()

@@ -288,10 +288,10 @@ func TestDueListsAreBounded(t *testing.T) {
 	under := func(code record.Code) int {
 		a.server.inquiries.mu.Lock()
 		defer a.server.inquiries.mu.Unlock()
-		return a.server.inquiries.runs[code]
+		return a.server.inquiries.runs["office "+string(code)]
 	}
 	for range standard.inquiries {
-		if err := a.server.inquiries.enter("DPW", standard.inquiries); err != nil {
+		if err := a.server.inquiries.enter("office DPW", standard.inquiries); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -300,7 +300,7 @@ func TestDueListsAreBounded(t *testing.T) {
 	if _, _, _, err := a.due("CLERK", &apiv1.DueRequest{}); err != nil {
 		t.Errorf("another office: %v", err)
 	}
-	a.server.inquiries.leave("DPW")
+	a.server.inquiries.leave("office DPW")
 	if _, _, _, err := a.due("DPW", &apiv1.DueRequest{}); err != nil {
 		t.Errorf("after one has ended: %v", err)
 	}
