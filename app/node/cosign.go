@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/mod/sumdb/note"
 
 	"github.com/muniment/muniment/app/ledger"
 	"github.com/muniment/muniment/app/receipt"
@@ -43,8 +46,9 @@ type tree struct {
 	size     int64
 	root     record.Hash
 	body     []byte
-	signed   string            // line of this node's log key
-	cosigned map[string]string // line of each cosigner, by its name
+	signed   string                // line of this node's log key
+	cosigned map[string]string     // line of each cosigner, by its name
+	opens    *receipt.StateReceipt // of the era that the tree opens, while its handover lacks the quorum
 }
 
 // note gives the signed checkpoint with all lines.
@@ -64,47 +68,109 @@ type heard struct {
 // validators' cosignatures, and keeps the newest tree that has their quorum.
 //
 // A tree is signed only once the header that carries its AppHash is committed
-// and on disk, in the order of size, one at a time; trees that have been
-// overtaken are skipped. What it signs is on disk in the cosigner state before.
+// and on disk, in the order of size, one at a time, with the keys that the era of
+// the tree lists for this node. Trees that have been overtaken are skipped, but
+// not the last one of an era (see handover.go). What it signs is on disk in the
+// cosigner state before.
 type cosigning struct {
-	network   receipt.Network
-	keys      Keys
-	validates bool // this node is a validator of the network file's open era
-	state     *CosignerState
-	log       *slog.Logger
-	now       func() time.Time
-	alarm     func(error)
+	keys    Keys
+	state   *CosignerState
+	history history
+	log     *slog.Logger
+	now     func() time.Time
+	alarm   func(error)
+	fatal   func(error)
 
-	wake chan struct{} // capacity 1: there is a newer tree, or newer signatures
+	wake    chan struct{} // capacity 1: there is a newer tree, or newer signatures
+	signing sync.Mutex    // held from the choice of a tree until its signatures are kept; before mu
 
 	mu     sync.Mutex // guards what follows
+	reigns []reign    // of the ledger's eras, from the first
+	trust  trust
 	final  ledger.View
 	trees  []*tree // ascending by size
 	heard  map[string]heard
 	newest Checkpoint
 	next   chan struct{} // closed when newest changes
 	note   []byte        // this node's newest tree with all lines gathered
-	told   chan struct{} // closed when note changes
+	told   chan struct{} // closed when note or handovers change
 }
 
-func newCosigning(n receipt.Network, keys Keys, state *CosignerState, log *slog.Logger, now func() time.Time, alarm func(error)) *cosigning {
-	c := &cosigning{
-		network: n, keys: keys, state: state, log: log, now: now, alarm: alarm,
+func newCosigning(t trust, keys Keys, state *CosignerState, h history, log *slog.Logger, now func() time.Time, alarm, fatal func(error)) *cosigning {
+	return &cosigning{
+		trust: t, keys: keys, state: state, history: h, log: log, now: now, alarm: alarm, fatal: fatal,
 		wake: make(chan struct{}, 1), heard: make(map[string]heard), next: make(chan struct{}), told: make(chan struct{}),
 	}
-	for _, v := range c.era().Validators {
-		if v.NodeID == keys.ID() && v.Cosigner == public(keys.Cosigner) {
-			c.validates = true
-		}
-	}
-	return c
 }
 
-// era gives the open era of the network file: whose word counts now.
-func (c *cosigning) era() receipt.Era { return c.network.Eras[len(c.network.Eras)-1] }
+// network gives the network file with all eras whose handovers are here.
+func (c *cosigning) network() receipt.Network {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.trust.network()
+}
 
-// offer says that the tree of a view is final. It never blocks.
+// cosignerOf gives the key with which this node cosigns the trees of an era;
+// false where it is no validator of it.
+func (c *cosigning) cosignerOf(e ledger.Era) (ed25519.PrivateKey, bool) {
+	n, ok := c.listed(e)
+	if !ok || !n.Validator {
+		return nil, false
+	}
+	return c.keys.find("cosigner", n.CosignerKey)
+}
+
+// logOf gives the log key of this node in an era; false where it is no node of it.
+func (c *cosigning) logOf(e ledger.Era) (ed25519.PrivateKey, bool) {
+	n, ok := c.listed(e)
+	if !ok {
+		return nil, false
+	}
+	return c.keys.find("log", n.LogKey)
+}
+
+func (c *cosigning) listed(e ledger.Era) (ledger.EraNode, bool) {
+	own := public(c.keys.Node)
+	i := slices.IndexFunc(e.Nodes, func(n ledger.EraNode) bool { return n.NodeKey == own })
+	if i < 0 {
+		return ledger.EraNode{}, false
+	}
+	return e.Nodes[i], true
+}
+
+// validates says whether this node is a validator now; before the ledger has
+// begun, whether the network file says so.
+func (c *cosigning) validates() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.reigns) > 0 {
+		_, ok := c.cosignerOf(c.reigns[len(c.reigns)-1].Era)
+		return ok
+	}
+	return slices.ContainsFunc(c.filed().Validators, func(v receipt.Validator) bool { return v.NodeID == c.keys.ID() })
+}
+
+// validators gives how many there are now.
+func (c *cosigning) validators() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.reigns) > 0 {
+		return len(cosigners(c.reigns[len(c.reigns)-1].Era, c.trust.file.Origin))
+	}
+	return len(c.filed().Validators)
+}
+
+// filed gives the last era of the network file.
+func (c *cosigning) filed() receipt.Era { return c.trust.file.Eras[len(c.trust.file.Eras)-1] }
+
+// offer says that the tree of a view is final. It is called for each block in
+// turn, before the next one changes the state; it waits for the disk where the
+// tree is the last one of an era, and else never.
 func (c *cosigning) offer(v ledger.View) {
+	if err := c.follow(v); err != nil {
+		c.fatal(fmt.Errorf("follow eras: %w", err))
+		return
+	}
 	c.mu.Lock()
 	if c.final == nil || v.Head().Size >= c.final.Head().Size {
 		c.final = v
@@ -123,58 +189,94 @@ func (c *cosigning) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-c.wake:
-		}
-		c.mu.Lock()
-		v, last := c.final, c.size()
-		c.mu.Unlock()
-		if v == nil || v.Head().Size <= last {
-			continue
-		}
-		if err := c.sign(v); err != nil {
-			c.alarm(fmt.Errorf("cosign tree of %d entries: %w", v.Head().Size, err))
+			c.catchUp()
 		}
 	}
 }
 
-// sign signs the tree of a view. Steps, each safe to repeat after a crash:
+// catchUp signs the newest tree that was offered, unless it is signed.
+func (c *cosigning) catchUp() {
+	c.signing.Lock()
+	defer c.signing.Unlock()
+	c.mu.Lock()
+	v, last := c.final, c.size()
+	c.mu.Unlock()
+	if v == nil || v.Head().Size <= last {
+		return
+	}
+	t, err := c.sign(v)
+	if err == nil && t != nil {
+		err = c.keep(t)
+	}
+	if err != nil {
+		c.alarm(fmt.Errorf("cosign tree of %d entries: %w", v.Head().Size, err))
+	}
+}
+
+// sign signs the tree of a view; nil where this node has no part in its era.
+// Steps, each safe to repeat after a crash:
 //  1. check that the root gives the AppHash   2. size, root and time on disk
-//  3. sign                                    4. show and judge the signatures
-func (c *cosigning) sign(v ledger.View) error {
+//  3. sign
+//
+// The caller holds signing.
+func (c *cosigning) sign(v ledger.View) (*tree, error) {
 	head := v.Head()
 	t := &tree{size: head.Size, root: rootOf(v.Frontier()), cosigned: make(map[string]string)}
 	t.body = record.CheckpointBody(head.Origin, head.Size, t.root)
 	if record.AppHash(t.body) != head.AppHash {
-		return ErrRootDiffers
+		return nil, ErrRootDiffers
+	}
+	era := c.eraOf(t.size)
+	key, ok := c.logOf(era)
+	if !ok {
+		return nil, nil
 	}
 	at, err := c.state.Admit(t.size, t.root, c.now().Unix())
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if t.signed, err = receipt.SignCheckpoint(t.body, c.keys.Log); err != nil {
-		return err
+	if t.signed, err = receipt.SignCheckpoint(t.body, key); err != nil {
+		return nil, err
 	}
-	if c.validates {
-		name := receipt.CosignerName(c.network.Origin, c.keys.ID())
-		if t.cosigned[name], err = receipt.Cosign(t.body, name, c.keys.Cosigner, at); err != nil {
-			return err
+	if key, ok := c.cosignerOf(era); ok {
+		name := receipt.CosignerName(head.Origin, c.keys.ID())
+		if t.cosigned[name], err = receipt.Cosign(t.body, name, key, at); err != nil {
+			return nil, err
 		}
 	}
+	return t, nil
+}
+
+// keep adds a signed tree to those that are remembered, with what was heard of
+// it, and judges it.
+func (c *cosigning) keep(t *tree) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.trees = append(c.trees, t)
-	if len(c.trees) > rememberedTrees {
-		c.trees = c.trees[1:]
+	if over := len(c.trees) - rememberedTrees; over > 0 {
+		c.trees = slices.DeleteFunc(c.trees, func(t *tree) bool {
+			over--
+			return over >= 0 && t.opens == nil
+		})
 	}
+	keys := cosigners(c.reign(t.size).Era, c.trust.file.Origin)
 	for name, h := range c.heard {
 		if h.size > t.size {
 			continue
 		}
 		delete(c.heard, name)
-		if h.size == t.size && h.body != string(t.body) {
-			c.alarm(fmt.Errorf("cosignature of %s, size %d: %w", name, h.size, ErrForked))
-		} else if h.size == t.size {
-			t.cosigned[name] = h.line
+		key, member := keys[name]
+		if !member || h.size < t.size {
+			continue
 		}
+		if _, err := receipt.CheckCosignature([]byte(h.body), key, h.line); err != nil {
+			continue // by a key that its validator had before
+		}
+		if h.body != string(t.body) {
+			c.alarm(fmt.Errorf("cosignature of %s, size %d: %w", name, h.size, ErrForked))
+			continue
+		}
+		t.cosigned[name] = h.line
 	}
 	return c.judge(t)
 }
@@ -188,7 +290,7 @@ func (c *cosigning) size() int64 {
 }
 
 // judge tells others of a tree whose lines have grown, and makes it the newest
-// one to serve where the network file says that its signatures suffice. The
+// one to serve where its era is the one in force and the signatures suffice. The
 // caller holds the lock.
 func (c *cosigning) judge(t *tree) error {
 	signed, err := t.note()
@@ -197,22 +299,46 @@ func (c *cosigning) judge(t *tree) error {
 	}
 	if t.size == c.size() {
 		c.note = signed
+	}
+	if t.size == c.size() || t.opens != nil {
 		close(c.told)
 		c.told = make(chan struct{})
 	}
-	if _, err := c.network.CheckCheckpoint(signed, nil); err != nil {
+	if t.opens != nil {
+		return c.handOver(t)
+	}
+	// The receipts of an era that nobody can verify yet wait for its handover.
+	n := c.trust.network()
+	if c.reign(t.size).Number != int64(len(n.Eras)) || t.size < c.newest.Size {
+		return nil
+	}
+	if _, err := n.CheckCheckpoint(signed, nil); err != nil {
 		if _, few := errors.AsType[*receipt.Refusal](err); few {
 			return nil // more signatures will come
 		}
 		return err
 	}
-	if t.size < c.newest.Size {
-		return nil
-	}
-	c.newest = Checkpoint{Size: t.size, Root: t.root, Signed: signed}
+	c.serve(Checkpoint{Size: t.size, Root: t.root, Signed: signed})
+	return nil
+}
+
+// serve makes a tree the newest one that has the quorum. The caller holds the lock.
+func (c *cosigning) serve(newest Checkpoint) {
+	c.newest = newest
 	close(c.next)
 	c.next = make(chan struct{})
-	return nil
+}
+
+// cosigners gives the keys by which an era's validators cosign, by their names.
+func cosigners(e ledger.Era, origin string) map[string]receipt.VKey {
+	keys := make(map[string]receipt.VKey)
+	for _, n := range e.Nodes {
+		if n.Validator {
+			name := receipt.CosignerName(origin, receipt.NodeID(n.NodeKey[:]))
+			keys[name] = receipt.CosignerVKey(name, n.CosignerKey)
+		}
+	}
+	return keys
 }
 
 // add takes over the good cosignatures of validators on a signed checkpoint.
@@ -222,27 +348,13 @@ func (c *cosigning) add(signed []byte) error {
 	if err != nil {
 		return fmt.Errorf("add cosignatures: %w", err)
 	}
-	good := make(map[string]string)
-	for i, line := range p.Lines() {
-		for _, v := range c.era().Validators {
-			key := v.CosignerKey(c.network.Origin)
-			if v.NodeID == c.keys.ID() || p.Signatures[i].Name != key.Name || p.Origin != c.network.Origin {
-				continue
-			}
-			if _, err := receipt.CheckCosignature(p.Body, key, line); err == nil {
-				good[key.Name] = line
-			}
-		}
-	}
+	good := c.goodLines(p)
 	if len(good) == 0 {
 		return fmt.Errorf("add cosignatures: size %d: %w", p.Size, ErrNoCosignature)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, t := range c.trees {
-		if t.size != p.Size {
-			continue
-		}
+	if t := c.tree(p.Size); t != nil {
 		if string(t.body) != string(p.Body) {
 			err := fmt.Errorf("add cosignatures: size %d: %w", p.Size, ErrForked)
 			c.alarm(err)
@@ -262,6 +374,63 @@ func (c *cosigning) add(signed []byte) error {
 	for name, line := range good {
 		if p.Size > c.size() && p.Size >= c.heard[name].size {
 			c.heard[name] = heard{size: p.Size, body: string(p.Body), line: line}
+		}
+	}
+	return nil
+}
+
+// goodLines gives the lines of a checkpoint that are good cosignatures of the
+// other validators of its era, by their names.
+func (c *cosigning) goodLines(p receipt.Checkpoint) map[string]string {
+	c.mu.Lock()
+	origin, era := c.trust.file.Origin, c.reign(p.Size).Era
+	c.mu.Unlock()
+	good := make(map[string]string)
+	if p.Origin != origin {
+		return good
+	}
+	keys := cosigners(era, origin)
+	delete(keys, receipt.CosignerName(origin, c.keys.ID()))
+	for i, line := range p.Lines() {
+		if key, ok := keys[p.Signatures[i].Name]; ok {
+			if _, err := receipt.CheckCosignature(p.Body, key, line); err == nil {
+				good[key.Name] = line
+			}
+		}
+	}
+	return good
+}
+
+// tree gives the tree of a size that this node has signed and remembers, or nil.
+// The caller holds the lock.
+func (c *cosigning) tree(size int64) *tree {
+	i := slices.IndexFunc(c.trees, func(t *tree) bool { return t.size == size })
+	if i < 0 {
+		return nil
+	}
+	return c.trees[i]
+}
+
+// more gives this node's lines on the tree of a signed checkpoint where it has
+// some that the checkpoint lacks, else nil.
+func (c *cosigning) more(signed []byte) []byte {
+	p, err := receipt.ParseCheckpoint(signed)
+	if err != nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := c.tree(p.Size)
+	if t == nil || string(t.body) != string(p.Body) {
+		return nil
+	}
+	for name := range t.cosigned {
+		if !slices.ContainsFunc(p.Signatures, func(s note.Signature) bool { return s.Name == name }) {
+			text, err := t.note()
+			if err != nil {
+				return nil
+			}
+			return text
 		}
 	}
 	return nil
@@ -293,11 +462,12 @@ func (c *cosigning) gathered() ([]byte, <-chan struct{}) {
 	return c.note, c.told
 }
 
-// complete says whether this node's newest tree has the quorum.
+// complete says whether this node's newest tree has the quorum, and every era of
+// the ledger its handover.
 func (c *cosigning) complete() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.newest.Size == c.size()
+	return c.newest.Size == c.size() && c.trust.eras() >= len(c.reigns)
 }
 
 // rootOf gives the root of a log from the roots of its perfect subtrees,

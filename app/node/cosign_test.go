@@ -30,6 +30,18 @@ type treeView struct {
 
 func (v treeView) Frontier() []record.Hash { return v.frontier }
 
+// Value says that the first era is in force.
+func (v treeView) Value(key []byte) ([]byte, bool, error) {
+	switch string(key) {
+	case string(ledger.StateKeyEras()):
+		return []byte{0x82, 1, 1}, true, nil
+	case string(ledger.StateKeyEra(1)):
+		value, err := eraBytes(ledger.Era{Number: 1})
+		return value, true, err
+	}
+	return nil, false, nil
+}
+
 func (v treeView) Head() ledger.Head {
 	body := record.CheckpointBody(testOrigin, v.size, rootOf(v.frontier))
 	return ledger.Head{Size: v.size, Origin: testOrigin, AppHash: record.AppHash(body)}
@@ -51,11 +63,13 @@ type party struct {
 func parties(t *testing.T, validators int) []*party {
 	t.Helper()
 	var all []Keys
+	first := ledger.Era{Number: 1}
 	network := receipt.Network{ChainID: "muniment-test-1", Origin: testOrigin, Eras: []receipt.Era{{}}}
 	for i := range validators + 1 {
 		key := func(use string) ed25519.PrivateKey { return officeKey(fmt.Sprintf("party %d %s", i, use)) }
 		k := Keys{Node: key("node"), Validator: key("validator"), Cosigner: key("cosigner"), Log: key("log")}
 		all = append(all, k)
+		first.Nodes = append(first.Nodes, ledger.EraNode{NodeKey: public(k.Node), LogKey: public(k.Log), CosignerKey: public(k.Cosigner), Validator: i < validators})
 		network.Eras[0].Logs = append(network.Eras[0].Logs, public(k.Log))
 		if i < validators {
 			network.Eras[0].Validators = append(network.Eras[0].Validators, receipt.Validator{NodeID: k.ID(), Cosigner: public(k.Cosigner)})
@@ -72,8 +86,13 @@ func parties(t *testing.T, validators int) []*party {
 			t.Fatal(err)
 		}
 		p := new(party)
-		p.cosigning = newCosigning(network, k, state, slog.New(slog.NewTextHandler(io.Discard, nil)),
-			func() time.Time { return time.Unix(1_900_000_000, 0) }, func(err error) { p.alarms = append(p.alarms, err) })
+		trust, err := openTrust(filepath.Join(t.TempDir(), "eras"), network)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.cosigning = newCosigning(trust, k, state, history{}, slog.New(slog.NewTextHandler(io.Discard, nil)),
+			func() time.Time { return time.Unix(1_900_000_000, 0) }, func(err error) { p.alarms = append(p.alarms, err) }, noFatal(t))
+		p.reigns = []reign{{Era: first}}
 		ps[i] = p
 	}
 	return ps
@@ -81,7 +100,11 @@ func parties(t *testing.T, validators int) []*party {
 
 func (p *party) signs(t *testing.T, v ledger.View) []byte {
 	t.Helper()
-	if err := p.sign(v); err != nil {
+	tree, err := p.sign(v)
+	if err == nil {
+		err = p.keep(tree)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	signed, _ := p.gathered()
@@ -116,7 +139,7 @@ func TestThreeOfFourMakeACheckpoint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := a.network.CheckCheckpoint(c.Signed, nil)
+	s, err := a.network().CheckCheckpoint(c.Signed, nil)
 	if err != nil || len(s.Validators) != 3 || s.OfValidators != 4 || c.Root != v.frontier[0] {
 		t.Errorf("got %+v, %v", s, err)
 	}
@@ -128,7 +151,7 @@ func TestThreeOfFourMakeACheckpoint(t *testing.T) {
 	if c, _ = a.cosigned(t.Context(), 10); c.Size != 10 {
 		t.Fatal("no checkpoint")
 	}
-	if s, err = a.network.CheckCheckpoint(c.Signed, nil); err != nil || len(s.Validators) != 4 {
+	if s, err = a.network().CheckCheckpoint(c.Signed, nil); err != nil || len(s.Validators) != 4 {
 		t.Errorf("with the fourth: %+v, %v", s, err)
 	}
 	// A node without power gathers, and adds its log signature alone.
@@ -221,7 +244,7 @@ func TestWhatIsNotCosigned(t *testing.T) {
 		"another tree of its size":  {treeOf(10, 1), ErrTreeForks},
 		"a root without an AppHash": {struct{ rooted }{rooted{wrong, record.Hash{1}}}, ErrRootDiffers},
 	} {
-		if err := a.sign(c.view); !errors.Is(err, c.want) {
+		if tree, err := a.sign(c.view); !errors.Is(err, c.want) || tree != nil {
 			t.Errorf("%s: got %v, want %v", name, err, c.want)
 		}
 	}

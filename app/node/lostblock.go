@@ -22,7 +22,7 @@ var ErrBlocksLost = errors.New("ledger lacks blocks that this validator has sign
 
 // alone says whether this node is the only validator: then nobody can give it a
 // block that it lacks.
-func (n *Node) alone() bool { return n.genesis.validators() == 1 && n.cosigning.validates }
+func (n *Node) alone() bool { return n.genesis.validators() == 1 && n.cosigning.validates() }
 
 // checkBlocks compares the ledger with what was signed. Near the end of its
 // write-ahead log Pebble cannot tell damage from the end, and opens without the

@@ -11,7 +11,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -82,7 +81,7 @@ type Node struct {
 	metrics   *metrics
 	gossip    *gossip
 	members   *members
-	strangers atomic.Pointer[[]string] // ids that may connect although the ledger does not list them
+	overrides overrides
 
 	monitor        *http.Server
 	monitorAddress string
@@ -98,7 +97,7 @@ type Node struct {
 type Status struct {
 	Head         ledger.Head
 	CosignedSize int64
-	Validators   int // in the network file's open era
+	Validators   int // in the era in force
 	Peers        int
 	MempoolTxs   int
 	MempoolBytes int64
@@ -122,8 +121,6 @@ func New(home Home, config Config, o Options) (*Node, error) {
 		}
 	}
 	n.health.committed = n.now()
-	n.members = newMembers(home, n.log)
-	n.strangers.Store(&config.P2P.Allow)
 	if err := home.CheckRestored(); err != nil {
 		return nil, err
 	}
@@ -214,20 +211,28 @@ func (n *Node) openEngine(facts ledger.GenesisFacts, o Options) error {
 	if err != nil {
 		return err
 	}
-	n.cosigning = newCosigning(n.network, n.keys, cosigner, n.log, n.now, n.alarm)
+	trust, err := openTrust(n.home.Eras(), n.network)
+	if err != nil {
+		return err
+	}
+	n.cosigning = newCosigning(trust, n.keys, cosigner, history{n.state.BlockEntryAfter, n.state}, n.log, n.now, n.alarm, n.fatal)
+	if err := n.cosigning.resume(n.state.View()); err != nil {
+		return fmt.Errorf("take up eras: %w", err)
+	}
 	n.gossip = newGossip(n.cosigning)
 	n.app = abci.New(abci.Options{
 		Genesis: facts, AppVersion: AppVersion, MaxBlockBytes: maxBlockBytes,
 		View: n.state.View, Write: n.state.Commit, Enter: n.gate.Enter, Fatal: n.fatal, Crowded: n.crowded, Allowed: n.allowed,
 		Final: n.cosigning.offer, Committed: n.committed, Tell: n.tell, Drop: n.drop,
 	})
+	n.members = newMembers(n.home, n.keys.ID(), n.memberNodes, n.now, n.log)
 	document, err := n.genesis.document()
 	if err != nil {
 		return err
 	}
 	config := engineConfig(engineOptions{
 		root: string(n.home), listen: "tcp://" + n.config.P2P.Listen,
-		peerIDs: strings.Join(peerIDs(n.config.P2P.Peers), ","), validators: n.genesis.validators(), heartbeat: o.Heartbeat,
+		peerIDs: strings.Join(n.peerIDs(), ","), validators: n.genesis.validators(), heartbeat: o.Heartbeat,
 	})
 	validator := types.PrivValidator(signer)
 	if o.signing != nil {
@@ -241,7 +246,7 @@ func (n *Node) openEngine(facts ledger.GenesisFacts, o Options) error {
 		proxy.NewConnSyncLocalClientCreator(application), func() (*types.GenesisDoc, error) { return document, nil },
 		n.gate.Provider(n.db), cometnode.DefaultMetricsProvider(config.Instrumentation),
 		newEngineLogger(n.log, func() { n.fatal(errConsensusFailure) }),
-		cometnode.CustomReactors(map[string]p2p.Reactor{"COSIGNATURES": n.gossip}))
+		cometnode.CustomReactors(map[string]p2p.Reactor{"COSIGNATURES": n.gossip, "MEMBERS": n.members}))
 	if err != nil {
 		return fmt.Errorf("open engine: %w", err)
 	}
@@ -433,7 +438,7 @@ func (n *Node) Status() Status {
 	free := n.health.freeBytes
 	n.health.mu.Unlock()
 	return Status{
-		Head: n.app.View().Head(), CosignedSize: cosigned, Validators: len(n.cosigning.era().Validators),
+		Head: n.app.View().Head(), CosignedSize: cosigned, Validators: n.cosigning.validators(),
 		Peers: n.engine.Switch().Peers().Size(), MempoolTxs: n.engine.Mempool().Size(), MempoolBytes: n.engine.Mempool().SizeBytes(),
 		CatchingUp: n.engine.ConsensusReactor().WaitSync(), FreeBytes: free, Unhealthy: f.unhealthy,
 	}
@@ -445,7 +450,7 @@ func (n *Node) Home() Home                    { return n.home }
 func (n *Node) Config() Config                { return n.config }
 func (n *Node) Keys() Keys                    { return n.keys }
 func (n *Node) Genesis() Genesis              { return n.genesis }
-func (n *Node) Network() receipt.Network      { return n.network }
+func (n *Node) Network() receipt.Network      { return n.cosigning.network() } // with the eras handed over since it was founded
 func (n *Node) State() *state.State           { return n.state }
 func (n *Node) View() ledger.View             { return n.app.View() }       // after the last block; never changes
 func (n *Node) Machine() ledger.Machine       { return n.app.Machine() }    // with the memory of verified signatures

@@ -19,11 +19,21 @@ import (
 // may be meant, besides those of the eras before. An error is a [*Refusal], or
 // says that the network is not sound.
 func (n Network) Extend(handover []byte, names ...string) (Network, error) {
+	return n.extend(handover, func(e ledger.Era) (Era, error) { return n.witnessed(e, names) })
+}
+
+// ExtendUnwitnessed is [Network.Extend] without the witnesses of the new era: for
+// who judges the grade city alone, and may not know their names.
+func (n Network) ExtendUnwitnessed(handover []byte) (Network, error) {
+	return n.extend(handover, func(e ledger.Era) (Era, error) { return unwitnessed(e), nil })
+}
+
+func (n Network) extend(handover []byte, fill func(ledger.Era) (Era, error)) (Network, error) {
 	era, pin, err := n.opened(handover)
 	if err != nil {
 		return Network{}, err
 	}
-	next, err := n.eraOf(era, names)
+	next, err := fill(era)
 	if err != nil {
 		return Network{}, err
 	}
@@ -74,8 +84,20 @@ func (n Network) opened(handover []byte) (ledger.Era, Pin, error) {
 	return era, Pin{Size: c.Checkpoint.Size, Root: c.Checkpoint.Root}, err
 }
 
-// eraOf gives an era of the ledger as the file holds it.
-func (n Network) eraOf(e ledger.Era, names []string) (Era, error) {
+// unwitnessed gives an era of the ledger as the file holds it, without witnesses.
+func unwitnessed(e ledger.Era) (era Era) {
+	for _, node := range e.Nodes {
+		era.Logs = append(era.Logs, node.LogKey)
+		if node.Validator {
+			era.Validators = append(era.Validators, Validator{NodeID: NodeID(node.NodeKey[:]), Cosigner: node.CosignerKey})
+		}
+	}
+	return era
+}
+
+// witnessed gives an era with its witnesses. Their names are among those given,
+// or in the eras before.
+func (n Network) witnessed(e ledger.Era, names []string) (Era, error) {
 	known := make(map[[32]byte]string)
 	for _, name := range names {
 		known[sha256.Sum256([]byte(name))] = name
@@ -85,21 +107,16 @@ func (n Network) eraOf(e ledger.Era, names []string) (Era, error) {
 			known[sha256.Sum256([]byte(w.Name))] = w.Name
 		}
 	}
-	next := Era{WitnessThreshold: int(e.Witnesses.Threshold)}
-	for _, node := range e.Nodes {
-		next.Logs = append(next.Logs, node.LogKey)
-		if node.Validator {
-			next.Validators = append(next.Validators, Validator{NodeID: NodeID(node.NodeKey[:]), Cosigner: node.CosignerKey})
-		}
-	}
+	era := unwitnessed(e)
+	era.WitnessThreshold = int(e.Witnesses.Threshold)
 	for _, w := range e.Witnesses.Witnesses {
 		name, ok := known[w.NameHash]
 		if !ok {
 			return Era{}, refuse(UnknownWitness, "the name of witness %s of era %d is not known: it is the one whose SHA-256 is %x", w.Code, e.Number, w.NameHash)
 		}
-		next.Witnesses = append(next.Witnesses, Witness{Label: witnessLabel(w.Code), Name: name, Key: w.PublicKey})
+		era.Witnesses = append(era.Witnesses, Witness{Label: witnessLabel(w.Code), Name: name, Key: w.PublicKey})
 	}
-	return next, nil
+	return era, nil
 }
 
 // witnessLabel names the witness that the ledger lists under a code. The prefix
