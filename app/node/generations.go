@@ -148,6 +148,13 @@ func (c *Keychain) open(use string, number int) (Generation, error) {
 	return g, nil
 }
 
+// inUse gives the number of the node key in use.
+func (c *Keychain) inUse() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.node
+}
+
 // Generations lists all keys, by use and ascending by number.
 func (c *Keychain) Generations() []Generation {
 	c.mu.Lock()
@@ -201,10 +208,8 @@ func (c *Keychain) Newest() Keys {
 // InUse gives the node key in use and the newest of the others.
 func (c *Keychain) InUse() Keys {
 	k := c.Newest()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, g := range c.generations {
-		if g.Use == "node" && g.Number == c.node {
+	for _, g := range c.Generations() {
+		if g.Use == "node" && g.Number == c.inUse() {
 			k.Node, k.Certificate = g.Key, g.Certificate
 		}
 	}
@@ -306,9 +311,7 @@ func (c *Keychain) Drop(use string, number int) error {
 	if err := c.reload(); err != nil {
 		return err
 	}
-	c.mu.Lock()
-	used := c.node
-	c.mu.Unlock()
+	used := c.inUse()
 	count, found := 0, false
 	for _, g := range c.Generations() {
 		if g.Use == use {

@@ -28,7 +28,8 @@ func (h Home) Socket() string   { return h.path("admin.sock") }
 
 func (h Home) ringRoot() string       { return filepath.Join(h.Keys(), "ring-root.key") }
 func (h Home) homeKey() string        { return filepath.Join(h.Keys(), "home.key") }
-func (h Home) nodeUse() string        { return filepath.Join(h.Keys(), "node.use") } // number of the node key in use
+func (h Home) nodeUse() string        { return filepath.Join(h.Keys(), "node.use") }   // number of the node key in use
+func (h Home) registered() string     { return filepath.Join(h.Keys(), "registered") } // which keys the ledger registers
 func (h Home) key(name string) string { return filepath.Join(h.Keys(), name+".key") }
 func (h Home) validatorState() string { return filepath.Join(h.Signer(), "validator.state") }
 func (h Home) cosignerState() string  { return filepath.Join(h.Signer(), "cosigner.state") }

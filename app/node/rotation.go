@@ -3,8 +3,10 @@ package node
 import (
 	"context"
 	"crypto/ed25519"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 	cmtstate "github.com/cometbft/cometbft/state"
 
 	"github.com/muniment/muniment/app/ledger"
+	"github.com/muniment/muniment/app/receipt"
 	"github.com/muniment/muniment/app/record"
 	"github.com/muniment/muniment/store/cometdb"
 )
@@ -37,7 +40,7 @@ func (n *Node) chooseKeys() error {
 	}
 	keys, ok := n.keys.chain.Of(fact)
 	if !ok {
-		return fmt.Errorf("node %s: %w: restore the folder of keys", n.keys.ID(), ErrKeyAway)
+		return fmt.Errorf("node %s: %w", n.keys.ID(), ErrKeyAway)
 	}
 	n.keys = keys
 	return nil
@@ -122,33 +125,173 @@ func (c *Keychain) among(use string, publics [][32]byte) (found Generation, ok b
 	return found, look()
 }
 
-// askEvery is how often a node compares the key that the engine goes by with the
-// one that it should.
+// askEvery is how often a node compares what it goes by with what the ledger and
+// the engine say of it.
 const askEvery = time.Second
 
-// followKeys tells the engine when this node validates with another key than it
-// goes by: after block sync the engine does not ask, and would stay silent until
-// the others make a block without it, which they may not be able to.
+// followKeys keeps up with what is decided about this node's keys.
 func (n *Node) followKeys(ctx context.Context) {
 	tick := time.NewTicker(askEvery)
 	defer tick.Stop()
-	for {
+	var noted record.Node // what the home says is registered
+	for member, said := false, ""; ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		if n.engine.ConsensusReactor().WaitSync() || !n.signer.stale() {
-			continue
+		n.tellEngine()
+		fact, ok, err := n.registered(n.View())
+		if err == nil && ok {
+			err = errors.Join(n.renewCard(fact), n.noteRegistered(fact, &noted))
 		}
-		rpc, err := n.engine.ConfigureRPC() // the one way to the engine's consensus; no listener comes of it
-		if err != nil {
-			n.log.Warn("the engine goes by an old key of this validator", "err", err)
-			continue
+		if member && err == nil && !ok {
+			n.left()
 		}
-		if state, ok := rpc.ConsensusState.(*consensus.State); ok {
-			state.SetPrivValidator(n.engine.PrivValidator())
-			n.log.Info("this node validates with another key from now on")
+		member = ok
+		if text := fmt.Sprint(err); err != nil && text != said {
+			n.alarm(err)
+			said = text
 		}
 	}
+}
+
+// tellEngine has the engine ask again where it goes by another validator key
+// than it should: after block sync it does not ask, and would stay silent until
+// the others make a block without this node, which they may not be able to.
+func (n *Node) tellEngine() {
+	if n.engine.ConsensusReactor().WaitSync() || !n.signer.stale() {
+		return
+	}
+	rpc, err := n.engine.ConfigureRPC() // the one way to the engine's consensus; no listener comes of it
+	if err != nil {
+		n.log.Warn("the engine goes by an old key of this validator", "err", err)
+		return
+	}
+	if state, ok := rpc.ConsensusState.(*consensus.State); ok {
+		state.SetPrivValidator(n.engine.PrivValidator())
+		n.log.Info("this node validates with another key from now on")
+	}
+}
+
+// renewCard makes the card of this node anew where the ledger registers other
+// keys than it shows. Addresses stay as they are.
+func (n *Node) renewCard(fact *record.Node) error {
+	id := n.keys.ID()
+	n.members.look()
+	card, ok := n.members.all()[id]
+	if ok && card.SameKeys(fact) {
+		return nil
+	}
+	if !ok {
+		var err error
+		if card, err = ReadCard(n.home.OwnCard()); err != nil {
+			return nil // nobody has said yet where this node is reached
+		}
+	}
+	keys, ok := n.keys.chain.Of(fact)
+	if !ok {
+		return fmt.Errorf("node %s: %w", id, ErrKeyAway)
+	}
+	text, err := MakeCard(keys, card.P2P, card.GRPC, n.now())
+	if err == nil {
+		err = n.home.KeepCard(text)
+	}
+	if err != nil {
+		return fmt.Errorf("renew the card of this node: %w", err)
+	}
+	n.log.Info("the ledger registers other keys of this node: its card shows them now")
+	return nil
+}
+
+// noteRegistered keeps in the home which keys the ledger registers, for those
+// who look while the node is stopped. It does so once everything before is
+// cosigned, so that no key is taken for retired that has yet to sign.
+func (n *Node) noteRegistered(fact, noted *record.Node) error {
+	if *noted == *fact || n.Status().CosignedSize < n.View().Head().Size {
+		return nil
+	}
+	raw, err := record.MarshalFact(fact)
+	if err == nil {
+		err = replaceFile(n.home.registered(), withChecksum(registeredHeader, base64.StdEncoding.EncodeToString(raw)), nil)
+	}
+	if err != nil {
+		return fmt.Errorf("note this node's keys: %w", err)
+	}
+	*noted = *fact
+	return nil
+}
+
+const registeredHeader = "muniment/v1/registered"
+
+// Registered gives this home's node as its ledger registered it when it ran
+// last; before, as the genesis document does. It is false where neither lists it.
+func (c *Keychain) Registered() (*record.Node, bool, error) {
+	key := public(c.InUse().Node)
+	text, err := os.ReadFile(c.home.registered())
+	if errors.Is(err, os.ErrNotExist) {
+		return c.founded(key)
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("read this node's keys: %w", err)
+	}
+	lines, err := checkedLines(text, 2)
+	if err != nil || lines[0] != registeredHeader {
+		return nil, false, fmt.Errorf("read %s: %w", c.home.registered(), ErrStateCorrupt)
+	}
+	raw, err := base64.StdEncoding.DecodeString(lines[1])
+	if err != nil {
+		return nil, false, fmt.Errorf("read %s: %w", c.home.registered(), ErrStateCorrupt)
+	}
+	fact, err := record.ParseFact(raw)
+	node, ok := fact.(*record.Node)
+	if err != nil || !ok {
+		return nil, false, fmt.Errorf("read %s: %w", c.home.registered(), ErrStateCorrupt)
+	}
+	return node, node.NodeKey == key, nil
+}
+
+// founded gives the node of a key as the genesis document lists it.
+func (c *Keychain) founded(key [32]byte) (*record.Node, bool, error) {
+	text, err := os.ReadFile(c.home.Genesis())
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("read genesis document: %w", err)
+	}
+	g, err := ParseGenesis(text)
+	if err != nil {
+		return nil, false, err
+	}
+	for _, f := range g.Facts {
+		if node, ok := f.(*record.Node); ok && node.NodeKey == key {
+			return node, true, nil
+		}
+	}
+	return nil, false, nil
+}
+
+// left says, once, that this node is no longer a member.
+func (n *Node) left() {
+	for _, g := range n.keys.chain.Generations() {
+		if g.Use != "node" || g.Number == n.keys.chain.inUse() {
+			continue
+		}
+		key := g.Public()
+		if fact, ok, err := ledger.NodeOf(n.View(), record.KeyIDOf(key[:])); err == nil && ok && !fact.Removed {
+			n.log.Error(fmt.Sprintf("this node goes by another node key from now on, as the offices have decided: run munimentd keys use node %d and start it again", g.Number))
+			return
+		}
+	}
+	n.log.Error("this node is no longer a member of the network, as the offices have decided: the other nodes end its connections; stop it, or have it admitted again with new keys")
+}
+
+// OfferCard writes the card that the offices are asked to register. Among the
+// members' cards it comes when they have.
+func (h Home) OfferCard(text []byte) error {
+	if _, err := receipt.ParseCard(text); err != nil {
+		return fmt.Errorf("offer card: %w", err)
+	}
+	return replaceFile(h.OwnCard(), text, nil)
 }
