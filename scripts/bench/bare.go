@@ -9,8 +9,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -80,10 +82,60 @@ type bareEngine struct {
 	key    ed25519.PrivateKey
 }
 
-// openBare starts the engine with the settings that app/node gives it.
+// bareNetwork is a network of validators that run the counting application, as
+// one of them sees it: a file that the parent writes before it starts them.
+type bareNetwork struct {
+	Founded time.Time
+	Seeds   [][]byte // of the validators' keys, 32 bytes each; the node keys are made of them
+	Ports   []int    // on 127.0.0.1; 0: any
+	Self    int
+}
+
+const bareNetworkFile = "network.json"
+
+// newBareNetwork draws the keys of validators that listen on some ports.
+func newBareNetwork(ports ...int) bareNetwork {
+	n := bareNetwork{Founded: time.Now(), Ports: ports}
+	for range ports {
+		seed := make([]byte, ed25519.SeedSize)
+		_, _ = rand.Read(seed)
+		n.Seeds = append(n.Seeds, seed)
+	}
+	return n
+}
+
+func (n bareNetwork) validatorKey(i int) cmted25519.PrivKey {
+	return cmted25519.PrivKey(ed25519.NewKeyFromSeed(n.Seeds[i]))
+}
+
+func (n bareNetwork) nodeKey(i int) *p2p.NodeKey {
+	seed := sha256.Sum256(append([]byte("node key of "), n.Seeds[i]...))
+	return &p2p.NodeKey{PrivKey: cmted25519.PrivKey(ed25519.NewKeyFromSeed(seed[:]))}
+}
+
+// peers lists the other validators, as the engine wants it.
+func (n bareNetwork) peers() string {
+	var all []string
+	for i, port := range n.Ports {
+		if i != n.Self {
+			all = append(all, fmt.Sprintf("%s@127.0.0.1:%d", n.nodeKey(i).ID(), port))
+		}
+	}
+	return strings.Join(all, ",")
+}
+
+// openBare starts the engine with the settings that app/node gives it. A folder
+// without a network file is that of a lone validator.
 func openBare(dir string) (*bareEngine, error) {
-	b := new(bareEngine)
-	var err error
+	b, n := new(bareEngine), newBareNetwork(0)
+	text, err := os.ReadFile(filepath.Join(dir, bareNetworkFile))
+	if err == nil {
+		n = bareNetwork{}
+		err = json.Unmarshal(text, &n)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
 	if _, b.key, err = ed25519.GenerateKey(rand.Reader); err != nil {
 		return nil, err
 	}
@@ -96,26 +148,28 @@ func openBare(dir string) (*bareEngine, error) {
 	c.SetRoot(dir)
 	c.DBBackend, c.DBPath = "", ""
 	c.RPC.ListenAddress = ""
-	c.P2P.ListenAddress, c.P2P.PexReactor = "tcp://127.0.0.1:0", false
+	c.P2P.ListenAddress, c.P2P.PexReactor = fmt.Sprintf("tcp://127.0.0.1:%d", n.Ports[n.Self]), false
+	c.P2P.PersistentPeers, c.P2P.AddrBookStrict, c.P2P.AllowDuplicateIP = n.peers(), false, true
+	c.P2P.SendRate, c.P2P.RecvRate = 500_000_000, 500_000_000
+	c.P2P.MaxPacketMsgPayloadSize, c.P2P.FlushThrottleTimeout = 64<<10, 2*time.Millisecond
 	c.Mempool.Recheck, c.Mempool.Size, c.Mempool.CacheSize = false, 5000, 20_000
 	c.Mempool.MaxTxsBytes, c.Mempool.MaxTxBytes = 64<<20, 512<<10
 	c.Consensus.WalPath = "wal/wal"
 	c.Consensus.CreateEmptyBlocks, c.Consensus.CreateEmptyBlocksInterval = false, 30*time.Second
 	c.Consensus.TimeoutCommit, c.Consensus.SkipTimeoutCommit = 0, true
+	if len(n.Ports) > 1 {
+		c.Consensus.TimeoutCommit = 20 * time.Millisecond
+	}
 	c.Consensus.PeerGossipSleepDuration = 2 * time.Millisecond
 	c.Storage.DiscardABCIResponses = true
 	c.TxIndex.Indexer = "null"
 	c.EventBusBufferCapacity = 1000
 
-	signer := privval.GenFilePV(filepath.Join(dir, "config", "key.json"), filepath.Join(dir, "data", "state.json"))
+	signer := privval.NewFilePV(n.validatorKey(n.Self), filepath.Join(dir, "config", "key.json"), filepath.Join(dir, "data", "state.json"))
 	signer.Save()
-	public, err := signer.GetPubKey()
-	if err != nil {
-		return nil, err
-	}
-	document := &types.GenesisDoc{
-		ChainID: "bare-1", GenesisTime: time.Now(), ConsensusParams: types.DefaultConsensusParams(),
-		Validators: []types.GenesisValidator{{PubKey: public, Power: 10}},
+	document := &types.GenesisDoc{ChainID: "bare-1", GenesisTime: n.Founded, ConsensusParams: types.DefaultConsensusParams()}
+	for i := range n.Seeds {
+		document.Validators = append(document.Validators, types.GenesisValidator{PubKey: n.validatorKey(i).PubKey(), Power: 10})
 	}
 	document.ConsensusParams.Block.MaxBytes = bareBlockSize
 	if err := document.ValidateAndComplete(); err != nil {
@@ -124,7 +178,7 @@ func openBare(dir string) (*bareEngine, error) {
 	if b.db, err = pebble.Open(filepath.Join(dir, "db"), state.NewOptions(state.Options{Log: quietLog})); err != nil {
 		return nil, err
 	}
-	b.engine, err = cometnode.NewNode(c, signer, &p2p.NodeKey{PrivKey: cmted25519.GenPrivKey()}, proxy.NewLocalClientCreator(new(counter)),
+	b.engine, err = cometnode.NewNode(c, signer, n.nodeKey(n.Self), proxy.NewLocalClientCreator(new(counter)),
 		func() (*types.GenesisDoc, error) { return document, nil }, cometdb.Provider(b.db),
 		cometnode.DefaultMetricsProvider(config.TestInstrumentationConfig()), log.NewNopLogger())
 	if err != nil {

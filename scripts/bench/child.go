@@ -43,13 +43,19 @@ type child struct {
 	ended   chan error
 }
 
-// startChild starts this program again as one of its children.
+// startChild starts this program again as one of its children, in a folder of
+// its own.
 func (b *bench) startChild(name string) (*child, error) {
-	self, err := os.Executable()
+	dir, err := os.MkdirTemp(b.dir, name+"-")
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp(b.dir, name+"-")
+	return b.startChildIn(name, dir)
+}
+
+// startChildIn starts it in a folder that holds what it needs.
+func (b *bench) startChildIn(name, dir string) (*child, error) {
+	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}

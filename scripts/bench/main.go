@@ -63,14 +63,8 @@ var rows = []row{
 	{name: "redacted copy", run: runCopies},
 	{name: "redacted copy of a custodian", run: runFiled},
 	{name: "retention", run: runRetention},
+	{name: "four validators", run: runFour, long: "5 minutes"},
 	{name: "limits of the machine", run: runLimits},
-}
-
-// elsewhere are the figures that need more than one node; the table names them all
-// the same.
-var elsewhere = []result{
-	{name: "anchors in batches, four validators", target: target{text: "at least 30 % of the bare counting app"}, notRun: "needs four validators"},
-	{name: "anchor to receipt, four validators", target: target{text: "p50 120 ms, p95 300 ms"}, notRun: "needs four validators"},
 }
 
 // bench is one run of this program.
@@ -169,11 +163,6 @@ func (b *bench) measure(wanted *regexp.Regexp) (results []result) {
 			got = append(got, result{name: r.name, notRun: err.Error()})
 		}
 		results = append(results, got...)
-	}
-	for _, r := range elsewhere {
-		if wanted.MatchString(r.name) {
-			results = append(results, r)
-		}
 	}
 	return results
 }

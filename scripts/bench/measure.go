@@ -174,7 +174,8 @@ func (b *bench) measured(n *node, do func() (float64, time.Duration, error)) (m 
 	if m.sync, err = b.syncTime(); err != nil {
 		return measured{}, err
 	}
-	disk, before := diskBytes(n.home), usageNow(n.child)
+	nodes := append(slices.Clip(n.others), n.child)
+	disk, before := diskBytes(n.home), usageNow(nodes...)
 	var count float64
 	var took time.Duration
 	err = b.profiled(n, func() (err error) {
@@ -184,7 +185,7 @@ func (b *bench) measured(n *node, do func() (float64, time.Duration, error)) (m 
 	if err != nil {
 		return measured{}, err
 	}
-	used, others := usageNow(n.child).since(before)
+	used, others := usageNow(nodes...).since(before)
 	m.rate, m.cpu, m.others = count/took.Seconds(), used.Seconds()*1e6/count, others
 	m.disk = float64(diskBytes(n.home)-disk) / count
 	return m, nil

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -89,9 +90,10 @@ granularity = "DAY"
 departments = []
 `
 
-// node is a network of one node: a munimentd process.
+// node is a munimentd process: the one of its network, or the first of several.
 type node struct {
 	*child
+	others  []*child // nodes of its network
 	home    string
 	address string
 	network receipt.Network
@@ -154,31 +156,50 @@ func (b *bench) startNode() (*node, error) {
 	if n.address, err = freeAddress(); err != nil {
 		return nil, err
 	}
-	passphrase, err := n.found(program, dir)
+	passphrase, err := n.found(dir, program, "init", "--home", n.home)
 	if err != nil {
 		return nil, err
 	}
-	log, err := os.Create(filepath.Join(dir, "munimentd.log"))
+	n.child, err = b.startMunimentd(program, n.home, passphrase, "MUNIMENT_GRPC_LISTEN="+n.address, "MUNIMENT_P2P_LISTEN=127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	return n, n.serves(b.ctx)
+}
+
+// startMunimentd starts the node of a home, with settings over those of its file.
+// Its log is beside the home.
+func (b *bench) startMunimentd(program, home, passphrase string, settings ...string) (*child, error) {
+	log, err := os.Create(logOf(home))
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
-	n.child = &child{command: exec.Command(program, "start", "--home", n.home, "--passphrase-file", passphrase), ended: make(chan error, 1)}
-	n.command.Stdout, n.command.Stderr = log, log
-	n.command.Env = append(os.Environ(), "MUNIMENT_GRPC_LISTEN="+n.address, "MUNIMENT_P2P_LISTEN=127.0.0.1:0",
-		"MUNIMENT_TILES_LISTEN=", "MUNIMENT_MONITOR_LISTEN=", "MUNIMENT_LOG_LEVEL=warn", "BENCH_PROFILE="+b.profile)
-	if err := n.command.Start(); err != nil {
+	c := &child{command: exec.Command(program, "start", "--home", home, "--passphrase-file", passphrase), ended: make(chan error, 1)}
+	c.command.Stdout, c.command.Stderr = log, log
+	c.command.Env = append(append(os.Environ(), "MUNIMENT_TILES_LISTEN=", "MUNIMENT_MONITOR_LISTEN=", "MUNIMENT_LOG_LEVEL=warn", "BENCH_PROFILE="+b.profile), settings...)
+	if err := c.command.Start(); err != nil {
 		return nil, fmt.Errorf("start munimentd: %w", err)
 	}
-	if err := n.ready(b.ctx); err != nil {
-		text, _ := os.ReadFile(log.Name())
-		return nil, errors.Join(fmt.Errorf("munimentd does not serve: %w: %s", err, firstLine(text)), n.stop())
-	}
-	return n, nil
+	return c, nil
 }
 
-// found makes keys and the network's home, and gives the passphrase file.
-func (n *node) found(program, dir string) (string, error) {
+func logOf(home string) string { return home + ".log" }
+
+// serves waits until a first record is anchored, and stops a node that does not
+// serve.
+func (n *node) serves(ctx context.Context) error {
+	err := n.ready(ctx)
+	if err == nil {
+		return nil
+	}
+	text, _ := os.ReadFile(logOf(n.home))
+	return errors.Join(fmt.Errorf("munimentd does not serve: %w: %s", err, firstLine(text)), n.stop())
+}
+
+// found makes the offices' keys and a passphrase file, has a command make the
+// network, and gives the passphrase file.
+func (n *node) found(dir, program string, command ...string) (string, error) {
 	n.signing = make(map[string]ed25519.PrivateKey)
 	public := make(map[string]string)
 	for _, office := range []string{clerk, small, department, auditor, operator} {
@@ -208,9 +229,9 @@ func (n *node) found(program, dir string) (string, error) {
 	if err := os.WriteFile(file, []byte(document), 0o600); err != nil {
 		return "", err
 	}
-	text, err := exec.Command(program, "init", "--home", n.home, "--passphrase-file", passphrase, "--founding", file).CombinedOutput()
+	text, err := exec.Command(program, append(command, "--passphrase-file", passphrase, "--founding", file)...).CombinedOutput()
 	if err != nil {
-		return "", fmt.Errorf("munimentd init: %w: %s", err, firstLine(text))
+		return "", fmt.Errorf("munimentd %s: %w: %s", command[0], err, firstLine(text))
 	}
 	if text, err = os.ReadFile(n.networkFile()); err != nil {
 		return "", err
@@ -248,15 +269,21 @@ func (n *node) ready(ctx context.Context) error {
 
 // dial opens connections as an account of an office.
 func (n *node) dial(office string, conns int) ([]*grpc.ClientConn, error) {
-	return dial(n.address, n.clients[office], n.network.Nodes[0].Certificate, conns)
+	i := slices.IndexFunc(n.network.Nodes, func(x receipt.Node) bool { return x.Address == n.address })
+	return dial(n.address, n.clients[office], n.network.Nodes[max(i, 0)].Certificate, conns)
 }
 
-// stop ends the node as an operator would.
+// stop ends its network as operators would.
 func (n *node) stop() error {
-	if err := n.command.Process.Signal(syscall.SIGTERM); err != nil {
-		return err
+	var errs []error
+	for _, c := range append(n.others, n.child) {
+		if err := c.command.Process.Signal(syscall.SIGTERM); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		errs = append(errs, c.wait(30*time.Second))
 	}
-	return n.wait(30 * time.Second)
+	return errors.Join(errs...)
 }
 
 // signer makes transactions of an office.

@@ -62,6 +62,7 @@ func runReceipts(b *bench) ([]result, error) {
 	return []result{p50, p99, closed}, nil
 }
 
+// bareCommit adds the time of a commit of the counting application to times.
 func (b *bench) bareCommit(times samples) (samples, error) {
 	answer, _, err := b.askBare("one")
 	return append(times, answer.Seconds*1000), err
