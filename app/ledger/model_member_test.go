@@ -10,7 +10,7 @@ import (
 )
 
 // Nodes, witnesses, versions of the rules, custodian sets and misbehavior, from
-// docs/spec/ledger.md.
+// docs/spec/members.md.
 
 // modelMember is a node as one fact states it, until another fact does.
 type modelMember struct {

@@ -155,6 +155,13 @@ func eachTextField(t *testing.T, body []byte, text string, try func(where string
 				m.Set(f, protoreflect.ValueOfString(text))
 				try(string(f.Name()), marshal())
 				m.Set(f, before)
+			case f.Kind() == protoreflect.BytesKind && f.IsList():
+				if list := m.Mutable(f).List(); list.Len() > 0 {
+					before := list.Get(list.Len() - 1)
+					list.Set(list.Len()-1, protoreflect.ValueOfBytes([]byte(text)))
+					try(string(f.Name()), marshal())
+					list.Set(list.Len()-1, before)
+				}
 			case f.Kind() == protoreflect.BytesKind && !f.IsList():
 				before := m.Get(f)
 				m.Set(f, protoreflect.ValueOfBytes([]byte(text)))
@@ -192,12 +199,14 @@ func TestS0_2_SchemaHasNoFreeText(t *testing.T) {
 		"CustodianSet.code", "Series.code", "Series.departments",
 		"AnchorBatch.series", "AnchorBatch.custody", "FileRecords.series", "PostAuditedThrough.department", "Scope.department", "Scope.series",
 		"ProposeDisposition.series", "ProposeDisposition.to", "ScheduleRule.schedule", "ScheduleRule.series", "Rule.series", "Schedule.code",
+		"LeaveCustody.set", "Witness.code",
 		"Activation.series", "Activation.office", "StandingAuthorization.office", "StandingAuthorization.series",
 	}
 	fixed := []string{ // SignedTx.body is the canonical TxBody
 		"SignedTx.body", "SignedTx.key_id", "SignedTx.signature", "TxBody.network", "TxBody.nonce", "AnchorItem.commitment",
 		"ApproveChange.fact_hash", "SuspendKey.key_id", "Key.public_key", "CustodianSet.custodians",
 		"Node.node_key", "Node.validator_key", "Node.cosigner_key", "Node.log_key", "Node.custodian_key",
+		"CustodianSet.lost", "Node.replaces", "Witness.public_key", "Witness.name_hash",
 		"AnchorBatch.commitment", "PlaceHold.matter", "ApproveDisposition.hash", "LockDisposition.hash", "ReportErasure.report", "ProposeDisposition.redaction", "Withhold.redaction",
 		"Schedule.root", "Activation.assessment", "Activation.data_map",
 	}

@@ -18,7 +18,7 @@ import (
 // TestTranscripts plays testdata/*.txt. Rewrite them with -rewrite and read the
 // difference as you would read code. The language:
 //
-//	genesis [entries] [state]        founds the demonstration city, with the offices of stateFacts
+//	genesis [entries] [state|network] founds the demonstration city, with the offices of stateFacts, or four nodes
 //	block date=D [time=HH:MM:SS]     applies the transactions of the lines that follow, at noon by default
 //	pass blocks=N [step=SECONDS]     applies empty blocks, 30 seconds apart by default
 //	check date=D                     judges one transaction without applying it
@@ -66,6 +66,9 @@ func (s *script) play(t *testing.T, d *datadriven.TestData) string {
 		if _, state := args["state"]; state {
 			facts = stateFacts()
 		}
+		if _, network := args["network"]; network {
+			facts = networkFacts()
+		}
 		s.city = found(t, facts)
 		if _, all := args["entries"]; all {
 			s.printEntries(t, &out, s.genesis)
@@ -77,6 +80,7 @@ func (s *script) play(t *testing.T, d *datadriven.TestData) string {
 		for line := range strings.Lines(d.Input) {
 			txs = append(txs, s.tx(t, line))
 		}
+		s.network(args)
 		when := dayOf(s.date).Unix()*1e9 + clock(t, args["time"])
 		changes, results := s.apply(t, when, txs...)
 		for i, r := range results {
@@ -189,6 +193,8 @@ func (s *script) message(t *testing.T, kind string, args map[string]string, rest
 	case "suspend":
 		since, _ := strconv.ParseInt(args["since"], 10, 64)
 		return &record.SuspendKey{KeyID: keyID(args["target"]), SinceHeight: since}
+	case "leave":
+		return &record.LeaveCustody{Set: record.Code(args["set"]), Departure: departure(args["departure"])}
 	}
 	m := s.holdMessage(t, kind, args, rest)
 	if m == nil {
@@ -230,7 +236,10 @@ func (s *script) fact(t *testing.T, args map[string]string) record.Fact {
 	case args["series"] != "":
 		fact = &record.Series{Code: record.Code(args["series"]), Granularity: record.GranularityDay, Status: status}
 	default:
-		if fact = s.scheduleFact(t, args); fact == nil {
+		if fact = s.memberFact(t, args); fact == nil {
+			fact = s.scheduleFact(t, args)
+		}
+		if fact == nil {
 			t.Fatalf("no fact in %v", args)
 		}
 	}
@@ -332,7 +341,10 @@ func (s *script) entryLine(t *testing.T, e record.Entry) string {
 	case record.SuspensionEntry:
 		return fmt.Sprintf("suspension %s of %s since %d", e.Office, s.keyName(e.KeyID), e.SinceHeight)
 	}
-	line := s.holdEntryLine(e)
+	line := s.memberEntryLine(e)
+	if line == "" {
+		line = s.holdEntryLine(e)
+	}
 	if line == "" {
 		line = s.dispositionEntryLine(e)
 	}
@@ -350,14 +362,13 @@ func (s *script) factLine(f record.Fact) string {
 		return fmt.Sprintf("key %s of %s %s %s", s.keyName(f.ID()), f.Office, f.Use, f.Status)
 	case *record.Governance:
 		return fmt.Sprintf("governance %s %v threshold %d required %v", f.Subject, f.Offices, f.Threshold, f.Required)
-	case *record.CustodianSet:
-		return fmt.Sprintf("custodians %s of %d", f.Code, len(f.Custodians))
 	case *record.Series:
 		return fmt.Sprintf("series %s %s %v %s", f.Code, f.Granularity, f.Departments, f.Status)
-	case *record.Node:
-		return fmt.Sprintf("node power %d", f.Power)
 	case *record.Parameters:
 		return fmt.Sprintf("parameters %+v", *f)
+	}
+	if line := s.memberFactLine(f); line != "" {
+		return line
 	}
 	if line := scheduleFactLine(f); line != "" {
 		return line
@@ -376,6 +387,13 @@ func (s *script) keyName(id record.KeyID) string {
 	}
 	if keyID("node/custodian") == id {
 		return "a custodian"
+	}
+	for _, node := range networkNames {
+		for _, suffix := range []string{"", "/validator", "/cosigner", "/log", "/custodian", "/validator/2", "/cosigner/2", "/log/2"} {
+			if keyID(node+suffix) == id {
+				return node + suffix
+			}
+		}
 	}
 	return fmt.Sprintf("%x", id[:4])
 }
@@ -410,6 +428,9 @@ func (s *script) show(t *testing.T, out *strings.Builder, what string, args map[
 		}
 	default:
 		var mine bool
+		if known, mine, err = s.showMembers(t, out, what, args); mine {
+			break
+		}
 		if known, mine, err = s.scheduleShow(t, out, what, args); !mine {
 			known, mine, err = s.showDisposition(t, out, what, args)
 		}
