@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"runtime/debug"
@@ -72,6 +73,7 @@ func NewService(home Home, config Config, o Options) (*Service, error) {
 	}
 	s.server = rpc.New(rpc.Options{
 		Node: served{s}, State: n.state, Custody: s.custody, Certificate: n.keys.TLS(), Now: n.now, Log: n.log,
+		Handovers: func(eras int64) [][]byte { return n.cosigning.handoversAfter(int(eras), math.MaxInt) }, Cards: n.members.registered,
 		Erase: s.eraseForOperator, Backup: s.backupForOperator,
 	})
 	return s, nil

@@ -50,6 +50,10 @@ type Options struct {
 	Certificate tls.Certificate  // of the node, as in the network file
 	Now         func() time.Time
 	Log         *slog.Logger
+	// Handovers gives those that open the eras after the first so many, in order,
+	// and Cards the texts of the cards of the nodes; nil: there are none.
+	Handovers func(eras int64) [][]byte
+	Cards     func() [][]byte
 	// What operators may ask for besides; nil where a node cannot do it.
 	Erase  func(context.Context) (*apiv1.EraseResponse, error)
 	Backup func(ctx context.Context, path string, keyring bool) (*apiv1.BackupResponse, error)
