@@ -31,9 +31,9 @@ const rememberedTxs = 10_000
 // Options are what an App works with.
 type Options struct {
 	Genesis ledger.GenesisFacts
-	// AppVersion is the version of the rules, equal to version.app of the
-	// genesis document's consensus parameters.
-	AppVersion uint64
+	// KnownRules is the newest version of the rules that this program knows; it
+	// knows all from 1 on.
+	KnownRules uint32
 	// MaxBlockBytes is the block size of the consensus parameters.
 	MaxBlockBytes int64
 	// View gives the state after the last block that was written.
@@ -188,8 +188,13 @@ func (a *App) guard(call string) (end func()) {
 // Info tells the engine the last block that was written.
 func (a *App) Info(context.Context, *types.RequestInfo) (*types.ResponseInfo, error) {
 	defer a.guard("info")()
-	head := a.options.View().Head()
-	r := &types.ResponseInfo{AppVersion: a.options.AppVersion, LastBlockHeight: head.Height}
+	view := a.options.View()
+	head := view.Head()
+	version, err := ledger.VersionAt(view, head.Height)
+	if err != nil {
+		return nil, a.fail("info", err)
+	}
+	r := &types.ResponseInfo{AppVersion: uint64(version), LastBlockHeight: head.Height}
 	if head.Height > 0 {
 		r.LastBlockAppHash = head.AppHash[:]
 	}

@@ -110,16 +110,31 @@ func (a *App) ProcessProposal(_ context.Context, r *types.RequestProcessProposal
 func (a *App) FinalizeBlock(_ context.Context, r *types.RequestFinalizeBlock) (*types.ResponseFinalizeBlock, error) {
 	defer a.guard("finalize block")()
 	view := a.View()
+	if err := CheckRules(view, a.options.KnownRules); err != nil {
+		a.options.Fatal(err)
+		return nil, err
+	}
 	a.options.Final(view)
-	changes, results, err := a.machine.Apply(view, ledger.Block{Height: r.Height, Time: r.Time.UnixNano(), Txs: r.Txs})
+	changes, results, err := a.machine.Apply(view, decided(r))
 	if err == nil && len(results) != len(r.Txs) {
 		err = fmt.Errorf("%d results for %d transactions", len(results), len(r.Txs))
 	}
 	if err != nil {
 		return nil, a.fail(fmt.Sprintf("finalize block %d", r.Height), err)
 	}
+	validators, err := validatorUpdates(view, changes)
+	if err != nil {
+		return nil, a.fail(fmt.Sprintf("finalize block %d", r.Height), err)
+	}
+	params, err := paramUpdates(view, r.Height)
+	if err != nil {
+		return nil, a.fail(fmt.Sprintf("finalize block %d", r.Height), err)
+	}
 	p := &pending{changes: changes, results: results, txs: make([][32]byte, len(r.Txs))}
-	answer := &types.ResponseFinalizeBlock{AppHash: changes.AppHash[:], TxResults: make([]*types.ExecTxResult, len(results))}
+	answer := &types.ResponseFinalizeBlock{
+		AppHash: changes.AppHash[:], TxResults: make([]*types.ExecTxResult, len(results)),
+		ValidatorUpdates: validators, ConsensusParamUpdates: params,
+	}
 	for i, result := range results {
 		p.txs[i] = sha256.Sum256(r.Txs[i])
 		answer.TxResults[i] = &types.ExecTxResult{Code: uint32(result.Code)}
@@ -144,5 +159,10 @@ func (a *App) Commit(context.Context, *types.RequestCommit) (*types.ResponseComm
 	a.setView(view)
 	a.tell(p)
 	a.options.Committed(view.Head(), p.results)
+	// What comes next is judged by rules that others know: no vote on it, either.
+	if err := CheckRules(view, a.options.KnownRules); err != nil {
+		a.options.Fatal(err)
+		return nil, err
+	}
 	return &types.ResponseCommit{}, nil
 }

@@ -33,12 +33,6 @@ func publicOf(name string) [32]byte {
 // demoFacts is a small city: two departments that anchor, two governing
 // offices, one node that validates and one that does not.
 func demoFacts() ledger.GenesisFacts {
-	node := func(name string, power uint32) *record.Node {
-		return &record.Node{
-			NodeKey: publicOf(name), ValidatorKey: publicOf(name + "/validator"),
-			CosignerKey: publicOf(name + "/cosigner"), LogKey: publicOf(name + "/log"), Power: power,
-		}
-	}
 	facts := []record.Fact{&record.Parameters{AnchorDays: 7, OtherDays: 180, ProposalDays: 30, JumpSeconds: 600}}
 	for _, o := range []struct {
 		code record.Code
@@ -53,7 +47,7 @@ func demoFacts() ledger.GenesisFacts {
 		&record.Governance{Subject: record.SubjectRecords, Offices: governors, Threshold: 2},
 		&record.Governance{Subject: record.SubjectSecurity, Offices: governors, Threshold: 2},
 		&record.Series{Code: "DEMO-MINUTES", Granularity: record.GranularityDay, Status: record.StatusActive},
-		node("node-1", 10), node("node-2", 0))
+		nodeFact("node-1", 10), nodeFact("node-2", 0))
 	return ledger.GenesisFacts{
 		Network: record.Network{1}, ChainID: "muniment-test-1", Origin: "records.example.org/test", Time: start.UnixNano(), Facts: facts,
 	}
@@ -125,7 +119,7 @@ func newChain(t testing.TB, change func(*Options)) *chain {
 	t.Helper()
 	c := &chain{t: t, disk: newDisk(), time: start}
 	c.options = Options{
-		Genesis: demoFacts(), AppVersion: 1, MaxBlockBytes: 4 << 20,
+		Genesis: demoFacts(), KnownRules: 1, MaxBlockBytes: 4 << 20,
 		View: func() ledger.View { return c.disk.view }, Write: c.disk.write,
 		Fatal: func(err error) { c.fatal = append(c.fatal, err) },
 	}

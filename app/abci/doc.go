@@ -17,6 +17,16 @@
 //     empty never rests.
 //   - A refusal of a transaction is a ledger.Code. An error of the ledger or the
 //     store, and any panic, goes to Options.Fatal, which must end the process.
+//   - A transaction that CheckTx refuses, and that a block to come may make good, is
+//     judged again after each of the next blocks: the engine tells a node of it once.
+//   - FinalizeBlock tells the ledger which validators signed the commit that the
+//     block carries, and what the block shows evidence of; Decided gives the same
+//     out of the engine's block store. It returns the difference between the
+//     validators that the ledger lists before and after the block, which the engine
+//     applies two heights later, and nothing that a caller has composed.
+//   - The version of the rules is the ledger's. The last block before the first that
+//     is judged by another version changes the engine's parameter, and a program
+//     that does not know that version ends there, with ErrRules.
 //   - AppHash is SHA-256 of the checkpoint body. A block without entries leaves
 //     it as it was.
 //   - An Ed25519 signature is verified once: what CheckTx or Submit has verified

@@ -9,8 +9,9 @@ import (
 	"github.com/muniment/muniment/app/record"
 )
 
-// AppVersion is the version of the rules that the ledger applies. The genesis
-// document carries it, and the engine refuses a node that applies others.
+// AppVersion is the version of the rules with which every network starts; the
+// genesis document carries it. The ledger decides on those that follow, and the
+// header of each block names the one by which the block is judged.
 const AppVersion = 1
 
 // The engine's limits. Those of blocks and packets must be equal on all nodes.

@@ -10,8 +10,10 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cometbft/cometbft/consensus"
+	sm "github.com/cometbft/cometbft/state"
 	"github.com/cometbft/cometbft/store"
 
+	"github.com/muniment/muniment/app/ledger"
 	"github.com/muniment/muniment/store/cometdb"
 	"github.com/muniment/muniment/store/state"
 )
@@ -22,7 +24,14 @@ var ErrBlocksLost = errors.New("ledger lacks blocks that this validator has sign
 
 // alone says whether this node is the only validator: then nobody can give it a
 // block that it lacks.
-func (n *Node) alone() bool { return n.genesis.validators() == 1 && n.cosigning.validates() }
+func (n *Node) alone() bool {
+	validators, err := ledger.Validators(n.app.View())
+	if err != nil || len(validators) != 1 {
+		return false
+	}
+	proposes, err := n.proposes()
+	return err == nil && proposes
+}
 
 // checkBlocks compares the ledger with what was signed. Near the end of its
 // write-ahead log Pebble cannot tell damage from the end, and opens without the
@@ -45,7 +54,7 @@ func (h Home) CheckBlocks() error {
 		return fmt.Errorf("read genesis document: %w", err)
 	}
 	genesis, err := ParseGenesis(text)
-	if err != nil || genesis.validators() != 1 {
+	if err != nil {
 		return err
 	}
 	if text, err = os.ReadFile(h.validatorState()); err != nil {
@@ -55,31 +64,41 @@ func (h Home) CheckBlocks() error {
 	if err != nil || last.height == 0 {
 		return err
 	}
-	height, err := h.lastBlock()
+	height, validators, err := h.lastBlock()
 	if err != nil {
 		return fmt.Errorf("look at ledger: %w", err)
+	}
+	if validators == 0 {
+		validators = genesis.validators()
+	}
+	if validators != 1 {
+		return nil
 	}
 	return h.checkSigned(height, last.height)
 }
 
-// lastBlock gives the height of the newest block of a ledger that is not open; 0
-// where there is none.
-func (h Home) lastBlock() (height int64, err error) {
+// lastBlock gives the height of the newest block of a ledger that is not open,
+// and how many validators the network has by it; 0 where there is none.
+func (h Home) lastBlock() (height int64, validators int, err error) {
 	if _, err := os.Stat(h.Ledger()); errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
+		return 0, 0, nil
 	}
 	there, err := pebble.Peek(h.Ledger(), vfs.Default)
 	if err != nil || !there.Exists {
-		return 0, err
+		return 0, 0, err
 	}
 	options := state.NewOptions(state.Options{Exit: func(int) {}})
 	options.ReadOnly = true
 	db, err := pebble.Open(h.Ledger(), options)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	height = store.NewBlockStore(cometdb.New(db, cometdb.PrefixBlockStore)).Height()
-	return height, db.Close()
+	engine, err := sm.NewStore(cometdb.New(db, cometdb.PrefixState), sm.StoreOptions{}).Load()
+	if err == nil && !engine.IsEmpty() {
+		validators = engine.NextValidators.Size()
+	}
+	return height, validators, errors.Join(err, db.Close())
 }
 
 // checkSigned compares the height of the last block with that of the last signature.

@@ -184,6 +184,9 @@ func (n *Node) openStore(facts ledger.GenesisFacts) error {
 	if n.state, err = state.Open(n.db); err == nil {
 		err = checkGenesisEntry(n.state.View(), facts)
 	}
+	if err == nil {
+		err = abci.CheckRules(n.state.View(), MaxVersion)
+	}
 	if err != nil {
 		return errors.Join(err, n.closeStore())
 	}
@@ -221,7 +224,7 @@ func (n *Node) openEngine(facts ledger.GenesisFacts, o Options) error {
 	}
 	n.gossip = newGossip(n.cosigning)
 	n.app = abci.New(abci.Options{
-		Genesis: facts, AppVersion: AppVersion, MaxBlockBytes: maxBlockBytes,
+		Genesis: facts, KnownRules: MaxVersion, MaxBlockBytes: maxBlockBytes,
 		View: n.state.View, Write: n.state.Commit, Enter: n.gate.Enter, Fatal: n.fatal, Crowded: n.crowded, Allowed: n.allowed,
 		Final: n.cosigning.offer, Committed: n.committed, Tell: n.tell, Drop: n.drop,
 	})
@@ -232,7 +235,7 @@ func (n *Node) openEngine(facts ledger.GenesisFacts, o Options) error {
 	}
 	config := engineConfig(engineOptions{
 		root: string(n.home), listen: "tcp://" + n.config.P2P.Listen,
-		peerIDs: strings.Join(n.peerIDs(), ","), validators: n.genesis.validators(), heartbeat: o.Heartbeat,
+		peerIDs: strings.Join(n.peerIDs(), ","), validators: n.validators(), heartbeat: o.Heartbeat,
 	})
 	validator := types.PrivValidator(signer)
 	if o.signing != nil {
@@ -345,6 +348,15 @@ func (n *Node) drop(raw []byte) {
 	if err := pool.RemoveTxByKey(types.Tx(raw).Key()); err != nil && !errors.Is(err, mempool.ErrTxNotFound) {
 		n.log.Warn("drop a transaction", "err", err)
 	}
+}
+
+// validators counts the validators that the ledger lists, at the start of the node.
+func (n *Node) validators() int {
+	list, err := ledger.Validators(n.state.View())
+	if err != nil || len(list) == 0 {
+		return n.genesis.validators()
+	}
+	return len(list)
 }
 
 // proposes says whether the ledger lists this node as a validator.

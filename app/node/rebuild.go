@@ -13,6 +13,7 @@ import (
 	"github.com/cometbft/cometbft/types"
 	"golang.org/x/sys/unix"
 
+	"github.com/muniment/muniment/app/abci"
 	"github.com/muniment/muniment/app/ledger"
 	"github.com/muniment/muniment/store/cometdb"
 	"github.com/muniment/muniment/store/state"
@@ -138,7 +139,10 @@ func replay(s *state.State, facts ledger.GenesisFacts, blocks *store.BlockStore,
 	}
 	last := blocks.Height() - 1
 	for h := int64(1); h <= last; h++ {
-		changes, _, err := machine.Apply(view, ledger.Block{Height: h, Time: block.Time.UnixNano(), Txs: block.Txs.ToSliceOfBytes()})
+		if err := abci.CheckRules(view, MaxVersion); err != nil {
+			return err
+		}
+		changes, _, err := machine.Apply(view, abci.Decided(block))
 		if err != nil {
 			return fmt.Errorf("block %d: %w", h, err)
 		}

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/muniment/muniment/app/ledger"
 )
 
 // ErrDiskFull is the reason of the stop of a node whose disk is nearly full.
@@ -24,6 +26,7 @@ type sample struct {
 	freeBytes uint64
 	diskBytes uint64
 	syncing   bool
+	rules     string   // that the network is going to apply and this program does not know; empty: none
 	alarms    []string // raised elsewhere, standing
 }
 
@@ -46,6 +49,9 @@ func examine(s sample, c Config) findings {
 		if free < float64(c.Watch.StopBelowPercent) {
 			f.stop = fmt.Errorf("%.1f %% free: %w", free, ErrDiskFull)
 		}
+	}
+	if s.rules != "" {
+		f.unhealthy = append(f.unhealthy, s.rules)
 	}
 	if s.syncing {
 		f.unhealthy = append(f.unhealthy, "node is catching up")
@@ -118,7 +124,7 @@ func (n *Node) watch(ctx context.Context) {
 
 // look takes a sample and keeps what follows from it.
 func (n *Node) look() findings {
-	s := sample{now: n.now(), syncing: n.engine.ConsensusReactor().WaitSync()}
+	s := sample{now: n.now(), syncing: n.engine.ConsensusReactor().WaitSync(), rules: unknownRules(n.app.View())}
 	head := n.app.View().Head()
 	var disk syscall.Statfs_t
 	if err := syscall.Statfs(string(n.home), &disk); err == nil {
@@ -136,4 +142,13 @@ func (n *Node) look() findings {
 		n.log.Warn("node is unhealthy", "reasons", now)
 	}
 	return n.health.last
+}
+
+// unknownRules says that an upgrade was decided for which this program is too old.
+func unknownRules(v ledger.View) string {
+	version, height, decided, err := ledger.NextVersion(v)
+	if err != nil || !decided || version <= MaxVersion {
+		return ""
+	}
+	return fmt.Sprintf("the network applies rules version %d from block %d on: install a munimentd that knows them before", version, height)
 }

@@ -29,6 +29,7 @@ func TestExamine(t *testing.T) {
 		{"clock is early", func(s *sample) { s.blockTime = s.committed.Add(-61 * time.Second) }, "clock is 1m1s", false, false},
 		{"no block yet", func(s *sample) { s.blockTime = time.Time{} }, "", false, false},
 		{"catching up", func(s *sample) { s.syncing, s.now = true, now.Add(time.Hour) }, "catching up", false, false},
+		{"upgrade", func(s *sample) { s.rules, s.syncing = "rules version 2", true }, "rules version 2", false, false},
 		{"alarm", func(s *sample) { s.alarms = []string{"fork"} }, "fork", false, false},
 	} {
 		s := well

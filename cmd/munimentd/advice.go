@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/muniment/muniment/app/abci"
 	"github.com/muniment/muniment/app/custody"
 	"github.com/muniment/muniment/app/keyfile"
 	"github.com/muniment/muniment/app/node"
@@ -33,6 +34,7 @@ var advice = []struct {
 	{node.ErrCosignerStateMissing, "restore nothing in its place; give the cosigner a new key"},
 	{node.ErrSignerStateOld, "restore signer/ from this machine as it was last; a backup of it is too old by nature"},
 	{node.ErrStateCorrupt, "restore signer/ from this machine as it was; never make it anew: it guards against signing twice"},
+	{abci.ErrRules, "install a munimentd that knows them"},
 	{node.ErrNoBlocks, "start the node and rebuild when it has more than one block"},
 	{node.ErrBlocksLost, "restore a copy of ledger/ that has them, and leave signer/ as it is; a lone validator cannot go on from an older one, since what it signed binds it"},
 	{node.ErrRestoring, "run munimentd restore again: it goes on where it was"},

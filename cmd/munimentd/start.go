@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/muniment/muniment/app/abci"
 	"github.com/muniment/muniment/app/node"
 )
 
@@ -63,6 +64,10 @@ func (o options) start(c *cobra.Command, flags map[string]string, withoutRings b
 	}
 	service, err := node.NewService(o.node(), config, node.Options{Passphrase: passphrase, Log: log, WithoutRings: withoutRings, Fatal: func(err error) {
 		log.Error("this node cannot go on", "err", err)
+		if errors.Is(err, abci.ErrRules) { // nothing is wrong with this node
+			fmt.Fprintf(c.ErrOrStderr(), "munimentd: %s\n", advise(err))
+			os.Exit(exitPrecondition)
+		}
 		fmt.Fprintf(c.ErrOrStderr(), "munimentd: this node cannot go on: %s: the log above says why\n", advise(err))
 		os.Exit(exitError)
 	}})
