@@ -40,9 +40,9 @@ func (c *city) do(name string, m record.Message) (ledger.Result, error) {
 	return results[0], nil
 }
 
-// submit is what a node does with a custodian's report.
-func (c *city) submit(_ context.Context, m *record.ReportErasure) error {
-	r, err := c.do("custodian", m)
+// submit is what a node does with a custodian's report, or departure.
+func (c *city) submit(name string, m record.Message) error {
+	r, err := c.do(name, m)
 	if err == nil && r.Code != ledger.OK && r.Code != ledger.CodeAlreadyReported {
 		err = errors.New(r.Code.String())
 	}
@@ -61,9 +61,9 @@ func (c *city) must(t testing.TB, name string, m record.Message) record.Index {
 
 // newArchive is a city in which records of two series of DPW can be destroyed and
 // redacted: their period, sixty days, is long over.
-func newArchive(t testing.TB) *city {
+func newArchive(t testing.TB, custodians ...string) *city {
 	t.Helper()
-	c := newCity(t)
+	c := newCity(t, custodians...)
 	var rules [][]byte
 	for _, series := range []record.Code{"DEMO-MINUTES", "DEMO-PERMITS"} {
 		rule := &record.ScheduleRule{

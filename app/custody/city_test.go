@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -43,8 +44,12 @@ type city struct {
 	nonces int
 }
 
-func newCity(t testing.TB) *city {
+// newCity makes one whose set CITY has these custodians; without any, one.
+func newCity(t testing.TB, custodians ...string) *city {
 	t.Helper()
+	if len(custodians) == 0 {
+		custodians = []string{"custodian"}
+	}
 	active := record.StatusActive
 	facts := []record.Fact{&record.Parameters{AnchorDays: 7, OtherDays: 180, ProposalDays: 30, JumpSeconds: 600}}
 	for code, roles := range map[record.Code][]record.Role{
@@ -57,7 +62,7 @@ func newCity(t testing.TB) *city {
 	facts = append(facts,
 		&record.Governance{Subject: record.SubjectRecords, Offices: []record.Code{"CLERK", "COUNSEL"}, Threshold: 2},
 		&record.Governance{Subject: record.SubjectSecurity, Offices: []record.Code{"CLERK", "COUNSEL", "IT"}, Threshold: 2},
-		&record.CustodianSet{Code: "CITY", Custodians: []record.KeyID{keyID("custodian")}},
+		setOf(custodians...),
 		&record.CustodianSet{Code: "OTHERS", Custodians: []record.KeyID{keyID("other custodian")}},
 		&record.Series{Code: "DEMO-MINUTES", Granularity: record.GranularityDay, Status: active},
 		&record.Series{Code: "DEMO-PERMITS", Granularity: record.GranularityDay, Status: active, Departments: []record.Code{"DPW"}},
@@ -67,6 +72,10 @@ func newCity(t testing.TB) *city {
 		&record.Node{NodeKey: public("node2"), ValidatorKey: public("validator2"), CosignerKey: public("cosigner2"), LogKey: public("log2"),
 			CustodianKey: public("other custodian"), Power: 10},
 	)
+	for _, name := range custodians[1:] {
+		facts = append(facts, &record.Node{NodeKey: public(name + "'s node"), ValidatorKey: public(name + "'s validator"),
+			CosignerKey: public(name + "'s cosigner"), LogKey: public(name + "'s log"), CustodianKey: public(name), Power: 10})
+	}
 	changes, err := ledger.Genesis(ledger.GenesisFacts{
 		Network: network, ChainID: "test-1", Origin: "records.example.org/test", Time: startOf(today), Facts: facts,
 	})
@@ -74,6 +83,16 @@ func newCity(t testing.TB) *city {
 		t.Fatal(err)
 	}
 	return &city{view: ledger.Overlay(ledger.Blank(), changes)}
+}
+
+// setOf is the set CITY with these custodians.
+func setOf(custodians ...string) *record.CustodianSet {
+	s := &record.CustodianSet{Code: "CITY"}
+	for _, name := range custodians {
+		s.Custodians = append(s.Custodians, keyID(name))
+	}
+	slices.SortFunc(s.Custodians, func(a, b record.KeyID) int { return bytes.Compare(a[:], b[:]) })
+	return s
 }
 
 func (c *city) View() ledger.View {
@@ -151,6 +170,7 @@ type house struct {
 	fs    vfs.FS
 	city  *city
 	clock *clock
+	name  string // of the custodian's key
 	vault *vault.Vault
 	rings *keyring.Keyring
 	log   *vault.AccessLog
@@ -167,7 +187,13 @@ var testRoot = sync.OnceValues(func() (keyring.Root, error) {
 
 func openHouse(t testing.TB, fs vfs.FS, dir string, ledger *city, clock *clock) *house {
 	t.Helper()
-	h, err := tryHouse(fs, dir, ledger, clock, func(err error) { t.Errorf("fatal: %v", err) })
+	return openHouseOf(t, "custodian", fs, dir, ledger, clock)
+}
+
+// openHouseOf opens the house of the custodian with a key.
+func openHouseOf(t testing.TB, name string, fs vfs.FS, dir string, ledger *city, clock *clock) *house {
+	t.Helper()
+	h, err := tryHouseOf(name, fs, dir, ledger, clock, func(err error) { t.Errorf("fatal: %v", err) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,11 +202,15 @@ func openHouse(t testing.TB, fs vfs.FS, dir string, ledger *city, clock *clock) 
 }
 
 func tryHouse(fs vfs.FS, dir string, ledger *city, clock *clock, fatal func(error)) (*house, error) {
+	return tryHouseOf("custodian", fs, dir, ledger, clock, fatal)
+}
+
+func tryHouseOf(name string, fs vfs.FS, dir string, ledger *city, clock *clock, fatal func(error)) (*house, error) {
 	root, err := testRoot()
 	if err != nil {
 		return nil, err
 	}
-	h := &house{fs: fs, city: ledger, clock: clock}
+	h := &house{fs: fs, city: ledger, clock: clock, name: name}
 	if err := fs.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -197,7 +227,9 @@ func tryHouse(fs vfs.FS, dir string, ledger *city, clock *clock, fatal func(erro
 		return nil, err
 	}
 	h.Custody, err = New(h.vault, h.rings, h.log, Config{
-		View: ledger.View, Now: clock.Now, Custodian: keyID("custodian"), MaxContent: 4 << 20, MaxMemory: 32 << 20, Submit: ledger.submit,
+		View: ledger.View, Now: clock.Now, Custodian: keyID(name), MaxContent: 4 << 20, MaxMemory: 32 << 20,
+		Submit: func(_ context.Context, m *record.ReportErasure) error { return ledger.submit(name, m) },
+		Depart: func(_ context.Context, m *record.LeaveCustody) error { return ledger.submit(name, m) },
 	})
 	return h, err
 }

@@ -25,6 +25,9 @@ type Config struct {
 	// Submit signs a report with the custodian's key and returns when the ledger has
 	// it, or had one before. It may be called by several at once. Nil: reports stay here.
 	Submit func(ctx context.Context, m *record.ReportErasure) error
+	// Depart does the same with the message that this custodian leaves a set. Nil: it
+	// leaves none.
+	Depart func(ctx context.Context, m *record.LeaveCustody) error
 
 	MaxContent int64 // bytes of one content; 0: 64 MiB
 	MaxMemory  int64 // bytes for all contents in memory at once; 0: 512 MiB
@@ -58,10 +61,13 @@ type Custody struct {
 	erasing    sync.Mutex // held by Erase; taken before sweeping
 	strays     strays     // with erasing held; nil: not looked for yet
 	buried     bool       // what a restored vault has again is buried; guarded by sweeping
+	verdicts   verdicts
 
 	mu       sync.Mutex
-	underway map[deposited]bool      // deposits that have not been answered
+	underway map[deposited]bool      // deposits and parcels that have not been answered
 	pending  map[deposited]vault.RID // deposits that wait for their anchor
+	leaving  map[record.Code]bool    // sets that this custodian is about to leave
+	news     chan struct{}           // closed at the next anchor
 	sweeping sync.Mutex              // held by CatchUp, and by Erase while it changes something
 }
 
@@ -84,7 +90,7 @@ func New(v *vault.Vault, k *keyring.Keyring, l *vault.AccessLog, config Config) 
 		config: config, vault: v, rings: k, log: l, memory: newMemory(config.MaxMemory), seal: commitment.Seal,
 		titles:   &catalogue{offices: map[record.Code]map[vault.RID]entry{}},
 		contents: contents{offices: map[record.Code]*contentIndex{}},
-		underway: map[deposited]bool{}, pending: map[deposited]vault.RID{},
+		underway: map[deposited]bool{}, pending: map[deposited]vault.RID{}, leaving: map[record.Code]bool{}, news: make(chan struct{}),
 	}
 	waiting, err := v.Overdue(lastDay)
 	if err != nil {
@@ -138,6 +144,8 @@ const (
 	actionFile       = "file"
 	actionRedactions = "redactions"
 	actionSearch     = "search"
+	actionTransfer   = "transfer" // sent to another custodian
+	actionKeep       = "keep"     // came from another custodian
 
 	outcomeAllowed   = "allowed"
 	outcomeDenied    = "denied"

@@ -90,12 +90,8 @@ func (c *Custody) checkHeader(caller Caller, h Header) (batch bool, err error) {
 	if code != ledger.OK {
 		return false, refuse(UnknownSeries, "series %.16q is not open to office %s: %s", h.Series, caller.Office, code)
 	}
-	set, ok, err := ledger.CustodianSetOf(view, h.Custody)
-	if err != nil {
+	if err := c.takes(view, h.Custody); err != nil {
 		return false, err
-	}
-	if !ok || !slices.Contains(set.Custodians, c.config.Custodian) {
-		return false, refuse(UnknownCustody, "this node does not belong to custodian set %.16q", h.Custody)
 	}
 	parameters, err := ledger.ParametersOf(view)
 	if err != nil {
@@ -232,6 +228,9 @@ func (c *Custody) put(d prepared, layout []byte, titles []vault.CatalogueLeaf) e
 		return refuse(Behind, "this node is still catching up with the ledger: deposit again later")
 	}
 	r, view := d.record, c.config.View()
+	if err := c.takes(view, r.Custody); err != nil {
+		return err
+	}
 	if err := c.lives(view, r); err != nil {
 		return err
 	}

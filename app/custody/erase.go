@@ -249,7 +249,7 @@ func (r *round) plan(view ledger.View, due []ledger.Listed[ledger.Disposition], 
 	all := map[keyring.RingID]*work{}
 	in := func(id keyring.RingID) *work {
 		if all[id] == nil {
-			all[id] = &work{changed: map[vault.RID]bool{}}
+			all[id] = newWork()
 		}
 		return all[id]
 	}
@@ -309,6 +309,8 @@ type work struct {
 	bytes   int                // of the states in them
 	changed map[vault.RID]bool // records of these; true: what was lost is erased again
 }
+
+func newWork() *work { return &work{changed: map[vault.RID]bool{}} }
 
 // add notes a change, unless there is one of the record; destruction is more than
 // any other.

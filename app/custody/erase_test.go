@@ -411,7 +411,7 @@ func TestReportIsTheSameUntilItIsTaken(t *testing.T) {
 	h = openHouse(t, fs, "house", city, c)
 	h.config.Submit = func(ctx context.Context, m *record.ReportErasure) error {
 		seen = append(seen, m.Report)
-		return city.submit(ctx, m)
+		return city.submit("custodian", m)
 	}
 	h.erase(t, d)
 	text, _, err := h.ErasureReport(d)

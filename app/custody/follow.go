@@ -144,6 +144,8 @@ func (c *Custody) anchored(office record.Code, commitment record.Commitment, ind
 	c.mu.Lock()
 	rid := c.pending[name]
 	delete(c.pending, name)
+	close(c.news)
+	c.news = make(chan struct{})
 	c.mu.Unlock()
 	c.titles.anchored(office, rid, index)
 }

@@ -78,7 +78,7 @@ func (c *Custody) FileRedaction(ctx context.Context, caller Caller, ref Ref, tex
 			return err
 		}
 		defer c.releases.enter()()
-		if err := c.stays(ref); err != nil {
+		if err := errors.Join(c.stays(ref), c.staying(o.record.Custody)); err != nil {
 			return err
 		}
 		return c.file(o, f)
