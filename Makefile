@@ -1,8 +1,9 @@
 # The few commands of the project. `.ci/run` calls the same ones.
 FUZZTIME ?= 60s
 DEPTH ?= 6
+ROUNDS ?= 10
 
-.PHONY: build demo test check model faults fuzz bench soak proto clean
+.PHONY: build demo test check model faults chaos fuzz bench soak proto clean
 
 build: ## the three programs, into bin/
 	mkdir -p bin
@@ -25,6 +26,10 @@ model: ## every interleaving of holds, dispositions and misfortunes, DEPTH (defa
 
 faults: ## every seeded fault of tests/faults is caught by the check that its header names
 	TESTED=$(TESTED) bash scripts/faults.sh
+
+chaos: ## four real nodes under load and ROUNDS (default 10) of every kind of fault, as root on Linux; SEED=N repeats a run
+	go vet -tags chaos ./tests/chaos
+	go test -count=1 -tags chaos -timeout 0 -v ./tests/chaos -rounds $(ROUNDS) $(if $(SEED),-seed $(SEED))
 
 fuzz: ## every fuzz target for FUZZTIME (default 60s) each
 	bash scripts/fuzz.sh $(FUZZTIME)

@@ -7,6 +7,7 @@ import (
 	"crypto/ed25519"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cometbft/cometbft/store"
@@ -142,8 +143,17 @@ func (c *city) audit(t *testing.T, history []*attempt, guilty ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all = append(all, judge(append(own, history...), l)...)
+	wentBack := map[int][]time.Duration{}
+	for _, m := range c.nodes {
+		wentBack[m.machine] = m.wentBack
+	}
+	all = append(all, judge(append(own, history...), l, wentBack)...)
 	all = append(all, linearizable(history, l, checkerTime)...)
+	figures, late := weigh(history, c.faults)
+	all = append(all, late...)
+	for _, line := range figures {
+		t.Log(line)
+	}
 	for _, v := range all[:min(len(all), 20)] {
 		t.Error(v)
 	}

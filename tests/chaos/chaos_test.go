@@ -3,26 +3,22 @@
 package chaos
 
 import (
+	"math/rand/v2"
 	"testing"
 	"time"
 )
 
-// TestThin is a network, a kill, and a partition.
-func TestThin(t *testing.T) {
+// TestFaults brings every kind of fault over a network under load.
+func TestFaults(t *testing.T) {
 	c := newCity(t)
 	c.startAll(t)
 	c.adopt(t)
 	r := c.record(t)
-	pause(t, 5*time.Second)
-	c.nodes[1].kill(t)
-	pause(t, 4*time.Second)
-	c.start(t, c.nodes[1])
-	c.nodes[1].serves(t)
 	pause(t, 2*time.Second)
-	c.part(t, []int{3}, []int{1, 2, 4})
-	pause(t, 5*time.Second)
-	c.mend(t)
-	pause(t, 3*time.Second)
+	n := &nemesis{city: c, random: rand.New(rand.NewPCG(*seed, 1))}
+	n.run(t, *rounds)
+	c.settle(t)
 	history := r.finish(t)
+	c.settle(t)
 	c.audit(t, history)
 }

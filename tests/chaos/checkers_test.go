@@ -9,7 +9,7 @@ import (
 )
 
 // judge holds a history against the log, in linear time but for sorting.
-func judge(history []*attempt, l *logbook) []violation {
+func judge(history []*attempt, l *logbook, wentBack map[int][]time.Duration) []violation {
 	all := slices.Clone(l.violations)
 	known := map[record.Nonce]bool{}
 	for _, a := range history {
@@ -25,7 +25,7 @@ func judge(history []*attempt, l *logbook) []violation {
 			all = append(all, violated("I-02", "entry %d: nobody submitted it", tx.at))
 		}
 	}
-	return append(append(all, judgeOrder(history, l)...), judgeSessions(history)...)
+	return append(append(all, judgeOrder(history, l)...), judgeSessions(history, wentBack)...)
 }
 
 // judgeTransaction wants what was acknowledged where it was acknowledged, and what
@@ -95,8 +95,9 @@ func judgeOrder(history []*attempt, l *logbook) (all []violation) {
 }
 
 // judgeSessions wants a node that has acknowledged a record, or shown it, to show it
-// from then on.
-func judgeSessions(history []*attempt) (all []violation) {
+// from then on; but a node that was restored meanwhile has gone back, by wentBack
+// since the city began.
+func judgeSessions(history []*attempt, wentBack map[int][]time.Duration) (all []violation) {
 	type place struct {
 		node       int
 		commitment hexBytes
@@ -117,26 +118,9 @@ func judgeSessions(history []*attempt) (all []violation) {
 		if a.Kind != reads || a.Outcome != outcomeFail {
 			continue
 		}
-		if since, ok := shown[place{a.Node, a.Commitments[0]}]; ok && since < a.called {
+		if since, ok := shown[place{a.Node, a.Commitments[0]}]; ok && since < a.called && !slices.ContainsFunc(wentBack[a.Node], func(at time.Duration) bool { return since < at }) {
 			all = append(all, violated("I-09", "%s: node %d does not find a record that it has shown", a.ID, a.Node))
 		}
 	}
 	return all
-}
-
-// longestStop gives the longest time within a span in which no transaction was
-// answered, while some waited to be.
-func longestStop(history []*attempt, from, to time.Duration) time.Duration {
-	answers := []time.Duration{from, to}
-	for _, a := range history {
-		if a.Kind.transaction() && a.Outcome == outcomeOK && from < a.returned && a.returned < to {
-			answers = append(answers, a.returned)
-		}
-	}
-	slices.Sort(answers)
-	var longest time.Duration
-	for i := 1; i < len(answers); i++ {
-		longest = max(longest, answers[i]-answers[i-1])
-	}
-	return longest
 }

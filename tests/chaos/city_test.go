@@ -19,6 +19,7 @@ import (
 const (
 	passphrase = "correct horse battery staple"
 	validators = 4
+	stranger   = 5 // the machine of somebody else
 	p2pPort    = 26656
 	grpcPort   = 7450
 )
@@ -41,6 +42,9 @@ type member struct {
 	home    node.Home
 	process *process
 	started []*process // all that ever ran here
+
+	backups  int
+	wentBack []time.Duration // when it was restored, since the city began
 }
 
 func (m *member) p2p() string  { return fmt.Sprintf("%s:%d", addressOf(m.machine), p2pPort) }
@@ -68,11 +72,10 @@ func facts(custodians []record.KeyID) []record.Fact {
 	)
 }
 
-// newCity founds a network. Machines from validators+1 on are there for whoever
-// else is to come.
+// newCity founds a network. The last member's disk is a small one.
 func newCity(t *testing.T) *city {
 	t.Helper()
-	c := &city{links: newLinks(t, 1, 2, 3, 4, 5), began: time.Now()}
+	c := &city{links: newLinks(t, 1, 2, 3, 4, stranger), began: time.Now()}
 	dir, err := os.MkdirTemp(work, "city")
 	if err != nil {
 		t.Fatal(err)
@@ -85,6 +88,9 @@ func newCity(t *testing.T) *city {
 	var custodian record.KeyID
 	for i := range validators {
 		m := &member{machine: i + 1, home: node.Home(filepath.Join(dir, fmt.Sprint("node-", i+1)))}
+		if i == validators-1 {
+			m.home = smallHome(t, filepath.Join(dir, "small"))
+		}
 		keys, err := node.MakeKeys(m.home, node.KeyOptions{Rand: rand.Reader, Passphrase: []byte(passphrase), Iterations: 1000, Custodian: true, Now: time.Now()})
 		if err != nil {
 			t.Fatal(err)

@@ -72,7 +72,7 @@ const (
 type operation struct {
 	ID    string        `json:"id"`
 	Event string        `json:"event"`
-	At    time.Duration `json:"at"` // since the recorder began, nanoseconds
+	At    time.Duration `json:"at"` // since the city began, nanoseconds
 	Try   int           `json:"try"`
 	Node  int           `json:"node"` // machine
 	Kind  kind          `json:"kind"`

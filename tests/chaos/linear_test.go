@@ -139,11 +139,11 @@ func linearizable(history []*attempt, l *logbook, most time.Duration) []violatio
 				put(a, step{record: r, kind: a.Kind, about: tx.at + 1})
 			}
 		case releases:
-			for _, r := range l.holds[a.About].records {
+			for _, r := range l.heldBy(a.About) {
 				put(a, step{record: r, kind: releases, about: a.About})
 			}
 		case approves, locks:
-			for _, r := range l.dispositions[a.About].records {
+			for _, r := range l.disposedBy(a.About) {
 				put(a, step{record: r, kind: a.Kind, about: a.About})
 			}
 		}

@@ -136,6 +136,11 @@ func (l *links) widen(t *testing.T, machine int) {
 
 // dial connects from the bridge.
 func (l *links) dial(ctx context.Context, address string) (net.Conn, error) {
+	return l.dialFrom(ctx, l.hub, address)
+}
+
+// dialFrom connects from a namespace.
+func (l *links) dialFrom(ctx context.Context, ns, address string) (net.Conn, error) {
 	// A socket belongs to the namespace in which its thread made it.
 	runtime.LockOSThread()
 	home, err := os.Open("/proc/thread-self/ns/net")
@@ -144,13 +149,13 @@ func (l *links) dial(ctx context.Context, address string) (net.Conn, error) {
 		return nil, err
 	}
 	defer home.Close()
-	hub, err := os.Open("/run/netns/" + l.hub)
+	there, err := os.Open("/run/netns/" + ns)
 	if err != nil {
 		runtime.UnlockOSThread()
 		return nil, err
 	}
-	defer hub.Close()
-	if err := unix.Setns(int(hub.Fd()), unix.CLONE_NEWNET); err != nil {
+	defer there.Close()
+	if err := unix.Setns(int(there.Fd()), unix.CLONE_NEWNET); err != nil {
 		runtime.UnlockOSThread()
 		return nil, err
 	}

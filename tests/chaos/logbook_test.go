@@ -225,3 +225,18 @@ func (l *logbook) lock(at record.Index, e record.LockEntry, height int64) {
 		known.locked = e.Disposition
 	}
 }
+
+// heldBy and disposedBy give the records of a hold and of a disposition, if there is one.
+func (l *logbook) heldBy(at record.Index) []record.Index {
+	if h := l.holds[at]; h != nil {
+		return h.records
+	}
+	return nil
+}
+
+func (l *logbook) disposedBy(at record.Index) []record.Index {
+	if d := l.dispositions[at]; d != nil {
+		return d.records
+	}
+	return nil
+}

@@ -46,6 +46,14 @@ func tail(log string) string {
 	return log[max(0, len(log)-most):]
 }
 
+// surroundings differ from machine to machine; what the ledger makes of a block must not.
+var surroundings = [validators][]string{
+	{"GOMAXPROCS=1", "TZ=America/New_York", "LANG=C"},
+	{"GOMAXPROCS=2", "TZ=Asia/Kathmandu", "LANG=tr_TR.UTF-8", "LC_ALL=tr_TR.UTF-8"},
+	{"GOMAXPROCS=4", "TZ=UTC", "LANG=de_DE.UTF-8", "GOGC=30"},
+	{"GOMAXPROCS=3", "TZ=Pacific/Kiritimati", "LANG=ja_JP.UTF-8", "GOGC=400"},
+}
+
 // start starts the shipped program on a member's machine.
 func (c *city) start(t *testing.T, m *member) {
 	t.Helper()
@@ -72,7 +80,7 @@ func (c *city) startProgram(t *testing.T, m *member, program string, environment
 		"--set", "grpc.listen="+m.grpc(), "--set", "p2p.listen="+m.p2p(), "--set", "p2p.peers="+strings.Join(peers, ","),
 		"--set", "tiles.listen=", "--set", "monitor.listen=", "--set", "custody.erase_every=1s",
 		"--set", "watch.refuse_below_percent=2", "--set", "watch.stop_below_percent=1")
-	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + string(m.home)}, environment...)
+	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + string(m.home)}, append(surroundings[m.machine-1], environment...)...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {

@@ -30,6 +30,7 @@ type job struct {
 	Name     string     `json:"name"`     // every operation's ID begins with it
 	Day      record.Day `json:"day"`
 	Seed     uint64     `json:"seed"`
+	Began    time.Time  `json:"began"` // from which all times count
 }
 
 // recordLoad is the recorder process.
@@ -42,7 +43,7 @@ func recordLoad(text string) error {
 	if err != nil {
 		return err
 	}
-	r := &recording{job: j, began: time.Now(), stop: make(chan struct{})}
+	r := &recording{job: j, stop: make(chan struct{})}
 	if r.network, err = receipt.ParseNetwork(network); err != nil {
 		return err
 	}
@@ -65,7 +66,6 @@ type recording struct {
 	job
 	network receipt.Network
 	clients []*client
-	began   time.Time
 	stop    chan struct{}
 
 	mu   sync.Mutex
@@ -92,7 +92,7 @@ func (r *recording) stopped() bool {
 
 // write puts a line on disk before anything else happens to its operation.
 func (r *recording) write(o operation) error {
-	o.At = time.Since(r.began)
+	o.At = time.Since(r.Began)
 	line, err := json.Marshal(o)
 	if err != nil {
 		return err
@@ -123,7 +123,7 @@ func (c *city) record(t *testing.T) *recorder {
 	}
 	r := &recorder{job: job{
 		Network: c.nodes[0].home.Network(), Output: filepath.Join(dir, "history.ndjson"), Receipts: filepath.Join(dir, "receipts"),
-		Name: t.Name(), Day: record.LedgerDay(time.Now().UnixNano()), Seed: *seed,
+		Name: t.Name(), Day: record.LedgerDay(time.Now().UnixNano()), Seed: *seed, Began: c.began,
 	}}
 	for _, m := range c.nodes {
 		r.Nodes = append(r.Nodes, m.grpc())

@@ -1,0 +1,48 @@
+//go:build chaos
+
+package chaos
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	apiv1 "github.com/muniment/muniment/proto/muniment/api/v1"
+)
+
+// status asks a running node how it does, by the operator's socket.
+func (m *member) status(t *testing.T) (*apiv1.StatusResponse, error) {
+	t.Helper()
+	conn, err := grpc.NewClient("unix:"+m.home.Socket(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	return apiv1.NewOperatorsClient(conn).Status(ctx, &apiv1.StatusRequest{})
+}
+
+// settle waits until all nodes have one log, nearly: under load they are a block
+// apart (I-13).
+func (c *city) settle(t *testing.T) {
+	t.Helper()
+	took := eventually(t, "all nodes are at one height", func() bool {
+		var least, most uint64
+		for i, m := range c.nodes {
+			s, err := m.status(t)
+			if err != nil {
+				return false
+			}
+			if i == 0 || s.Height < least {
+				least = s.Height
+			}
+			most = max(most, s.Height)
+		}
+		return most-least <= 1
+	})
+	t.Logf("all nodes agree after %.1f s", took.Seconds())
+}
