@@ -46,7 +46,16 @@ func (d *departments) Deposit(stream grpc.ClientStreamingServer[apiv1.DepositReq
 	if err != nil {
 		return err
 	}
-	done, err := c.Deposit(stream.Context(), caller, header, &chunkReader{stream: stream})
+	done, err := c.Deposit(stream.Context(), caller, header, &chunkReader{next: func() ([]byte, error) {
+		m, err := stream.Recv()
+		if err != nil {
+			return nil, err // io.EOF where the client has sent all
+		}
+		if m.GetHeader() != nil {
+			return nil, refuse(reasonMalformed, "a deposit has one header, at its start")
+		}
+		return m.GetChunk(), nil
+	}})
 	if err != nil {
 		return err
 	}
@@ -87,22 +96,19 @@ func depositHeader(h *apiv1.DepositHeader) (custody.Header, error) {
 	return out, nil
 }
 
-// chunkReader reads the document of a deposit.
+// chunkReader reads what comes in chunks: a document, a parcel.
 type chunkReader struct {
-	stream grpc.ClientStreamingServer[apiv1.DepositRequest, apiv1.DepositResponse]
-	rest   []byte
+	next func() ([]byte, error)
+	rest []byte
 }
 
 func (r *chunkReader) Read(p []byte) (int, error) {
 	for len(r.rest) == 0 {
-		m, err := r.stream.Recv()
+		chunk, err := r.next()
 		if err != nil {
-			return 0, err // io.EOF where the client has sent all
+			return 0, err
 		}
-		if m.GetHeader() != nil {
-			return 0, refuse(reasonMalformed, "a deposit has one header, at its start")
-		}
-		r.rest = m.GetChunk()
+		r.rest = chunk
 	}
 	n := copy(p, r.rest)
 	r.rest = r.rest[n:]

@@ -20,6 +20,7 @@ type limits struct {
 	streams      uint32        // calls under way on one connection; more wait at the client
 	calls        int           // calls under way of one office or node; more are refused
 	inquiries    int           // lists over all records under way of one office; more are refused
+	parcels      int           // records that one node is sending; more are refused
 	handshake    time.Duration // from accepting a connection to its first call
 	call         time.Duration // a unary call from its first byte to its last
 	stalled      time.Duration // one message of a stream, in or out
@@ -28,7 +29,7 @@ type limits struct {
 }
 
 var standard = limits{
-	messageBytes: 600 << 10, headerBytes: 16 << 10, connections: 512, streams: 256, calls: 1024, inquiries: 2,
+	messageBytes: 600 << 10, headerBytes: 16 << 10, connections: 512, streams: 256, calls: 1024, inquiries: 2, parcels: 16,
 	handshake: 10 * time.Second, call: time.Minute, stalled: time.Minute, inquiry: 10 * time.Minute, age: 24 * time.Hour,
 }
 

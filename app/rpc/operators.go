@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 
+	"github.com/muniment/muniment/app/record"
 	apiv1 "github.com/muniment/muniment/proto/muniment/api/v1"
 )
 
@@ -33,6 +34,18 @@ func (o *operators) Backup(ctx context.Context, m *apiv1.BackupRequest) (*apiv1.
 		return nil, refuse(reasonNotCustodian, "this node makes no backups")
 	}
 	r, err := o.server.options.Backup(ctx, m.Directory, m.Keyring)
+	return r, inFull(err)
+}
+
+// LeaveCustody has this node hand over what it keeps of a set and leave it.
+func (o *operators) LeaveCustody(ctx context.Context, m *apiv1.LeaveCustodyRequest) (*apiv1.LeaveCustodyResponse, error) {
+	if o.server.options.Leave == nil || o.server.options.Custody == nil {
+		return nil, refuse(reasonNotCustodian, "this node keeps no content")
+	}
+	if set := record.Code(m.Set); !set.Valid() {
+		return nil, refuse(reasonMalformed, "%.16q is no code of a custodian set", set)
+	}
+	r, err := o.server.options.Leave(ctx, record.Code(m.Set))
 	return r, inFull(err)
 }
 

@@ -56,23 +56,28 @@ type Options struct {
 	Cards     func() [][]byte
 	// What operators may ask for besides; nil where a node cannot do it.
 	Erase  func(context.Context) (*apiv1.EraseResponse, error)
+	Leave  func(ctx context.Context, set record.Code) (*apiv1.LeaveCustodyResponse, error)
 	Backup func(ctx context.Context, path string, keyring bool) (*apiv1.BackupResponse, error)
 }
 
 // Server serves departments, records staff, auditors and other custodians on one
 // listener, the log tiles on another, and operators on a third.
 type Server struct {
-	options   Options
-	limits    limits
-	authority *authority
-	quota     quota // of calls
-	inquiries quota // of lists over all records
-	health    *health.Server
-	public    *grpc.Server
-	tiles     *http.Server
-	reading   sync.WaitGroup // requests for tiles
-	running   sync.WaitGroup // handlers of streams, also those left behind, and what they start
-	operators *grpc.Server
+	options     Options
+	limits      limits
+	authority   *authority
+	quota       quota // of calls
+	inquiries   quota // of lists over all records
+	comparisons quota // of other custodians
+	parcels     quota // from other custodians
+	inventories *inventories
+	exchange    exchange
+	health      *health.Server
+	public      *grpc.Server
+	tiles       *http.Server
+	reading     sync.WaitGroup // requests for tiles
+	running     sync.WaitGroup // handlers of streams, also those left behind, and what they start
+	operators   *grpc.Server
 }
 
 // Windows of the flow control: what a client may send ahead of its handler.
@@ -87,7 +92,10 @@ func New(o Options) *Server { return newServer(o, standard) }
 // newServer makes a server with limits and, in tests, further options of the
 // public one.
 func newServer(o Options, l limits, more ...grpc.ServerOption) *Server {
-	s := &Server{options: o, limits: l, quota: newQuota(), inquiries: newQuota(), health: health.NewServer()}
+	s := &Server{
+		options: o, limits: l, quota: newQuota(), inquiries: newQuota(), comparisons: newQuota(), parcels: newQuota(),
+		inventories: &inventories{custody: o.Custody, now: o.Now}, health: health.NewServer(),
+	}
 	s.authority = &authority{view: o.Node.View, now: o.Now, keys: func(i identity.Issuer) (record.KeyID, bool, error) {
 		return ledger.KeyByPrefix(i[:], o.State.Values)
 	}}
