@@ -98,10 +98,10 @@ type inventories struct {
 	now     func() time.Time
 
 	mu   sync.Mutex // also held while one is read: there is no use in reading two at a time
-	sets map[record.Code]*kept
+	sets map[record.Code]*lastInventory
 }
 
-type kept struct {
+type lastInventory struct {
 	inventory *inventory
 	read      time.Time // when reading it began
 	took      time.Duration
@@ -120,8 +120,8 @@ func (i *inventories) of(ctx context.Context, set record.Code, anew bool) (*inve
 		return nil, err
 	}
 	if i.sets == nil {
-		i.sets = map[record.Code]*kept{}
+		i.sets = map[record.Code]*lastInventory{}
 	}
-	i.sets[set] = &kept{inventory, now, i.now().Sub(now)}
+	i.sets[set] = &lastInventory{inventory, now, i.now().Sub(now)}
 	return inventory, nil
 }
