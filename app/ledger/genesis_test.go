@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -93,6 +94,16 @@ func TestGenesisRefusesWhatDoesNotFit(t *testing.T) {
 		{"no validator", withFacts(func(n *record.Node) { n.Power = 0 }), "none of 1 nodes is a validator"},
 		{"a weak validator", withFacts(func(n *record.Node) { n.Power = 9 }), "power"},
 		{"a node with one key twice", withFacts(func(n *record.Node) { n.LogKey = n.NodeKey }), "one key has two uses"},
+		{"a node that has left", withFacts(func(n *record.Node) { n.Removed, n.Power = true, 0 }), "node 0 leaves or replaces another"},
+		{"a node in the place of another", withFacts(func(n *record.Node) { n.Replaces = keyID("other") }), "node 0 leaves or replaces another"},
+		{"65 nodes", func(g *ledger.GenesisFacts) {
+			for i := range 64 {
+				g.Facts = append(g.Facts, nodeNamed(fmt.Sprint("n", i), 10))
+			}
+		}, "65 nodes are listed, at most 64 can be"},
+		{"a lost custodian", withFacts(func(s *record.CustodianSet) { s.Lost = []record.KeyID{keyID("other/custodian")} }), "has lost a custodian"},
+		{"witnesses", withFact(&record.Witnesses{}), "as are witnesses and upgrades"},
+		{"an upgrade", withFact(&record.Upgrade{Version: 2, Height: 20}), "as are witnesses and upgrades"},
 		{"a code like a number", withFact(&record.Office{Code: "T555-0100", Roles: []record.Role{record.RoleIT}, Status: record.StatusActive}), "seven digits in a row"},
 	}
 	for _, test := range tests {

@@ -254,6 +254,7 @@ func retiredOf(v View, id record.KeyID) (at record.Index, public [32]byte, ok bo
 	}
 	r := open(value, 2)
 	at, public = r.index(), r.hash()
+	r.wrong = r.wrong || record.KeyIDOf(public[:]) != id
 	if err := r.end(key); err != nil {
 		return 0, [32]byte{}, false, err
 	}

@@ -87,6 +87,9 @@ func (r *replay) misbehavior(at int) ([]Misbehavior, error) {
 		if err != nil {
 			return nil, fmt.Errorf("replay entry %d: %w", r.first+int64(at), err)
 		}
+		if len(list) == maxMisbehavior {
+			return nil, r.differs(at, "its block has more than %d entries of misbehavior", maxMisbehavior)
+		}
 		if !known {
 			return nil, r.differs(at, "no node has or had validator key %x", entry.Validator)
 		}

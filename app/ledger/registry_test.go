@@ -30,6 +30,16 @@ func list(all map[string][]byte) func([]byte) iter.Seq2[ledger.Value, error] {
 // random blocks, and at the genesis of the same city, where the listing is later.
 func TestRegistryListsWhatIsRegistered(t *testing.T) {
 	c, g := playRandom(t, 7, 90, map[string]int{})
+	registryIsTheModel(t, c, g)
+	d := playMembers(t, 4, 90, map[string]int{})
+	if len(d.model.upgrades) == 0 || d.model.facts["witnesses"].fact == nil || len(d.model.nodes()) == len(d.model.members) {
+		t.Error("nothing about the network has changed")
+	}
+	registryIsTheModel(t, d.city, d.generator)
+}
+
+func registryIsTheModel(t *testing.T, c *city, g *generator) {
+	t.Helper()
 	values := g.model.values()
 	r, err := ledger.RegistryOf(c.view, list(values))
 	if err != nil {
@@ -37,7 +47,15 @@ func TestRegistryListsWhatIsRegistered(t *testing.T) {
 	}
 	var want, got [][]byte
 	for _, f := range g.model.facts {
-		want = append(want, marshalFact(t, f.fact))
+		if _, node := f.fact.(*record.Node); !node { // those that have left are among them
+			want = append(want, marshalFact(t, f.fact))
+		}
+	}
+	for _, n := range g.model.nodes() {
+		want = append(want, marshalFact(t, n))
+	}
+	for _, u := range g.model.upgrades {
+		want = append(want, marshalFact(t, &record.Upgrade{Version: uint32(u.number), Height: u.height}))
 	}
 	for _, k := range g.model.keys {
 		want = append(want, marshalFact(t, &k.fact))

@@ -152,12 +152,7 @@ func TestDamagedValueIsAnError(t *testing.T) {
 	superseded := messages["DPW again"].(*record.SupersedeRecord).Record
 	proposal := results[2].TxIndex + 1
 	// The index in the value of a fact, its third byte here, is for people: no reader gives it.
-	readers := []struct {
-		name   string
-		key    []byte
-		unread int
-		read   func(ledger.View) (string, error)
-	}{
+	readers := []valueReader{
 		{"parameters", ledger.StateKeyParameters(), 2, func(v ledger.View) (string, error) {
 			p, err := ledger.ParametersOf(v)
 			return fmt.Sprint(p), err
@@ -188,37 +183,52 @@ func TestDamagedValueIsAnError(t *testing.T) {
 		}},
 	}
 	for _, r := range readers {
-		value, ok, err := c.view.Value(r.key)
-		if err != nil || !ok {
-			t.Fatalf("value of %s: %t, %v", r.name, ok, err)
+		damageEveryByte(t, c, r)
+	}
+}
+
+// valueReader reads the value of a state key.
+type valueReader struct {
+	name   string
+	key    []byte
+	unread int // position of a byte that it does not give; 0: there is none
+	read   func(ledger.View) (string, error)
+}
+
+// damageEveryByte wants every damage to a value to be noticed or to be read as
+// another value.
+func damageEveryByte(t *testing.T, c *city, r valueReader) {
+	t.Helper()
+	value, ok, err := c.view.Value(r.key)
+	if err != nil || !ok {
+		t.Fatalf("value of %s: %t, %v", r.name, ok, err)
+	}
+	want, err := r.read(c.view)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damage := [][]byte{{}, append(bytes.Clone(value), 0), value[:len(value)-1]}
+	found := 0
+	for i := range value {
+		if i == r.unread && i > 0 {
+			continue
 		}
-		want, err := r.read(c.view)
+		for _, mask := range []byte{0x01, 0x20, 0x80, 0xff} {
+			b := bytes.Clone(value)
+			b[i] ^= mask
+			damage = append(damage, b)
+		}
+	}
+	for _, b := range damage {
+		got, err := r.read(altered{View: c.view, key: r.key, value: b})
 		if err != nil {
-			t.Fatal(err)
+			found++
+		} else if got == want {
+			t.Errorf("%s: the value %x reads like %x", r.name, b, value)
 		}
-		damage := [][]byte{{}, append(bytes.Clone(value), 0), value[:len(value)-1]}
-		found := 0
-		for i := range value {
-			if i == r.unread && i > 0 {
-				continue
-			}
-			for _, mask := range []byte{0x01, 0x20, 0x80, 0xff} {
-				b := bytes.Clone(value)
-				b[i] ^= mask
-				damage = append(damage, b)
-			}
-		}
-		for _, b := range damage {
-			got, err := r.read(altered{View: c.view, key: r.key, value: b})
-			if err != nil {
-				found++
-			} else if got == want {
-				t.Errorf("%s: the value %x reads like %x", r.name, b, value)
-			}
-		}
-		if found < 3+len(value)/8 {
-			t.Errorf("%s: only %d of %d damages were found", r.name, found, len(damage))
-		}
+	}
+	if found < 3+len(value)/8 {
+		t.Errorf("%s: only %d of %d damages were found", r.name, found, len(damage))
 	}
 }
 
