@@ -57,6 +57,7 @@ func treeOf(size int64, fork byte) treeView {
 type party struct {
 	*cosigning
 	alarms []error
+	broken error // why the process would have ended
 }
 
 // parties gives the cosigning of some validators and, last, of a node without power.
