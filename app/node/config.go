@@ -48,7 +48,8 @@ type Config struct {
 		CacheMiB int `toml:"cache_mib"`
 	} `toml:"store"`
 	Custody struct {
-		EraseEvery string `toml:"erase_every"`
+		EraseEvery     string `toml:"erase_every"`
+		ReplicateEvery string `toml:"replicate_every"`
 	} `toml:"custody"`
 	Log struct {
 		Level  string `toml:"level"`
@@ -68,7 +69,7 @@ func DefaultConfig() Config {
 	c.P2P.Listen, c.P2P.Peers, c.P2P.Allow = "127.0.0.1:26656", []string{}, []string{}
 	c.GRPC.Listen, c.Tiles.Listen, c.Monitor.Listen = "127.0.0.1:7450", "127.0.0.1:7451", "127.0.0.1:7452"
 	c.Store.CacheMiB = 64
-	c.Custody.EraseEvery = "5m"
+	c.Custody.EraseEvery, c.Custody.ReplicateEvery = "5m", "10s"
 	c.Log.Level, c.Log.Format = "info", "text"
 	c.Watch.RefuseBelowPercent, c.Watch.StopBelowPercent = 10, 3
 	c.Watch.SilenceSeconds, c.Watch.ClockSeconds = 120, 60
@@ -81,7 +82,8 @@ func (c *Config) settings() map[string]any {
 		"p2p.listen": &c.P2P.Listen, "p2p.peers": &c.P2P.Peers, "p2p.allow": &c.P2P.Allow,
 		"grpc.listen": &c.GRPC.Listen, "tiles.listen": &c.Tiles.Listen, "monitor.listen": &c.Monitor.Listen,
 		"store.cache_mib": &c.Store.CacheMiB, "custody.erase_every": &c.Custody.EraseEvery,
-		"log.level": &c.Log.Level, "log.format": &c.Log.Format,
+		"custody.replicate_every": &c.Custody.ReplicateEvery,
+		"log.level":               &c.Log.Level, "log.format": &c.Log.Format,
 		"watch.refuse_below_percent": &c.Watch.RefuseBelowPercent, "watch.stop_below_percent": &c.Watch.StopBelowPercent,
 		"watch.silence_seconds": &c.Watch.SilenceSeconds, "watch.clock_seconds": &c.Watch.ClockSeconds,
 	}
@@ -184,6 +186,9 @@ func (c *Config) check() error {
 	if _, err := c.eraseEvery(); err != nil {
 		return err
 	}
+	if _, err := c.replicateEvery(); err != nil {
+		return err
+	}
 	w := c.Watch
 	switch {
 	case c.Log.Format != "text" && c.Log.Format != "json":
@@ -210,11 +215,21 @@ func (c *Config) logLevel() (slog.Level, error) {
 
 // eraseEvery is how often custody looks whether something is to be erased.
 func (c *Config) eraseEvery() (time.Duration, error) {
-	every, err := time.ParseDuration(c.Custody.EraseEvery)
-	if err != nil || every < time.Second || every > 24*time.Hour {
-		return 0, fmt.Errorf("custody.erase_every = %q: %w: use 1s to 24h, as 5m", c.Custody.EraseEvery, ErrSetting)
+	return between("custody.erase_every", c.Custody.EraseEvery, "5m", 24*time.Hour)
+}
+
+// replicateEvery is how often this custodian compares what it keeps with the others.
+func (c *Config) replicateEvery() (time.Duration, error) {
+	return between("custody.replicate_every", c.Custody.ReplicateEvery, "10s", time.Hour)
+}
+
+// between reads a duration of at least a second.
+func between(name, text, example string, most time.Duration) (time.Duration, error) {
+	d, err := time.ParseDuration(text)
+	if err != nil || d < time.Second || d > most {
+		return 0, fmt.Errorf("%s = %q: %w: use 1s to %.0fh, as %s", name, text, ErrSetting, most.Hours(), example)
 	}
-	return every, nil
+	return d, nil
 }
 
 // NewLog gives the log that the configuration asks for, on w.

@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"sync"
@@ -19,8 +18,8 @@ import (
 var (
 	// ErrNoContent is returned where a node is asked for what only custodians do.
 	ErrNoContent = errors.New("this node keeps no content")
-	// ErrReportRefused is returned where the ledger refuses a custodian's report.
-	ErrReportRefused = errors.New("ledger refuses the report of an erasure")
+	// ErrReportRefused is returned where the ledger refuses a custodian's statement.
+	ErrReportRefused = errors.New("ledger refuses the statement of the custodian")
 )
 
 // reportDays is for how many ledger days a report may wait for its block. After
@@ -78,6 +77,7 @@ func (s *Service) keep(ctx context.Context) error {
 	}
 	s.run("erasures", func() error { s.eraseEvery(ctx); return nil })
 	s.run("space", func() error { s.reclaimEvery(ctx); return nil })
+	s.run("copies", func() error { s.copying.run(ctx); return nil })
 	return s.custody.Follow(ctx, followEvery)
 }
 
@@ -160,23 +160,8 @@ func (s *Service) Erase(ctx context.Context) (custody.Erased, error) {
 // submitReport signs a report with the custodian's key and hands it in. That it
 // was reported before is no error: an answer can be lost.
 func (s *Service) submitReport(ctx context.Context, m *record.ReportErasure) error {
-	var nonce record.Nonce
-	rand.Read(nonce[:])
-	day := record.LedgerDay(s.node.View().Head().Time) + reportDays
-	body, err := record.NewBody(record.Network(s.node.network.ID), nonce, day, m)
-	if err != nil {
-		return err
-	}
-	raw, err := record.Sign(s.node.keys.Custodian, body)
-	if err != nil {
-		return err
-	}
-	result, _, err := s.node.Submit(ctx, raw)
-	switch {
-	case err != nil:
+	if err := s.submitSigned(ctx, m, ledger.CodeAlreadyReported); err != nil {
 		return fmt.Errorf("report disposition %d: %w", m.Disposition, err)
-	case result.Code != ledger.OK && result.Code != ledger.CodeAlreadyReported:
-		return fmt.Errorf("report disposition %d: %w: %s", m.Disposition, ErrReportRefused, result.Code)
 	}
 	return nil
 }

@@ -39,6 +39,7 @@ type Service struct {
 	behind    atomic.Bool // the ledger may be old: custody gives nothing out
 	least     int64       // entries that the ledger had once, as vault and cosigner know
 	erasing   erasing
+	copying   *copying   // nil where the node keeps no content
 	backingUp sync.Mutex // one backup at a time
 
 	addresses  Addresses
@@ -74,7 +75,7 @@ func NewService(home Home, config Config, o Options) (*Service, error) {
 	s.server = rpc.New(rpc.Options{
 		Node: served{s}, State: n.state, Custody: s.custody, Certificate: n.keys.TLS(), Now: n.now, Log: n.log,
 		Handovers: func(eras int64) [][]byte { return n.cosigning.handoversAfter(int(eras), math.MaxInt) }, Cards: n.members.registered,
-		Erase: s.eraseForOperator, Backup: s.backupForOperator,
+		Erase: s.eraseForOperator, Leave: s.leaveForOperator, Backup: s.backupForOperator,
 	})
 	return s, nil
 }
@@ -118,8 +119,10 @@ func (s *Service) openCustody(o Options) error {
 	key := public(s.node.keys.Custodian)
 	s.custody, err = custody.New(v, rings, accesses, custody.Config{
 		View: s.node.View, Now: s.node.now, Custodian: record.KeyIDOf(key[:]), Behind: s.behind.Load, Submit: s.submitReport,
+		Depart: s.submitDeparture,
 	})
 	s.observeErasures()
+	s.copying = s.newCopying()
 	return err
 }
 
@@ -287,6 +290,7 @@ func (s served) Status() *apiv1.StatusResponse {
 		if pending, quarantined, err := s.custody.Pending(); err == nil {
 			r.ErasuresPending, r.Quarantined = pending, quarantined
 		}
+		r.Copies = s.copying.status()
 	}
 	return r
 }

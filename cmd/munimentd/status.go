@@ -54,11 +54,12 @@ height       %d at %s
 log          %d entries, %d cosigned
 validators   %d, peers %d, catching up: %v
 records here %d
+copies       %s
 erasures     %s
 free disk    %d MiB
 version      %s
 `, s.ChainId, s.Origin, hex.EncodeToString(s.Network), s.Height, time.Unix(0, s.BlockTime).UTC().Format(time.RFC3339),
-				s.LogSize, s.CosignedSize, s.Validators, s.Peers, s.CatchingUp, s.RecordsHere, erasures(s), s.FreeBytes>>20, s.Version)
+				s.LogSize, s.CosignedSize, s.Validators, s.Peers, s.CatchingUp, s.RecordsHere, copies(s), erasures(s), s.FreeBytes>>20, s.Version)
 			return nil
 		},
 	}
