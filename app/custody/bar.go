@@ -15,10 +15,23 @@ func (c *Custody) barred(r vault.Record) error {
 	if err := c.current(); err != nil {
 		return err
 	}
-	if err := c.locked(c.config.View(), r); err != nil {
+	view := c.config.View()
+	if err := c.locked(view, r); err != nil {
+		return err
+	}
+	if err := c.left(view, r); err != nil {
 		return err
 	}
 	return c.quarantined(r)
+}
+
+// left refuses what a restored home has again of a set that this custodian has left.
+func (c *Custody) left(view ledger.View, r vault.Record) error {
+	_, left, err := ledger.DepartureOf(view, r.Custody, c.config.Custodian)
+	if err == nil && left {
+		err = refuse(UnknownCustody, "this node has left custodian set %.16q: ask another custodian of it", r.Custody)
+	}
+	return err
 }
 
 // locked refuses a record that a disposition is to erase or has erased, and a
@@ -76,7 +89,7 @@ func (c *Custody) refuseBarred(q request, r vault.Record, err error) error {
 	switch reason, _ := ReasonOf(err); reason {
 	case Destroyed:
 		return c.refuseAudited(q, r.RID, outcomeDestroyed, err)
-	case Locked, Quarantined, Behind:
+	case Locked, Quarantined, Behind, UnknownCustody:
 		return c.refuseAudited(q, r.RID, outcomeBarred, err)
 	}
 	return err

@@ -121,7 +121,7 @@ func (c *Custody) Holds(office record.Code, commitment record.Commitment) (bool,
 		_, ok, err = c.state(r)
 	}
 	switch reason, _ := ReasonOf(err); reason {
-	case Destroyed, Locked, Quarantined, Behind:
+	case Destroyed, Locked, Quarantined, Behind, UnknownCustody:
 		return false, nil
 	}
 	return ok, err
@@ -151,7 +151,7 @@ const (
 	outcomeDenied    = "denied"
 	outcomeAbsent    = "absent"
 	outcomeDestroyed = "destroyed"
-	outcomeBarred    = "barred" // locked, in quarantine, or the ledger is behind
+	outcomeBarred    = "barred" // locked, in quarantine, of a set that was left, or the ledger is behind
 
 	noPurpose Purpose = "-"
 )

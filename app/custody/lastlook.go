@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"hash"
+	"slices"
 
 	"github.com/muniment/muniment/app/ledger"
 	"github.com/muniment/muniment/app/record"
@@ -76,6 +77,9 @@ func (l *lastLook) all() error {
 			}
 		}
 	}
+	if err := l.foreign(); err != nil {
+		return err
+	}
 	lost, err := l.round.lost(l.view, l.round.compared())
 	if err != nil {
 		return err
@@ -86,6 +90,32 @@ func (l *lastLook) all() error {
 		}
 		if err := l.target(t, false); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// foreign holds the mark below the locks of dispositions that others carry out at
+// present, and this custodian, which owes no report, when they have reported.
+func (l *lastLook) foreign() error {
+	locks, err := ledger.LocksOf(l.view)
+	if err != nil {
+		return err
+	}
+	for _, i := range locks {
+		d, _, err := ledger.DispositionOf(l.view, i)
+		if err != nil {
+			return err
+		}
+		if _, ours := l.round.report(d); ours || d.Office != l.ring.Department {
+			continue
+		}
+		targets, err := l.round.targets(l.view, ledger.Listed[ledger.Disposition]{Index: i, Value: d})
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(targets, func(t target) bool { return t.here && t.ring == l.ring }) {
+			l.through = min(l.through, int64(d.Lock))
 		}
 	}
 	return nil

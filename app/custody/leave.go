@@ -152,18 +152,8 @@ func (c *Custody) empty(ctx context.Context, set record.Code) error {
 	if err := r.resume(); err != nil {
 		return err
 	}
-	var all []vault.Record
-	if err := c.vault.EachAnchored(set, func(one vault.Record) error { all = append(all, one); return nil }); err != nil {
-		return damaged(err)
-	}
-	c.contents.drop(all)
-	for _, one := range all {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := c.remove(one); err != nil {
-			return err
-		}
+	if err := c.forgetSet(ctx, set); err != nil {
+		return err
 	}
 	crashpoint("departure: forgotten")
 	work := map[keyring.RingID]*work{}

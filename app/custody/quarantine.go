@@ -86,9 +86,9 @@ func (c *Custody) compared() record.Index {
 	return record.Index(c.quarantine.through)
 }
 
-// lost lists what a ring has again after this custodian has reported it as erased,
-// or has written the report: of the dispositions that are locked at an entry or
-// after it.
+// lost lists what a ring has, or has again, although this custodian has reported it
+// as erased, or has written the report, or all those have who owed one: of the
+// dispositions that are locked at an entry or after it.
 func (c *Custody) lost(view ledger.View, since record.Index) (lost []target, err error) {
 	all, err := ledger.Erasures(view, since)
 	if err != nil {
@@ -96,10 +96,10 @@ func (c *Custody) lost(view ledger.View, since record.Index) (lost []target, err
 	}
 	for _, d := range all {
 		applied, exists := c.rings.Erasures(keyring.RingID{Department: d.Value.Office, Class: d.Value.Series})
-		if _, ours := c.report(d.Value); !ours || !exists || int64(d.Value.Lock) < applied.Through {
+		if !exists || int64(d.Value.Lock) < applied.Through {
 			continue
 		}
-		preserved, done, err := c.saysPreserved(view, d)
+		preserved, done, err := c.carriedOut(view, d)
 		if err != nil {
 			return nil, err
 		}
@@ -125,6 +125,37 @@ func (c *Custody) lost(view ledger.View, since record.Index) (lost []target, err
 		}
 	}
 	return lost, nil
+}
+
+// carriedOut lists which records of a disposition live on here though it was carried
+// out; ok is false where it was not. A custodian that owes no report on it, since it
+// was not of the set when the records were locked, goes by the reports of all others:
+// what one of them has preserved may live here too.
+func (c *Custody) carriedOut(view ledger.View, d ledger.Listed[ledger.Disposition]) (preserved []record.Index, ok bool, err error) {
+	if _, ours := c.report(d.Value); ours {
+		return c.saysPreserved(view, d)
+	}
+	if d.Value.Status != ledger.DispositionComplete {
+		return nil, false, nil
+	}
+	if d.Value.Action == record.ActionRedact { // which is of one record
+		done, spared, err := outcomes(view, d.Value)
+		return nil, done > 0 && spared == 0, err
+	}
+	records, err := ledger.RecordsOf(view, d.Value)
+	if err != nil {
+		return nil, false, err
+	}
+	for _, i := range records {
+		under, _, locked, err := ledger.ErasureOf(view, i)
+		if err != nil {
+			return nil, false, err
+		}
+		if !locked || under != d.Index {
+			preserved = append(preserved, i)
+		}
+	}
+	return preserved, true, nil
 }
 
 // saysPreserved lists which records of a disposition this custodian's report calls

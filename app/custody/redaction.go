@@ -305,7 +305,7 @@ func (c *Custody) explained(o opened, applied []filed) (told []filed, reports []
 			}
 			told = append(told, f)
 		}
-		report, ok, err := c.carriedOut(entry)
+		report, ok, err := c.reportOnPart(entry)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -316,9 +316,9 @@ func (c *Custody) explained(o opened, applied []filed) (told []filed, reports []
 	return told, reports, nil
 }
 
-// carriedOut gives the report of this custodian on a disposition about one record,
+// reportOnPart gives the report of this custodian on a disposition about one record,
 // unless it preserved that.
-func (c *Custody) carriedOut(disposition record.Index) (text []byte, ok bool, err error) {
+func (c *Custody) reportOnPart(disposition record.Index) (text []byte, ok bool, err error) {
 	text, ok, err = c.vault.ReportText(disposition)
 	if err != nil || !ok {
 		return nil, false, damaged(err)

@@ -338,7 +338,12 @@ func (r *round) buryAgain(view ledger.View, last bool) error {
 		return err
 	}
 	for _, d := range all {
-		if !r.reported(d.Value) {
+		if _, ours := r.report(d.Value); ours && !r.reported(d.Value) {
+			continue
+		}
+		if _, done, err := r.carriedOut(view, d); err != nil {
+			return err
+		} else if !done {
 			continue
 		}
 		if _, ok, err := r.vault.ReportText(d.Index); err != nil {

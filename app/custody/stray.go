@@ -1,9 +1,12 @@
 package custody
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 
+	"github.com/muniment/muniment/app/ledger"
+	"github.com/muniment/muniment/app/record"
 	"github.com/muniment/muniment/store/keyring"
 	"github.com/muniment/muniment/store/vault"
 )
@@ -37,6 +40,9 @@ func (c *Custody) findStrays() error {
 	if c.strays != nil {
 		return nil
 	}
+	if err := c.forgetLeft(); err != nil {
+		return err
+	}
 	found := strays{}
 	for _, id := range c.rings.Rings() {
 		rids, err := c.rings.RIDs(id)
@@ -59,6 +65,42 @@ func (c *Custody) findStrays() error {
 		}
 	}
 	c.strays = found
+	return nil
+}
+
+// forgetLeft forgets what a restored home has again of sets that this custodian has
+// left.
+func (c *Custody) forgetLeft() error {
+	sets, err := c.vault.Sets()
+	if err != nil {
+		return damaged(err)
+	}
+	view := c.config.View()
+	for _, set := range sets {
+		if _, left, err := ledger.DepartureOf(view, set, c.config.Custodian); err != nil {
+			return err
+		} else if left {
+			if err := c.forgetSet(context.Background(), set); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// forgetSet forgets the records of a set; their rings are to be rotated. Erase and
+// sweeping wait meanwhile.
+func (c *Custody) forgetSet(ctx context.Context, set record.Code) error {
+	var all []vault.Record
+	if err := c.vault.EachAnchored(set, func(one vault.Record) error { all = append(all, one); return nil }); err != nil {
+		return damaged(err)
+	}
+	c.contents.drop(all)
+	for _, one := range all {
+		if err := errors.Join(ctx.Err(), c.remove(one)); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

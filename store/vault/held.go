@@ -2,6 +2,8 @@ package vault
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/muniment/muniment/app/record"
 )
@@ -19,6 +21,29 @@ func (v *Vault) EachAnchored(set record.Code, fn func(Record) error) error {
 		}
 		return fn(r)
 	})
+}
+
+// Sets lists the custodian sets of which records or deposits are kept, ascending.
+func (v *Vault) Sets() ([]record.Code, error) {
+	all := map[record.Code]bool{}
+	err := v.each([]byte{prefixRecord}, nil, func(_, value []byte) error {
+		if len(value) < recordSize || value[0] != recordVersion {
+			return fmt.Errorf("%w: record of %d bytes", ErrDamaged, len(value))
+		}
+		rest, code := value[recordSize:], record.Code("")
+		for range 3 { // office, series, custody
+			var err error
+			if code, rest, err = cutCode(rest); err != nil {
+				return err
+			}
+		}
+		all[code] = true
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list custodian sets: %w", err)
+	}
+	return slices.Sorted(maps.Keys(all)), nil
 }
 
 // EachRedaction calls fn for the name of every redaction that is kept, ordered by

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/muniment/muniment/app/record"
 )
 
 // TestAnchoredRecordsOfASet: the records that a set keeps come in the order in which
@@ -39,7 +41,9 @@ func TestAnchoredRecordsOfASet(t *testing.T) {
 		}
 		want = append(want, r)
 	}
-	slices.SortFunc(want, func(a, b Record) int { return cmp.Or(cmp.Compare(a.Office, b.Office), bytes.Compare(a.Commitment[:], b.Commitment[:])) })
+	slices.SortFunc(want, func(a, b Record) int {
+		return cmp.Or(cmp.Compare(a.Office, b.Office), bytes.Compare(a.Commitment[:], b.Commitment[:]))
+	})
 	list := func() (got []Record) {
 		t.Helper()
 		if err := v.EachAnchored("CITY", func(r Record) error { got = append(got, r); return nil }); err != nil {
@@ -49,6 +53,9 @@ func TestAnchoredRecordsOfASet(t *testing.T) {
 	}
 	if got := list(); !slices.Equal(got, want) {
 		t.Errorf("%d records, want %d in order", len(got), len(want))
+	}
+	if sets, err := v.Sets(); err != nil || !slices.Equal(sets, []record.Code{"CITY"}) {
+		t.Errorf("sets %v, %v", sets, err)
 	}
 	stop := errors.New("enough")
 	if err := v.EachAnchored("CITY", func(Record) error { return stop }); !errors.Is(err, stop) {
