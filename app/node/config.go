@@ -33,7 +33,6 @@ type Config struct {
 	P2P struct {
 		Listen string   `toml:"listen"`
 		Peers  []string `toml:"peers"`
-		Allow  []string `toml:"allow"`
 	} `toml:"p2p"`
 	GRPC struct {
 		Listen string `toml:"listen"`
@@ -66,7 +65,7 @@ type Config struct {
 // DefaultConfig gives the defaults.
 func DefaultConfig() Config {
 	var c Config
-	c.P2P.Listen, c.P2P.Peers, c.P2P.Allow = "127.0.0.1:26656", []string{}, []string{}
+	c.P2P.Listen, c.P2P.Peers = "127.0.0.1:26656", []string{}
 	c.GRPC.Listen, c.Tiles.Listen, c.Monitor.Listen = "127.0.0.1:7450", "127.0.0.1:7451", "127.0.0.1:7452"
 	c.Store.CacheMiB = 64
 	c.Custody.EraseEvery, c.Custody.ReplicateEvery = "5m", "10s"
@@ -79,7 +78,7 @@ func DefaultConfig() Config {
 // settings gives each setting by its dotted name, as a pointer to its value.
 func (c *Config) settings() map[string]any {
 	return map[string]any{
-		"p2p.listen": &c.P2P.Listen, "p2p.peers": &c.P2P.Peers, "p2p.allow": &c.P2P.Allow,
+		"p2p.listen": &c.P2P.Listen, "p2p.peers": &c.P2P.Peers,
 		"grpc.listen": &c.GRPC.Listen, "tiles.listen": &c.Tiles.Listen, "monitor.listen": &c.Monitor.Listen,
 		"store.cache_mib": &c.Store.CacheMiB, "custody.erase_every": &c.Custody.EraseEvery,
 		"custody.replicate_every": &c.Custody.ReplicateEvery,
@@ -173,11 +172,6 @@ func (c *Config) check() error {
 		id, address, ok := strings.Cut(peer, "@")
 		if _, _, err := net.SplitHostPort(address); !ok || err != nil || !validNodeID(id) {
 			return fmt.Errorf("p2p.peers: %q: %w: use ID@host:port", peer, ErrSetting)
-		}
-	}
-	for _, id := range c.P2P.Allow {
-		if !validNodeID(id) {
-			return fmt.Errorf("p2p.allow: %q: %w: use 40 hex digits", id, ErrSetting)
 		}
 	}
 	if _, err := c.logLevel(); err != nil {

@@ -58,12 +58,12 @@ func TestExampleConfig(t *testing.T) {
 func TestConfigPrecedence(t *testing.T) {
 	home := homeWithConfig(t, "[grpc]\nlisten = \"127.0.0.1:1\"\n[tiles]\nlisten = \"127.0.0.1:1\"\n[monitor]\nlisten = \"127.0.0.1:1\"\n")
 	environment := []string{"MUNIMENT_TILES_LISTEN=127.0.0.1:2", "MUNIMENT_MONITOR_LISTEN=127.0.0.1:2", "MUNIMENT_STORE_CACHE_MIB=128", "OTHER=x"}
-	flags := map[string]string{"monitor.listen": "127.0.0.1:3", "p2p.allow": strings.Repeat("ab", 20) + "," + strings.Repeat("cd", 20)}
+	flags := map[string]string{"monitor.listen": "127.0.0.1:3", "p2p.peers": strings.Repeat("ab", 20) + "@a:1," + strings.Repeat("cd", 20) + "@b:2"}
 	c, err := LoadConfig(home, environment, flags)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := []string{c.P2P.Listen, c.GRPC.Listen, c.Tiles.Listen, c.Monitor.Listen, fmt.Sprint(c.Store.CacheMiB, len(c.P2P.Allow))}
+	got := []string{c.P2P.Listen, c.GRPC.Listen, c.Tiles.Listen, c.Monitor.Listen, fmt.Sprint(c.Store.CacheMiB, len(c.P2P.Peers))}
 	want := []string{"127.0.0.1:26656", "127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3", "128 2"}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("default, file, environment, flag: got %v, want %v", got, want)
@@ -83,7 +83,7 @@ func TestWrongSettingsAreRefused(t *testing.T) {
 		"no address":         "[p2p]\nlisten = \"\"\n",
 		"peer without id":    "[p2p]\npeers = [\"127.0.0.1:26656\"]\n",
 		"peer with short id": "[p2p]\npeers = [\"abcd@127.0.0.1:26656\"]\n",
-		"capital id":         "[p2p]\nallow = [\"" + strings.Repeat("AB", 20) + "\"]\n",
+		"capital id":         "[p2p]\npeers = [\"" + strings.Repeat("AB", 20) + "@127.0.0.1:26656\"]\n",
 		"level":              "[log]\nlevel = \"loud\"\n",
 		"level with offset":  "[log]\nlevel = \"INFO+2\"\n",
 		"format":             "[log]\nformat = \"xml\"\n",

@@ -2,16 +2,22 @@ package node
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/cometbft/cometbft/p2p"
+
+	"github.com/muniment/muniment/app/ledger"
+	"github.com/muniment/muniment/app/receipt"
+	"github.com/muniment/muniment/app/record"
 )
 
-// dialEvery is how often a node looks for configured peers that it lacks. Of
-// each pair of nodes the one with the lower id dials; the other one helps at
-// every dialInTurn-th look, where the first cannot reach it.
+// dialEvery is how often a node looks for members that it lacks. Of each pair of
+// nodes the one with the lower id dials; the other one helps at every
+// dialInTurn-th look, where the first cannot reach it.
 //
 // The engine is not told of any persistent peer: it would give up after a day,
 // and it dials again within a millisecond, over and over, where the other side
@@ -19,47 +25,77 @@ import (
 const (
 	dialEvery  = 2 * time.Second
 	dialInTurn = 5
+
+	maxMembers   = 64             // nodes of a network
+	maxCardFiles = 4 * maxMembers // that are read: those who were members stay in the folder
 )
 
-// peerIDs gives the ids of the configured peers.
-func peerIDs(peers []string) []string {
-	ids := make([]string, len(peers))
-	for i, peer := range peers {
-		ids[i], _, _ = strings.Cut(peer, "@")
+// peerIDs gives the ids of those whom this node knows at its start: they never
+// count as too many.
+func (n *Node) peerIDs() []string {
+	ids := slices.Collect(maps.Keys(n.members.all()))
+	for _, peer := range n.config.P2P.Peers {
+		id, _, _ := strings.Cut(peer, "@")
+		ids = append(ids, id)
 	}
-	return ids
+	slices.Sort(ids)
+	return slices.DeleteFunc(slices.Compact(ids), func(id string) bool { return id == n.keys.ID() })
 }
 
-// allowed says whether the operator lets a peer connect that the ledger does not list.
-func (n *Node) allowed(id string) bool {
-	return slices.Contains(*n.strangers.Load(), id)
+// memberNodes gives the nodes that the ledger lists, by id.
+func (n *Node) memberNodes() (map[string]record.Node, error) {
+	list, err := ledger.Nodes(n.app.View())
+	if err != nil {
+		return nil, fmt.Errorf("read the registered nodes: %w", err)
+	}
+	nodes := make(map[string]record.Node, len(list))
+	for _, one := range list {
+		nodes[receipt.NodeID(one.NodeKey[:])] = one
+	}
+	return nodes, nil
 }
 
-// supervise dials missing peers, and after each block cuts those that may no
-// longer be connected.
+// supervise dials missing peers for as long as the node runs, exchanges cards,
+// and after each block cuts those that may no longer be connected.
 func (n *Node) supervise(ctx context.Context) {
-	tick := time.NewTicker(dialEvery)
+	tick, again := time.NewTicker(dialEvery), time.NewTicker(cardsEvery)
 	defer tick.Stop()
+	defer again.Stop()
 	looks, tries := 0, map[string]int{}
+	var before map[string]record.Node
 	n.dial(looks, tries)
 	for {
 		next := n.app.Next()
-		n.cutStrangers()
+		nodes, err := n.memberNodes()
+		if err != nil {
+			n.log.Error("peers", "err", err)
+		} else {
+			n.cutStrangers(nodes)
+			if !maps.Equal(nodes, before) {
+				before = nodes
+				n.members.tell()
+				n.dial(looks, tries)
+			}
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-next:
+		case <-again.C:
+			n.members.tell()
 		case <-tick.C:
 			looks++
+			if n.members.look() {
+				n.members.tell()
+			}
 			n.dial(looks, tries)
 		}
 	}
 }
 
 // addresses gives where each other node may be: what its card says, where the
-// ledger lists it, and what the configuration says.
+// ledger lists it or an office lets it in, and what the configuration says.
 func (n *Node) addresses() map[string][]string {
-	n.members.look()
 	list := map[string][]string{}
 	for _, peer := range n.config.P2P.Peers {
 		id, _, _ := strings.Cut(peer, "@")
@@ -108,12 +144,14 @@ func (n *Node) dialPeer(peer string) {
 	}
 }
 
-func (n *Node) cutStrangers() {
+// cutStrangers cuts the peers that the ledger does not list and no office lets in.
+func (n *Node) cutStrangers(nodes map[string]record.Node) {
 	for _, peer := range n.engine.Switch().Peers().Copy() {
-		ok, err := n.app.MayConnect(string(peer.ID()))
-		if err == nil && !ok {
-			n.log.Warn("peer is no longer registered", "peer", peer.ID())
-			n.engine.Switch().StopPeerGracefully(peer)
+		id := string(peer.ID())
+		if _, ok := nodes[id]; ok || n.allowed(id) {
+			continue
 		}
+		n.log.Warn("peer is no longer registered", "peer", id)
+		n.engine.Switch().StopPeerGracefully(peer)
 	}
 }

@@ -1,8 +1,10 @@
 package node
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/muniment/muniment/app/abci"
 	"github.com/muniment/muniment/app/ledger"
+	"github.com/muniment/muniment/app/receipt"
 	"github.com/muniment/muniment/app/record"
 )
 
@@ -65,7 +68,7 @@ func TestStopUnderLoad(t *testing.T) {
 }
 
 // TestStrangersAreRefused: a node that the ledger does not list is connected
-// only where the operator allows it, and cut where he no longer does.
+// only where an office lets it in, and cut where it no longer does.
 func TestStrangersAreRefused(t *testing.T) {
 	c := newCity(t, 1)
 	stranger := Home(t.TempDir())
@@ -79,7 +82,8 @@ func TestStrangersAreRefused(t *testing.T) {
 	peer := c.ids[0] + "@" + c.configs[0].P2P.Listen
 	config := testConfig()
 	config.P2P.Peers = []string{peer}
-	c.configs[0].P2P.Allow = []string{keys.ID()}
+	genesis := sha256.Sum256(read(t, c.homes[0].Genesis()))
+	letIn(t, c.homes[0], receipt.Override{Network: genesis, Nodes: []string{keys.ID()}, Until: today()}, officeKey("IT"))
 	c.open(0)
 	city, visitor := c.nodes[0], open(t, stranger, config, time.Second)
 	for _, n := range []*Node{city, visitor} {
@@ -92,7 +96,9 @@ func TestStrangersAreRefused(t *testing.T) {
 	// (docs/SECURITY.md); that is not what is tested here.
 	eventually(t, "the stranger has caught up", func() bool { return !visitor.Status().CatchingUp })
 
-	city.strangers.Store(&[]string{})
+	if err := os.Remove(c.homes[0].Override()); err != nil {
+		t.Fatal(err)
+	}
 	submit(t, city, anchor(t, city, "a"))
 	eventually(t, "a stranger no longer allowed is cut", func() bool { return city.Status().Peers == 0 })
 	address, err := p2p.NewNetAddressString(peer)

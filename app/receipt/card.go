@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -117,7 +116,7 @@ func parseCard(text []byte) (Card, error) {
 	if len(text) > MaxCardBytes {
 		return Card{}, fmt.Errorf("%d bytes: %w", len(text), ErrTooLarge)
 	}
-	r := cardReader{lines: strings.Split(string(text), "\n")}
+	r := lineReader{lines: strings.Split(string(text), "\n")}
 	c := Card{Node: new(record.Node)}
 	r.ok = len(r.lines) > 1 && r.lines[0] == cardTitle
 	r.lines = r.lines[1:]
@@ -126,7 +125,7 @@ func parseCard(text []byte) (Card, error) {
 	c.Certificate = r.base64("certificate ")
 	for i, key := range []*[32]byte{&c.Node.NodeKey, &c.Node.ValidatorKey, &c.Node.CosignerKey, &c.Node.LogKey, &c.Node.CustodianKey} {
 		if prefix := "key " + cardUses[i] + " "; i < 4 || r.follows(prefix) {
-			r.key(prefix, key)
+			r.hex(prefix, key[:])
 		}
 	}
 	issued, err := strconv.ParseInt(r.value("issued "), 10, 64)
@@ -160,40 +159,4 @@ func parseCard(text []byte) (Card, error) {
 		}
 	}
 	return c, nil
-}
-
-// cardReader takes the lines in order; ok turns false at the first that does
-// not fit.
-type cardReader struct {
-	lines []string
-	ok    bool
-}
-
-func (r *cardReader) follows(prefix string) bool {
-	return len(r.lines) > 0 && strings.HasPrefix(r.lines[0], prefix)
-}
-
-func (r *cardReader) value(prefix string) string {
-	if !r.follows(prefix) {
-		r.ok = false
-		return ""
-	}
-	value := strings.TrimPrefix(r.lines[0], prefix)
-	r.lines = r.lines[1:]
-	return value
-}
-
-func (r *cardReader) base64(prefix string) []byte {
-	raw, err := base64.StdEncoding.DecodeString(r.value(prefix))
-	r.ok = r.ok && err == nil
-	return raw
-}
-
-func (r *cardReader) key(prefix string, key *[32]byte) {
-	raw, err := hex.DecodeString(r.value(prefix))
-	if err != nil || len(raw) != len(key) {
-		r.ok = false
-		return
-	}
-	copy(key[:], raw)
 }
