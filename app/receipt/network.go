@@ -33,6 +33,8 @@ type Network struct {
 	Origin  string
 	Nodes   []Node
 	Eras    []Era // oldest first; the last one is open
+
+	proofs []Consistency // no part of the file; see WithProofs
 }
 
 // Node is how to reach a node and how to know it.

@@ -160,6 +160,9 @@ func (n Network) checkEra(s Standing, toPin tlog.TreeProof) error {
 	if pin == nil {
 		return nil
 	}
+	if len(toPin) == 0 {
+		toPin = n.proofTo(c.Size, pin.Size)
+	}
 	switch {
 	case c.Size > pin.Size:
 		return refuse(EraContradicted, "keys of closed era %d signed a tree of %d entries, its last has %d", s.Era, c.Size, pin.Size)
