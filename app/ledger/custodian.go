@@ -29,6 +29,32 @@ func (a *act) signedByCustodian() (bool, error) {
 	return false, nil
 }
 
+// CustodianRegistered gives the fact entry that registered a custodian key, of a
+// node that is there or has left, for good: a receipt of what the key signed
+// needs it.
+func CustodianRegistered(v View, id record.KeyID) (at record.Index, ok bool, err error) {
+	key := StateKeyCustodian(id)
+	value, ok, err := v.Value(key)
+	if err != nil {
+		return 0, false, err
+	}
+	if ok {
+		r := open(value, 1)
+		at = r.index()
+		return at, true, r.end(key)
+	}
+	err = eachInGenesis(v, func(i record.Index, f record.Fact) bool {
+		if n, isNode := f.(*record.Node); isNode && n.CustodianKey != [32]byte{} && record.KeyIDOf(n.CustodianKey[:]) == id {
+			at = i
+		}
+		return at == 0
+	})
+	return at, at != 0, err
+}
+
+// custodianValue is [1, index of the fact entry that registered the key].
+func custodianValue(at record.Index) []byte { return appendNumber(newValue(1), at) }
+
 // leave judges a custodian's word that it keeps nothing of a set any more. The
 // offices can take it out of the set from then on.
 func (a *act) leave(m *record.LeaveCustody) (Code, error) {

@@ -22,6 +22,7 @@ const (
 	keyNodes        = "nodes"       //                            -> ids of the node keys
 	prefixRetired   = "retired/"    // id of a key that a node had -> who took it away, public key
 	prefixAddress   = "address/"    // address of a validator key that a node had -> its id
+	prefixCustodian = "custodian/"  // id of a custodian key stated after genesis -> its fact entry
 	prefixEra       = "era/"        // number                     -> era
 	keyEras         = "eras"        //                            -> number of the era in force
 	keyWitnesses    = "witnesses"   //                            -> fact
@@ -82,6 +83,10 @@ func StateKeyNodes() []byte { return []byte(keyNodes) }
 
 // StateKeyRetired gives the state key of a key that a node had once.
 func StateKeyRetired(id record.KeyID) []byte { return join(prefixRetired, id[:]) }
+
+// StateKeyCustodian gives the state key of a custodian key that a node had first
+// after genesis.
+func StateKeyCustodian(id record.KeyID) []byte { return join(prefixCustodian, id[:]) }
 
 // StateKeyAddress gives the state key of the address of a validator key that a
 // node had once.

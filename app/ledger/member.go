@@ -130,6 +130,9 @@ func succeed(v View, before, after *record.Node, at record.Index) ([]Value, Code
 		if taken {
 			return nil, CodeKeyRegistered, nil
 		}
+		if use == useOfCustodian {
+			values = append(values, Value{StateKeyCustodian(record.KeyIDOf(public[:])), custodianValue(at)})
+		}
 	}
 	for use, public := range olds {
 		if public == news[use] || public == [32]byte{} {

@@ -134,6 +134,10 @@ func networkReaders(number int64) []valueReader {
 			at, ok, err := ledger.RetiredBy(v, keyID("n1/validator"))
 			return fmt.Sprint(at, ok), err
 		}},
+		{"custodian", ledger.StateKeyCustodian(keyID("n4/custodian")), 0, func(v ledger.View) (string, error) {
+			at, ok, err := ledger.CustodianRegistered(v, keyID("n4/custodian"))
+			return fmt.Sprint(at, ok), err
+		}},
 		{"departed", ledger.StateKeyDeparted("TOWN", keyID("n3/custodian")), 0, func(v ledger.View) (string, error) {
 			at, ok, err := ledger.DepartureOf(v, "TOWN", keyID("n3/custodian"))
 			return fmt.Sprint(at, ok), err
@@ -276,6 +280,43 @@ func TestReplayOfMisbehavior(t *testing.T) {
 		difference, ok := errors.AsType[*ledger.Difference](err)
 		if !ok || !strings.Contains(difference.Why, test.want) {
 			t.Errorf("misbehavior %s: %v, want %q", test.name, err, test.want)
+		}
+	}
+}
+
+// TestCustodianKeysStayKnown: a receipt of what a custodian signed needs the fact
+// that registered its key, whatever became of the node.
+func TestCustodianKeysStayKnown(t *testing.T) {
+	c := found(t, networkFacts())
+	at := map[string]record.Index{}
+	at["n4"] = c.stated(t, nodeNamed("n4", 0))
+	gone, replacing := *nodeNamed("n3", 0), *nodeNamed("n5", 10)
+	gone.Removed = true
+	replacing.Replaces, replacing.CustodianKey = keyID("n2"), publicKey("n2/custodian")
+	c.stated(t, &gone)
+	c.stated(t, &replacing)
+	leaves := *nodeNamed("n4", 0)
+	leaves.Removed = true
+	c.stated(t, &leaves)
+	for i, e := range c.log(t)[:c.genesis.Size] {
+		if entry, _ := record.ParseEntry(e); entry.Kind() == record.KindFact {
+			fact, _ := record.ParseFact(entry.(record.FactEntry).Fact)
+			for _, name := range []string{"node", "n1", "n2", "n3"} {
+				if n, ok := fact.(*record.Node); ok && n.NodeKey == publicKey(name) {
+					at[name] = record.Index(i)
+				}
+			}
+		}
+	}
+	for _, name := range []string{"node", "n1", "n2", "n3", "n4"} {
+		got, ok, err := ledger.CustodianRegistered(c.view, keyID(name+"/custodian"))
+		if err != nil || !ok || got != at[name] {
+			t.Errorf("the custodian key of %s is registered by %d, %t, %v, want %d", name, got, ok, err, at[name])
+		}
+	}
+	for _, name := range []string{"n5/custodian", "n4", "CLERK"} {
+		if got, ok, err := ledger.CustodianRegistered(c.view, keyID(name)); ok || err != nil || got != 0 {
+			t.Errorf("%s is a custodian key, registered by %d, %v", name, got, err)
 		}
 	}
 }

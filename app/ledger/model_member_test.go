@@ -343,6 +343,17 @@ func (m *model) memberValues(all map[string][]byte) {
 			}
 		}
 	}
+	genesis := int64(slices.IndexFunc(m.log, func(e record.Entry) bool { return e.Kind() == record.KindBlock }))
+	for _, one := range slices.Backward(m.members) { // the first that had a key registered it
+		if id := modelID(one.node.CustodianKey); one.node.CustodianKey != [32]byte{} {
+			all["custodian/"+string(id[:])] = modelCBOR([]any{int64(1), one.from})
+		}
+	}
+	for _, one := range m.members {
+		if id := modelID(one.node.CustodianKey); genesis < 0 || one.from < genesis {
+			delete(all, "custodian/"+string(id[:]))
+		}
+	}
 	if len(m.eras) > 1 {
 		for i, e := range m.eras {
 			all["era/"+modelIndex(int64(i+1))] = modelCBOR([]any{int64(1), int64(i + 1), e.opened, e.members, e.witness})

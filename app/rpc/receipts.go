@@ -93,37 +93,7 @@ func registeredBy(view ledger.View, id record.KeyID) (record.Index, bool, error)
 	if err != nil || ok {
 		return key.Registered, ok, err
 	}
-	// Nodes are stated at genesis alone: their facts stand before the first block entry.
-	for i := record.Index(0); int64(i) < view.Head().Size; i++ {
-		raw, err := view.Entry(i)
-		if err != nil {
-			return 0, false, err
-		}
-		switch record.KindOf(raw) {
-		case record.KindBlock:
-			return 0, false, nil
-		case record.KindFact:
-			is, err := hasCustodianKey(raw, id)
-			if err != nil || is {
-				return i, is, err
-			}
-		}
-	}
-	return 0, false, nil
-}
-
-// hasCustodianKey tells whether a fact entry states a node with a custodian key.
-func hasCustodianKey(raw []byte, id record.KeyID) (bool, error) {
-	entry, err := record.ParseEntry(raw)
-	if err != nil {
-		return false, err
-	}
-	fact, err := record.ParseFact(entry.(record.FactEntry).Fact)
-	if err != nil {
-		return false, err
-	}
-	node, ok := fact.(*record.Node)
-	return ok && node.CustodianKey != [32]byte{} && record.KeyIDOf(node.CustodianKey[:]) == id, nil
+	return ledger.CustodianRegistered(view, id)
 }
 
 // receiptsOf gives the receipts that tell a record's story: its anchor, where it
