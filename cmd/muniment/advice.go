@@ -82,6 +82,14 @@ var refusals = map[string]string{
 	"NO_REPORT_DUE":       "no report of this party is due",
 	"QUOTA":               "the office had too many dispositions refused on this ledger day",
 	"TOO_MANY_DECISIONS":  "so many decisions about parts of the record stand that it takes none more to withhold",
+
+	"UNKNOWN_NODE":      "no such node is registered",
+	"QUORUM_AT_RISK":    "the validators that are up now would be no quorum afterwards",
+	"CUSTODIAN_STAYS":   "the custodian is in a set, or owes a report, and cannot go yet",
+	"UNKNOWN_CUSTODIAN": "that is no custodian of the set, or the custodian key of no node",
+	"TOO_MANY_MEMBERS":  "the network has as many nodes as it can have, 64",
+	"OFFICE_QUOTA":      "the office has as many transactions under way as it may have",
+	"UPGRADE_PENDING":   "another version of the rules is decided and not in force yet",
 }
 
 // adviceOn says what to do next about a reason, of the ledger or of a node.
@@ -130,6 +138,13 @@ var adviceOn = map[string]string{
 	"SAME_OFFICE":        "have another office do it",
 	"LOCKOUT":            "register the new key first, then suspend the old one",
 	"TOO_MANY_DECISIONS": "muniment redact list RECORD shows them: one of them may do",
+	"UNKNOWN_NODE":       "muniment node list shows the nodes",
+	"QUORUM_AT_RISK":     "see that every validator is up, then run the same command again; one node at a time, and a node that is down only by itself; three validators or fewer have none to spare",
+	"CUSTODIAN_STAYS":    "run munimentd custody leave at the node, then muniment custody set CODE --remove ID; one that is gone for good is named with --lost",
+	"UNKNOWN_CUSTODIAN":  "muniment custody list shows the sets, muniment node list who has a custodian key",
+	"TOO_MANY_MEMBERS":   "propose that another node leaves first: muniment node remove ID",
+	"OFFICE_QUOTA":       "run the same command again in a moment",
+	"UPGRADE_PENDING":    "propose it when that version is in force: muniment office show lists it",
 	"NOT_FOUND":          "muniment search TEXT finds records by title and file name",
 	"LOCKED":             "muniment record show RECORD names the disposition; when its custodians have reported, what is left of a redacted record can be read",
 	"PARTLY_DESTROYED":   "muniment evidence RECORD -o FILE makes a bundle of what is left",

@@ -19,6 +19,9 @@ func factText(f record.Fact) string {
 	if text, ok := scheduleText(f); ok {
 		return text
 	}
+	if text, ok := memberText(f); ok {
+		return text
+	}
 	switch f := f.(type) {
 	case *record.Parameters:
 		return fmt.Sprintf("parameters: anchors %d days ahead, other acts %d, proposals open %d days, clock jumps above %d s",
@@ -29,16 +32,12 @@ func factText(f record.Fact) string {
 		return fmt.Sprintf("%s key of %s: %s, key id %x, public key %x", f.Use, f.Office, f.Status, f.ID(), f.PublicKey)
 	case *record.Governance:
 		return fmt.Sprintf("governance of %s: %d of %v, required %v", f.Subject, f.Threshold, f.Offices, f.Required)
-	case *record.CustodianSet:
-		return fmt.Sprintf("custodian set %s: %d custodians", f.Code, len(f.Custodians))
 	case *record.Series:
 		departments := "every department"
 		if len(f.Departments) > 0 {
 			departments = fmt.Sprint(f.Departments)
 		}
 		return fmt.Sprintf("series %s: %s, dates by %s, for %s", f.Code, f.Status, f.Granularity, departments)
-	case *record.Node:
-		return fmt.Sprintf("node %x: power %d", f.NodeKey, f.Power)
 	}
 	return "a fact that this program does not know"
 }

@@ -10,7 +10,7 @@ import (
 )
 
 func (p *program) approveCommand() *cobra.Command {
-	var want string
+	var want, card string
 	c := &cobra.Command{
 		Use: "approve PROPOSAL", Short: "Approve a proposal: it is shown, and the signature binds what is shown",
 		Long: "PROPOSAL is the entry index that propose printed; office show lists the open ones. The signature is bound to\n" +
@@ -18,6 +18,7 @@ func (p *program) approveCommand() *cobra.Command {
 		Args: exactly(1, "one proposal"),
 	}
 	c.Flags().StringVar(&want, "expect", "", "refuse unless the proposed fact reads exactly like this, as office show prints it")
+	c.Flags().StringVar(&card, "card", "", "refuse unless the proposed node has exactly the keys of this member card")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		index, err := parseIndex(args[0])
 		if err != nil {
@@ -40,7 +41,11 @@ func (p *program) approveCommand() *cobra.Command {
 		if want != "" && want != text {
 			return failed(exitRefused, "OTHER_FACT", "", "the proposal is: %s", text)
 		}
+		if err := checkCard(card, proposed.fact); err != nil {
+			return err
+		}
 		p.say("approving: %s", text)
+		r.sayChanges(p, proposed.fact)
 		if err := s.sayRecords(c.Context(), proposed.fact); err != nil {
 			return err
 		}
@@ -51,6 +56,21 @@ func (p *program) approveCommand() *cobra.Command {
 		return p.showAct(done, "muniment office show")
 	}
 	return c
+}
+
+// checkCard holds a proposed node against the card that its operator gave.
+func checkCard(path string, f record.Fact) error {
+	if path == "" {
+		return nil
+	}
+	card, err := readCard(path)
+	if err != nil {
+		return err
+	}
+	if n, ok := f.(*record.Node); !ok || n.Removed || !card.SameKeys(n) {
+		return failed(exitRefused, "OTHER_FACT", "ask the node's operator which card is to be decided on", "the proposal is not of the card %s: %s", path, factText(f))
+	}
+	return nil
 }
 
 // sayRecords names the records whose commitments an activation states, verified,

@@ -139,6 +139,10 @@ func factKind(f record.Fact) string {
 		return "custodian-set"
 	case *record.Series:
 		return "series"
+	case *record.Witnesses:
+		return "witnesses"
+	case *record.Upgrade:
+		return "upgrade"
 	case *record.ScheduleRule:
 		return "schedule-rule"
 	case *record.Schedule:

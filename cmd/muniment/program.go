@@ -71,7 +71,7 @@ func (p *program) root() *cobra.Command {
 	root := group("muniment", "Anchor public records on a city's ledger, and prove them",
 		p.keyCommand(), p.networkCommand(), p.anchorCommand(), p.receiptCommand(), p.recordCommand(), p.searchCommand(),
 		p.readCommand(), p.segmentsCommand(), p.copyCommand(), p.evidenceCommand(), p.redactCommand(), p.exemptionsCommand(),
-		p.officeCommand(), p.scheduleCommand(), p.seriesCommand(), p.eventCommand(),
+		p.officeCommand(), p.nodeCommand(), p.custodyCommand(), p.witnessCommand(), p.upgradeCommand(), p.scheduleCommand(), p.seriesCommand(), p.eventCommand(),
 		p.holdCommand(), p.dueCommand(), p.whyCommand(), p.dispositionCommand(), p.legalityCommand(), p.certificateCommand(), p.clockCommand(), p.logCommand(), p.versionCommand())
 	root.Example = "  muniment key new --office CLERK\n" +
 		"  muniment network add network.mun --fingerprint HEX\n" +
