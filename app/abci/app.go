@@ -47,8 +47,8 @@ type Options struct {
 	// Fatal ends the process. It is called where this node cannot be trusted to
 	// go on.
 	Fatal func(error)
-	// Crowded says that the mempool is so full that governance and holds alone are
-	// admitted. Nil means never.
+	// Crowded says that the mempool is so full that only what is urgent is admitted:
+	// decisions of governance and holds. Nil means never.
 	Crowded func() bool
 	// Allowed says whether a peer that the ledger does not list may connect, by
 	// its node id (40 hex digits). Nil means none.
@@ -75,6 +75,7 @@ type App struct {
 	verified *recent[struct{}] // signatures that were found good
 	judged   *recent[int64]    // transactions found OK, with the height of the state they were judged by
 	early    *early            // transactions that came before what they build on
+	queue    *queue            // transactions in the mempool
 
 	// genesis holds the changes of height 0 until block 1 is written. It is set
 	// by InitChain and taken by Commit, both on the consensus connection.
@@ -129,6 +130,7 @@ func New(o Options) *App {
 		verified: newRecent[struct{}](rememberedTxs),
 		judged:   newRecent[int64](rememberedTxs),
 		early:    newEarly(),
+		queue:    newQueue(),
 		waiters:  make(map[[32]byte][]chan outcome),
 		next:     make(chan struct{}),
 		stopping: make(chan struct{}),

@@ -19,11 +19,16 @@ const CodeBusy uint32 = 1 << 16
 // CheckTx decides whether a transaction enters the mempool.
 func (a *App) CheckTx(_ context.Context, r *types.RequestCheckTx) (*types.ResponseCheckTx, error) {
 	defer a.guard("check transaction")()
-	if a.options.Crowded() && !governs(r.Tx) {
-		return &types.ResponseCheckTx{Code: CodeBusy, Codespace: "node", Log: "BUSY"}, nil
+	busy := &types.ResponseCheckTx{Code: CodeBusy, Codespace: "node", Log: "BUSY"}
+	line, err := a.lineOf(r.Tx)
+	if err != nil || a.queue.full(line, len(r.Tx)) || a.options.Crowded() && !line.urgent {
+		return busy, nil // before its signature costs anything
 	}
 	code, height := a.check(r.Tx)
 	if code == ledger.OK {
+		if !a.queue.add(sha256.Sum256(r.Tx), r.Tx, line, height) {
+			return busy, nil
+		}
 		return &types.ResponseCheckTx{}, nil
 	}
 	a.refusedFor(r.Tx, code, height)
@@ -46,17 +51,14 @@ func (a *App) check(raw []byte) (ledger.Code, int64) {
 	return code, head.Height
 }
 
-// governs says whether a transaction is one of those that a full mempool admits.
-func governs(raw []byte) bool {
-	tx, err := record.ParseTx(raw)
-	if err != nil {
-		return false
+// lineOf gives the line in which a transaction waits, by the key that it names:
+// whether that key has signed it is not looked at.
+func (a *App) lineOf(raw []byte) (line, error) {
+	key, known, err := ledger.KeyOf(a.View(), record.Signer(raw))
+	if err != nil || !known {
+		return line{urgent: record.Urgent(raw)}, err
 	}
-	switch tx.Message.(type) {
-	case *record.ProposeChange, *record.ApproveChange, *record.SuspendKey, *record.PlaceHold, *record.ExtendHold:
-		return true
-	}
-	return false
+	return line{office: key.Office, urgent: record.Urgent(raw)}, nil
 }
 
 // decodable says whether a transaction may stand in a block at all. What was
@@ -69,22 +71,12 @@ func (a *App) decodable(raw []byte) bool {
 	return err == nil
 }
 
-// PrepareProposal takes the mempool's transactions in their order, up to the
-// size of the block. Those that have become stale stay in, see the package doc.
+// PrepareProposal takes what is urgent, and then what each office has in the
+// mempool in turn, up to the size of the block and the offices' shares of it.
+// What has become stale stays in, see the package doc.
 func (a *App) PrepareProposal(_ context.Context, r *types.RequestPrepareProposal) (*types.ResponsePrepareProposal, error) {
 	defer a.guard("prepare proposal")()
-	txs := make([][]byte, 0, len(r.Txs))
-	var size int64
-	for _, raw := range r.Txs {
-		if !a.decodable(raw) {
-			continue
-		}
-		if size += sizeInBlock(raw); size > r.MaxTxBytes {
-			break
-		}
-		txs = append(txs, raw)
-	}
-	return &types.ResponsePrepareProposal{Txs: txs}, nil
+	return &types.ResponsePrepareProposal{Txs: a.queue.inTurn(r.MaxTxBytes, r.Height, r.Txs, a.decodable)}, nil
 }
 
 // sizeInBlock is what a transaction adds to a block: its bytes with tag and length.
@@ -157,6 +149,7 @@ func (a *App) Commit(context.Context, *types.RequestCommit) (*types.ResponseComm
 	a.genesis, a.pending = nil, nil
 	view := a.options.View()
 	a.setView(view)
+	a.queue.remove(p.txs...)
 	a.tell(p)
 	a.options.Committed(view.Head(), p.results)
 	// What comes next is judged by rules that others know: no vote on it, either.

@@ -93,11 +93,14 @@ func (a *App) refusedFor(raw []byte, code ledger.Code, height int64) {
 }
 
 // Run puts transactions that came too early into the mempool once their time
-// has come, until the context ends.
+// has come, and takes out what no block has use for, until the context ends.
 func (a *App) Run(ctx context.Context) {
 	for {
 		next := a.Next()
 		a.judgeEarly()
+		for _, raw := range a.queue.overdue(a.View().Head().Height - queuedBlocks) {
+			a.options.Drop(raw)
+		}
 		select {
 		case <-ctx.Done():
 			return

@@ -74,6 +74,11 @@ func (a *App) Next() <-chan struct{} {
 // gets its first answer again, with its first height. The caller must not
 // change raw afterwards.
 func (a *App) Submit(ctx context.Context, raw []byte) (ledger.Result, int64, error) {
+	if line, err := a.lineOf(raw); err != nil {
+		return ledger.Result{}, 0, internal(err)
+	} else if key := sha256.Sum256(raw); a.queue.full(line, len(raw)) && !a.queue.has(key) {
+		return ledger.Result{}, 0, fmt.Errorf("submit: office %s has much under way: %w", line.office, ErrBusy)
+	}
 	// The signature is verified here, on the caller's goroutine, and remembered
 	// for CheckTx, which the mempool calls one at a time.
 	if code, _ := a.check(raw); code != ledger.OK {
@@ -147,6 +152,7 @@ func (a *App) try(raw []byte) (done bool, o outcome, err error) {
 // and that the state has come to stand against. The nodes that make blocks may
 // have dropped it, and a node without power would wait for ever.
 func (a *App) giveUp(raw []byte, code ledger.Code) (done bool, o outcome, err error) {
+	a.queue.remove(sha256.Sum256(raw))
 	a.options.Drop(raw)
 	result, height, err := a.refusal(raw, code)
 	return true, outcome{result: result, height: height}, err

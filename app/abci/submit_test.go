@@ -228,6 +228,7 @@ func TestSubmitPutsADroppedTransactionInAgain(t *testing.T) {
 		p.full = true
 		ch := p.submit(t.Context(), anchor(t, "DPW", today+1, "a"))
 		p.full = false
+		p.c.app.queue = newQueue() // another node proposes
 		p.block()
 		pending1(t, ch)
 		<-time.After(pushAgain + 1) // fake time

@@ -16,7 +16,7 @@ var (
 	modelImports = []string{"github.com/muniment/muniment/app/record", "github.com/muniment/muniment/app/retention"}
 	modelShuns   = []string{
 		"retention.Evaluate", "retention.Judge", "retention.NotShorter", "retention.Add", "retention.EndOfYear", "retention.DayOf",
-		"record.PlacesHold", "record.ScheduleRoot",
+		"record.PlacesHold", "record.Urgent", "record.ScheduleRoot",
 	}
 )
 

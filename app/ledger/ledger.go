@@ -49,6 +49,7 @@ type Header struct {
 	Live   Live
 
 	first record.Index // entry with which the block begins
+	spent spent        // by offices, in the block so far
 }
 
 // Block is what consensus decided.

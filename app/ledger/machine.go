@@ -42,7 +42,7 @@ func (m Machine) Apply(v View, b Block) (Changes, []Result, error) {
 		return Changes{}, nil, fmt.Errorf("apply the evidence in block %d: %w", b.Height, err)
 	}
 	results := make([]Result, len(b.Txs))
-	h := Header{Height: b.Height, Time: b.Time, Live: b.Live, first: record.Index(d.first)}
+	h := Header{Height: b.Height, Time: b.Time, Live: b.Live, first: record.Index(d.first), spent: spent{}}
 	for _, i := range holdsFirst(b.Txs) {
 		a, result, err := m.judge(d, h, b.Txs[i])
 		if err == nil && a != nil {
@@ -134,6 +134,9 @@ func (m Machine) judge(v View, h Header, raw []byte) (*act, Result, error) {
 	}
 	if result, answered, err := a.answered(); err != nil || answered {
 		return nil, result, err
+	}
+	if h.spent.over(a) {
+		return nil, refusal(CodeOfficeQuota), nil
 	}
 	if code, err := a.standing(); err != nil || code != OK {
 		return nil, refusal(code), err

@@ -545,7 +545,17 @@ func TestOnlyHoldsPlaceHolds(t *testing.T) {
 			t.Errorf("message %d: cut short, places a hold", n)
 		}
 	}
-	if PlacesHold(nil) || PlacesHold([]byte{0x08, 1}) || PlacesHold([]byte{0x0a, 2, 0xc2, 1}) {
+	for _, m := range sampleMessages() {
+		n, raw := m.messageNumber(), sampleTx(t, m)
+		if Urgent(raw) != (n == 24 || n == 25 || n >= 48 && n <= 50) || Urgent(raw[:len(raw)-1]) {
+			t.Errorf("message %d: is urgent: %v, cut short: %v", n, Urgent(raw), Urgent(raw[:len(raw)-1]))
+		}
+		tx, err := ParseTx(raw)
+		if err != nil || Signer(raw) != tx.KeyID || tx.KeyID == (KeyID{}) || Signer(raw[:len(raw)-1]) != (KeyID{}) {
+			t.Errorf("message %d: signed by %x, cut short by %x; want %x", n, Signer(raw), Signer(raw[:len(raw)-1]), tx.KeyID)
+		}
+	}
+	if Urgent(nil) || Signer(nil) != (KeyID{}) || PlacesHold(nil) || PlacesHold([]byte{0x08, 1}) || PlacesHold([]byte{0x0a, 2, 0xc2, 1}) {
 		t.Error("bytes that are no transaction place a hold")
 	}
 }

@@ -432,16 +432,42 @@ func (m *SuspendKey) checkMessage() error {
 // PlacesHold tells, without parsing it whole, whether a transaction places or
 // extends a hold. Bytes that are no transaction place none.
 func PlacesHold(raw []byte) bool {
-	places := false
+	_, ok := glance(raw, 24, 25)
+	return ok
+}
+
+// Urgent tells, without parsing it whole, whether a transaction is one that no
+// crowd may keep out: it places or extends a hold, or is a decision of governance.
+func Urgent(raw []byte) bool {
+	_, ok := glance(raw, 24, 25, 48, 49, 50)
+	return ok
+}
+
+// Signer gives, without parsing it whole, the id of the key by which a
+// transaction says that it is signed; zero where it says nothing.
+func Signer(raw []byte) KeyID {
+	id, _ := glance(raw)
+	return id
+}
+
+// glance gives the key id of a transaction, and whether its message is one of
+// those with the given numbers.
+func glance(raw []byte, messages ...protowire.Number) (id KeyID, ok bool) {
 	body := func(f field) error {
-		places = places || f.number == 24 || f.number == 25
+		ok = ok || slices.Contains(messages, f.number)
 		return nil
 	}
 	err := eachField(raw, func(f field) error {
-		if f.number == 1 && f.kind == protowire.BytesType {
+		switch {
+		case f.number == 1 && f.kind == protowire.BytesType:
 			return eachField(f.bytes, body)
+		case f.number == 2:
+			return f.fixed(id[:])
 		}
 		return nil
 	})
-	return err == nil && places
+	if err != nil {
+		return KeyID{}, false
+	}
+	return id, ok
 }

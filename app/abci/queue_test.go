@@ -1,0 +1,176 @@
+package abci
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/muniment/muniment/app/ledger"
+	"github.com/muniment/muniment/app/record"
+)
+
+// fill has the mempool admit n transactions of an office.
+func (c *chain) fill(office string, n int) [][]byte {
+	c.t.Helper()
+	txs := make([][]byte, n)
+	for i := range txs {
+		txs[i] = anchor(c.t, office, today+1, fmt.Sprint(office, " fills ", i))
+		if code := c.check(txs[i]); code != 0 {
+			c.t.Fatalf("transaction %d of %s: code %d", i, office, code)
+		}
+	}
+	return txs
+}
+
+func hold(t testing.TB, office, nonce string) []byte {
+	t.Helper()
+	return sign(t, office, nonce, today+1, &record.PlaceHold{
+		Kind: record.HoldAdviceRequested, Matter: record.Commitment{1}, Issues: 1, Scope: record.Scope{Department: record.Code(office)},
+	})
+}
+
+// TestOneOfficeIsNotTheMempool: what an office may have there is bounded, in
+// number and in bytes, and neither holds nor other offices suffer from it.
+func TestOneOfficeIsNotTheMempool(t *testing.T) {
+	c := newChain(t, nil)
+	c.init()
+	c.block()
+	txs := c.fill("DPW", officePending)
+	one := anchor(t, "DPW", today+1, "one more")
+	if got := c.check(one); got != CodeBusy {
+		t.Errorf("one more: code %d, want %d", got, CodeBusy)
+	}
+	if got := c.check(txs[3]); got != CodeBusy {
+		t.Errorf("one of them again: code %d", got)
+	}
+	for _, raw := range [][]byte{anchor(t, "PARKS", today+1, "another's"), hold(t, "DPW", "hold"), proposeOffice(t, "WATER")} {
+		if got := c.check(raw); got != 0 {
+			t.Errorf("what is not DPW's, or urgent: code %d", got)
+		}
+	}
+	for i := range officeUrgent - 1 {
+		c.check(hold(t, "DPW", fmt.Sprint("hold ", i)))
+	}
+	if got := c.check(hold(t, "DPW", "one hold more")); got != CodeBusy {
+		t.Errorf("one hold more: code %d", got)
+	}
+	if got := c.check(hold(t, "PARKS", "hold")); got != 0 {
+		t.Errorf("another office's hold: code %d", got)
+	}
+	c.block(txs[:2]...)
+	if a, b := c.check(one), c.check(anchor(t, "DPW", today+1, "two more")); a != 0 || b != 0 {
+		t.Errorf("after a block with two of them: codes %d and %d", a, b)
+	}
+	if got := c.check(anchor(t, "DPW", today+1, "three more")); got != CodeBusy {
+		t.Errorf("and no third: code %d", got)
+	}
+}
+
+func TestAnOfficeHasSomeBytesOfTheMempool(t *testing.T) {
+	q := newQueue()
+	l := line{office: "DPW"}
+	for i := range 64 {
+		if !q.add([32]byte{byte(i)}, make([]byte, officePendingBytes/64), l, 1) {
+			t.Fatalf("number %d has no room", i)
+		}
+	}
+	if q.add([32]byte{64}, []byte{1}, l, 1) || !q.full(l, 1) || q.full(l, 0) || q.full(line{office: "PARKS"}, 1) {
+		t.Error("a line takes more bytes than it has room for, or another one does not")
+	}
+	if !q.add([32]byte{3}, make([]byte, officePendingBytes/64), l, 1) || q.lines[l].count != 64 {
+		t.Error("one that is there was refused, or counted twice")
+	}
+	q.remove([32]byte{3}, [32]byte{3}, [32]byte{99})
+	if q.full(l, officePendingBytes/64) || !q.full(l, officePendingBytes/64+1) {
+		t.Errorf("after a removal there are %d bytes", q.lines[l].bytes)
+	}
+	if got := q.overdue(1); len(got) != 0 {
+		t.Errorf("%d are overdue", len(got))
+	}
+	if got := q.overdue(2); len(got) != 63 {
+		t.Errorf("%d are overdue, want 63", len(got))
+	}
+	if q.remove(); len(q.lines) != 0 || len(q.byKey) != 0 {
+		t.Errorf("%d lines and %d transactions are left", len(q.lines), len(q.byKey))
+	}
+}
+
+// TestOfficesTakeTurns: a block has some of each office, in the order in which
+// each handed it in, and what is urgent first.
+func TestOfficesTakeTurns(t *testing.T) {
+	c := newChain(t, nil)
+	c.init()
+	c.block()
+	many := c.fill("DPW", officePending)
+	few := c.fill("PARKS", 5)
+	first := hold(t, "DPW", "hold")
+	c.check(first)
+	size := int64(0)
+	for _, raw := range many[:500] {
+		size += sizeInBlock(raw)
+	}
+	txs := c.prepare(size, many...)
+	if len(txs) < 490 || !bytes.Equal(txs[0], first) {
+		t.Fatalf("%d transactions; the first is the hold: %v", len(txs), bytes.Equal(txs[0], first))
+	}
+	var got int64
+	next := map[string]int{}
+	for i, raw := range txs {
+		got += sizeInBlock(raw)
+		for office, own := range map[string][][]byte{"DPW": many, "PARKS": few} {
+			if n := next[office]; n < len(own) && bytes.Equal(own[n], raw) {
+				next[office]++
+			}
+		}
+		if i == len(txs)-1 && (next["PARKS"] != 5 || next["DPW"] != len(txs)-6) {
+			t.Errorf("in the order of each there are %d of PARKS and %d of DPW, of %d", next["PARKS"], next["DPW"], len(txs))
+		}
+	}
+	if got > size {
+		t.Errorf("%d bytes, %d are allowed", got, size)
+	}
+	if all := c.prepare(4<<20, many...); len(all) != officePending+6 {
+		t.Errorf("%d transactions in a large block, want all %d", len(all), officePending+6)
+	}
+	if !c.accepts(c.prepare(4 << 20)...) {
+		t.Error("a proposal was not accepted")
+	}
+}
+
+// TestABlockHasTheShareOfAnOffice: no proposal has so much of one office that a
+// part of it would be refused.
+func TestABlockHasTheShareOfAnOffice(t *testing.T) {
+	q := newQueue()
+	var lists [][]*queued
+	for range 2 {
+		var list []*queued
+		for i := range ledger.OfficeTxs + 10 {
+			list = append(list, &queued{raw: []byte{1, 2, 3}, gone: i == 5})
+		}
+		lists = append(lists, list)
+	}
+	b := block{room: 1 << 20}
+	b.takeTurns(lists)
+	if len(b.txs) != 2*ledger.OfficeTxs {
+		t.Errorf("%d transactions of two offices, want %d", len(b.txs), 2*ledger.OfficeTxs)
+	}
+	if got := q.inTurn(1<<20, 7, [][]byte{{1}, {2}}, func(raw []byte) bool { return raw[0] == 2 }); len(got) != 1 || got[0][0] != 2 {
+		t.Errorf("of what the engine has besides: %v", got)
+	}
+}
+
+// TestSubmitTellsAnOfficeThatItSentTooMuch at the door.
+func TestSubmitTellsAnOfficeThatItSentTooMuch(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *pool) {
+		p.c.fill("DPW", officePending)
+		if a := now(t, p.submit(t.Context(), anchor(t, "DPW", today+1, "one more"))); !errors.Is(a.err, ErrBusy) {
+			t.Errorf("got %+v, want %v", a, ErrBusy)
+		}
+		ch := p.submit(t.Context(), anchor(t, "PARKS", today+1, "another's"))
+		p.block()
+		if a := now(t, ch); a.err != nil || a.result.Code != ledger.OK {
+			t.Errorf("another office: %+v", a)
+		}
+	})
+}
