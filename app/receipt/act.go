@@ -79,7 +79,7 @@ func (p parts) complete(entry record.Entry) error {
 		isTx = true
 	case record.BlockEntry:
 		isBlock = true
-	case record.GenesisEntry, record.JumpEntry:
+	case record.GenesisEntry, record.JumpEntry, record.MisbehaviorEntry:
 	default: // an item of a transaction
 		needsTx, mayTx = true, true
 	}
@@ -147,7 +147,7 @@ func (p parts) signer(entry record.Entry) ([32]byte, error) {
 	if p.key.ID() != p.tx.KeyID || p.key.Use != record.UseSigning || p.key.Status != record.StatusActive {
 		return [32]byte{}, refuse(KeyMismatch, "entry %d does not register the signing key of the transaction", p.keyIndex)
 	}
-	if r, ok := entry.(record.ReportEntry); ok && r.Office == "" {
+	if _, ok := custodianOf(entry); ok {
 		return [32]byte{}, refuse(KeyMismatch, "the entry is an act of a custodian, the key belongs to %s", p.key.Office)
 	}
 	if office := officeOf(entry); office != "" && office != p.key.Office {
@@ -156,7 +156,19 @@ func (p parts) signer(entry record.Entry) ([32]byte, error) {
 	return p.key.PublicKey, nil
 }
 
-// custodian does so for a report by a custodian, the one act that no office signs.
+// custodianOf names the custodian whose act an entry is; false for every other.
+func custodianOf(e record.Entry) (record.KeyID, bool) {
+	switch e := e.(type) {
+	case record.ReportEntry:
+		return e.Custodian, e.Office == ""
+	case record.DepartureEntry:
+		return e.Custodian, true
+	}
+	return record.KeyID{}, false
+}
+
+// custodian does so for the acts that no office signs: reports by custodians, and
+// their departures.
 func (p parts) custodian(entry record.Entry) ([32]byte, error) {
 	public := p.node.CustodianKey
 	if public == [32]byte{} || record.KeyIDOf(public[:]) != p.tx.KeyID {
@@ -164,10 +176,11 @@ func (p parts) custodian(entry record.Entry) ([32]byte, error) {
 	}
 	m, err := record.ParseBody(p.tx.Body)
 	_, reports := m.(*record.ReportErasure)
-	r, isReport := entry.(record.ReportEntry)
+	_, leaves := m.(*record.LeaveCustody)
+	by, isAct := custodianOf(entry)
 	_, isTx := entry.(record.TxEntry)
-	if err != nil || !reports || !isTx && (!isReport || r.Custodian != p.tx.KeyID) {
-		return [32]byte{}, refuse(KeyMismatch, "a custodian key signs reports by that custodian, and this is none")
+	if err != nil || !reports && !leaves || !isTx && (!isAct || by != p.tx.KeyID) {
+		return [32]byte{}, refuse(KeyMismatch, "a custodian key signs reports and departures of that custodian, and this is none")
 	}
 	return public, nil
 }

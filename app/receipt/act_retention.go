@@ -118,6 +118,9 @@ func (p parts) statesOfDisposition(m record.Message, entry record.Entry, index i
 		return counted && s.Disposition == e.Disposition && s.Outcome == e.Outcome
 	case record.RefusalEntry:
 		return p.tx.Count == 1 && refuses(m, e)
+	case record.DepartureEntry:
+		s, ok := m.(*record.LeaveCustody)
+		return ok && s.Set == e.Set && s.Departure == e.Departure
 	case record.WithholdingEntry:
 		s, ok := m.(*record.Withhold)
 		return ok && s.Record == e.Record && s.Redaction == e.Redaction

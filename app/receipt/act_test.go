@@ -173,6 +173,14 @@ func dishonestDispositions() []dishonestLife {
 			return l.signed(l.custodian, report, e) + 1
 		}
 	}
+	departed := func(change func(*record.DepartureEntry)) func(l *life) int64 {
+		return func(l *life) int64 {
+			m := &record.LeaveCustody{Set: "CITY", Departure: record.DepartureHandedOver}
+			e := record.DepartureEntry{Custodian: record.KeyIDOf(l.custodian.Public().(ed25519.PublicKey)), Set: m.Set, Departure: m.Departure}
+			change(&e)
+			return l.signed(l.custodian, m, e) + 1
+		}
+	}
 	return []dishonestLife{
 		{"a proposal", propose(func(*record.DispositionEntry) {}), "PASSED"},
 		{"another series than proposed", propose(func(e *record.DispositionEntry) { e.Series = "B" }), contradicted},
@@ -193,6 +201,14 @@ func dishonestDispositions() []dishonestLife {
 		{"an anchor signed by a custodian", func(l *life) int64 {
 			return l.signed(l.custodian, &record.ReleaseHold{Hold: 4}, record.ReleaseEntry{Office: "HR", Hold: 4}) + 1
 		}, mismatch},
+		{"a departure of a custodian", departed(func(*record.DepartureEntry) {}), "PASSED"},
+		{"a departure from another set", departed(func(e *record.DepartureEntry) { e.Set = "TOWN" }), "FAILED TX_CONTRADICTED"},
+		{"another departure", departed(func(e *record.DepartureEntry) { e.Departure = record.DepartureDestroyed }), "FAILED TX_CONTRADICTED"},
+		{"a departure in the name of another custodian", departed(func(e *record.DepartureEntry) { e.Custodian[0]++ }), mismatch},
+		{"a departure signed by an office", func(l *life) int64 {
+			return l.tx("HR", &record.LeaveCustody{Set: "CITY", Departure: record.DepartureHandedOver}, record.DepartureEntry{Set: "CITY", Departure: record.DepartureHandedOver}) + 1
+		}, mismatch},
+		{"misbehavior of a validator", func(l *life) int64 { return l.add(record.MisbehaviorEntry{Height: 7}) }, "PASSED"},
 		{"a transaction signed by a custodian that is no report", func(l *life) int64 {
 			return l.signed(l.custodian, &record.ReleaseHold{Hold: 4}, record.ReleaseEntry{Office: "HR", Hold: 4})
 		}, mismatch},

@@ -47,6 +47,10 @@ func describe(e record.Entry) (kind string, fields []Field) {
 		d.number("height", e.Height)
 		d.add("before", clock(e.Before))
 		d.add("after", clock(e.After))
+	case record.MisbehaviorEntry:
+		kind = "misbehavior of a validator"
+		d.hash("validator key id", e.Validator[:])
+		d.number("height", e.Height)
 	default:
 		kind = d.act(e)
 	}
@@ -83,6 +87,11 @@ func (d *description) act(e record.Entry) (kind string) {
 		kind = "suspension"
 		d.hash("key id", e.KeyID[:])
 		d.number("since height", e.SinceHeight)
+	case record.DepartureEntry:
+		kind = "departure of a custodian"
+		d.hash("custodian key id", e.Custodian[:])
+		d.add("custody", string(e.Set))
+		d.add("departure", e.Departure.String())
 	case record.AcknowledgmentEntry:
 		kind = "acknowledgment of a jump of block time"
 		d.number("jump", int64(e.Jump))
@@ -111,9 +120,25 @@ func describeFact(raw []byte) string {
 	case *record.Series:
 		return "series " + string(f.Code) + " " + f.Status.String()
 	case *record.Node:
-		return "node " + NodeID(f.NodeKey[:])
+		return describeNode(f)
+	case *record.Witnesses:
+		return fmt.Sprintf("witnesses: %d, a quorum of %d", len(f.Witnesses), f.Threshold)
+	case *record.Upgrade:
+		return fmt.Sprintf("rules version %d from height %d", f.Version, f.Height)
 	}
 	return describeSchedule(fact)
+}
+
+// describeNode says what a fact does about a node.
+func describeNode(f *record.Node) string {
+	switch id := NodeID(f.NodeKey[:]); {
+	case f.Removed:
+		return "removal of node " + id
+	case f.Replaces != record.KeyID{}:
+		return "node " + id + " in the place of another"
+	default:
+		return "node " + id
+	}
 }
 
 // counted gives a number with its noun, as "1 record" or "2 records".

@@ -302,6 +302,7 @@ const FIELDS = {
   3: ['block', 'height uint', 'time uint', 'first uint', 'stateRoot b32'],
   4: ['transaction', 'keyID b32', 'signature b64', 'bodyHash b32', 'nonce b16', 'notAfter uint', 'count uint', 'body bytes'],
   5: ['jump', 'height uint', 'before uint', 'after uint'],
+  6: ['misbehavior', 'validator b32', 'height uint'],
   16: ['anchor', 'office code', 'series code', 'custody optional', 'commitment b32', 'day int', 'flags uint'],
   17: ['supersession', 'office code', 'record uint', 'by uint'],
   19: ['events', 'office code', 'event uint', 'day int', 'count uint'],
@@ -320,6 +321,7 @@ const FIELDS = {
   38: ['item', 'disposition index', 'record index', 'due int', 'rules indexes', 'facts indexes', 'audit uint'],
   39: ['refusal', 'office code', 'reason uint', 'disposition uint', 'record uint', 'hold uint'],
   40: ['withholding', 'office code', 'record index', 'redaction b32'],
+  41: ['departure', 'custodian b32', 'set code', 'departure uint'],
   48: ['proposal', 'office code', 'factHash b32'],
   49: ['approval', 'office code', 'proposal uint', 'factHash b32'],
   50: ['suspension', 'office code', 'keyID b32', 'sinceHeight uint'],
@@ -435,6 +437,7 @@ const MESSAGES = {
   item: [36, { 1: 'disposition' }],
   report: [37, { 1: 'disposition', 2: 'outcome' }],
   withholding: [40, { 1: 'record', 2: 'redaction bytes' }],
+  departure: [41, { 1: 'set code', 2: 'departure' }],
   acknowledgment: [51, { 1: 'jump' }],
 };
 
@@ -554,7 +557,7 @@ function sortParts(entry, leaves) {
     need(role[e.kind] !== undefined && parts[role[e.kind]] === undefined, 'PART_UNEXPECTED');
     parts[role[e.kind]] = e;
   }
-  const unsigned = ['genesis', 'fact', 'block', 'transaction', 'jump'];
+  const unsigned = ['genesis', 'fact', 'block', 'transaction', 'jump', 'misbehavior'];
   const ofGenesis = parts.block === undefined || parts.block.height === 0n;
   const needsTx = !unsigned.includes(entry.kind) || (entry.kind === 'fact' && !ofGenesis);
   const needsKey = parts.tx !== undefined || needsTx || entry.kind === 'transaction';
@@ -580,9 +583,11 @@ export function checkAct(n, entry, { block, tx, key }) {
   inBlock(tx.index, last);
   need(key.index < tx.index && key.publicKey !== undefined && same(sha256('muniment/v1/key\n', key.publicKey), tx.keyID), 'KEY_MISMATCH');
   if (key.custodian) {
-    need(fieldsOf(tx.body)[37] !== undefined && (entry.kind === 'transaction' || (entry.kind === 'report' && same(entry.custodian, tx.keyID))), 'KEY_MISMATCH');
+    const signed = fieldsOf(tx.body);
+    const own = ['report', 'departure'].includes(entry.kind) && same(entry.custodian, tx.keyID);
+    need((signed[37] ?? signed[41]) !== undefined && (entry.kind === 'transaction' || own), 'KEY_MISMATCH');
   } else {
-    need(key.use === 1n && key.status === 1n && entry.office !== '', 'KEY_MISMATCH');
+    need(key.use === 1n && key.status === 1n && entry.office !== '' && entry.kind !== 'departure', 'KEY_MISMATCH');
     need(entry.office === undefined || entry.office === key.office, 'KEY_MISMATCH');
   }
   need(ed25519(key.publicKey, Buffer.concat([Buffer.from('muniment/v1/tx\n'), tx.bodyHash]), tx.signature), 'BAD_TX_SIGNATURE');
