@@ -1,6 +1,7 @@
 package custody
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
@@ -169,6 +170,7 @@ func marksText(t testing.TB, k kept, leaves ...uint32) []byte {
 		}
 		r.Marks = append(r.Marks, commitment.Mark{Range: commitment.Range{First: leaf, Last: leaf}, Code: "CT-1-210-b-2"})
 	}
+	slices.SortFunc(r.Marks, func(a, b commitment.Mark) int { return cmp.Compare(a.First, b.First) })
 	text, err := r.Marshal()
 	if err != nil {
 		t.Fatal(err)

@@ -92,7 +92,8 @@ func (c *Custody) keepParcel(ctx context.Context, from record.KeyID, set record.
 	}
 	switch {
 	case here:
-		return k.merge(old, was, onlyRedactions)
+		// A record whose redaction was lost is shut until that is filed again.
+		return k.merge(old, was, onlyRedactions || c.quarantined(old) != nil)
 	case onlyRedactions:
 		return refuse(Locked, "the record is locked to be redacted, and is not kept here")
 	case k.slip:
@@ -146,7 +147,7 @@ func (k *keeping) admit() (onlyRedactions bool, err error) {
 		return false, refuse(UnknownCustody, "the record was anchored with another series or custody than the parcel says")
 	}
 	k.index = index
-	if err := k.quarantined(r); err != nil {
+	if err := k.quarantinedRing(ringOf(r)); err != nil {
 		return false, err
 	}
 	if _, buried, err := k.vault.Buried(r.Office, r.Commitment); err != nil {

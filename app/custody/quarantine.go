@@ -216,14 +216,24 @@ func (c *Custody) submitted(view ledger.View, d ledger.Disposition) (*record.Rep
 
 // quarantined refuses what a ring has again after it was erased.
 func (c *Custody) quarantined(r vault.Record) error {
+	if err := c.quarantinedRing(ringOf(r)); err != nil {
+		return err
+	}
 	q := &c.quarantine
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.rings[ringOf(r)] {
-		return refuse(Quarantined, "ring %s was restored from before its last erasures: they are applied again first", ringOf(r))
-	}
 	if d, is := q.records[r.RID]; is {
 		return refuse(Quarantined, "parts of the record were erased under disposition %d and were restored, and the redaction that names them was lost: file the redaction again", d)
+	}
+	return nil
+}
+
+func (c *Custody) quarantinedRing(id keyring.RingID) error {
+	q := &c.quarantine
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.rings[id] {
+		return refuse(Quarantined, "ring %s was restored from before its last erasures: they are applied again first", id)
 	}
 	return nil
 }

@@ -64,6 +64,16 @@ func (h *house) held(t testing.TB) (all []Held) {
 	return all
 }
 
+// keeps tells whether a house is open, and its custodian one of the set.
+func (s *shared) keeps(t testing.TB, h *house) bool {
+	t.Helper()
+	is, err := keeps(s.View(), "CITY", keyID(h.name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return is && h.vault != nil
+}
+
 // replicate is a round of all houses: each sends each other one what it lacks, as
 // Held says, until nothing changes. Refusals are counted by their reasons.
 func (s *shared) replicate(t testing.TB) map[Reason]int {
@@ -71,7 +81,7 @@ func (s *shared) replicate(t testing.TB) map[Reason]int {
 	refused := map[Reason]int{}
 	for _, from := range s.houses {
 		for _, to := range s.houses {
-			if from == to || from.vault == nil || to.vault == nil {
+			if from == to || !s.keeps(t, from) || !s.keeps(t, to) {
 				continue
 			}
 			theirs := to.held(t)
