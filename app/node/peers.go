@@ -63,14 +63,21 @@ func (n *Node) supervise(ctx context.Context) {
 	defer again.Stop()
 	looks, tries := 0, map[string]int{}
 	var before map[string]record.Node
+	leaving := map[string]int64{} // nodes that the ledger has ceased to list, with the height at which it did or one before
 	n.dial(looks, tries)
 	for {
 		next := n.app.Next()
+		height := n.View().Head().Height
 		nodes, err := n.memberNodes()
 		if err != nil {
 			n.log.Error("peers", "err", err)
 		} else {
-			n.cutStrangers(nodes)
+			for id := range before {
+				if _, ok := nodes[id]; !ok {
+					leaving[id] = height
+				}
+			}
+			n.cutStrangers(nodes, leaving, height)
 			if !maps.Equal(nodes, before) {
 				before = nodes
 				n.members.tell()
@@ -144,13 +151,19 @@ func (n *Node) dialPeer(peer string) {
 	}
 }
 
-// cutStrangers cuts the peers that the ledger does not list and no office lets in.
-func (n *Node) cutStrangers(nodes map[string]record.Node) {
+// cutStrangers cuts the peers that the ledger does not list and no office lets
+// in. One that has just left stays for a block: it votes on that one still, and
+// hears that it has left.
+func (n *Node) cutStrangers(nodes map[string]record.Node, leaving map[string]int64, height int64) {
 	for _, peer := range n.engine.Switch().Peers().Copy() {
 		id := string(peer.ID())
 		if _, ok := nodes[id]; ok || n.allowed(id) {
 			continue
 		}
+		if at, ok := leaving[id]; ok && height <= at {
+			continue
+		}
+		delete(leaving, id)
 		n.log.Warn("peer is no longer registered", "peer", id)
 		n.engine.Switch().StopPeerGracefully(peer)
 	}

@@ -23,6 +23,10 @@ import (
 // home has not.
 var ErrKeyAway = errors.New("the ledger registers a key of this node that this home has not")
 
+// ErrCustodianKey says that content is kept under a custodian key that was
+// changed. Until the next start nothing is kept under the new one.
+var ErrCustodianKey = errors.New("the ledger registers another custodian key of this node: start it again to keep content under that one")
+
 // registered gives the fact by which the ledger lists this node, false where it
 // does not.
 func (n *Node) registered(v ledger.View) (*record.Node, bool, error) {
@@ -144,6 +148,9 @@ func (n *Node) followKeys(ctx context.Context) {
 		fact, ok, err := n.registered(n.View())
 		if err == nil && ok {
 			err = errors.Join(n.renewCard(fact), n.noteRegistered(fact, &noted))
+			if n.keys.Custodian != nil && fact.CustodianKey != public(n.keys.Custodian) {
+				err = errors.Join(err, ErrCustodianKey)
+			}
 		}
 		if member && err == nil && !ok {
 			n.left()
@@ -178,7 +185,6 @@ func (n *Node) tellEngine() {
 // keys than it shows. Addresses stay as they are.
 func (n *Node) renewCard(fact *record.Node) error {
 	id := n.keys.ID()
-	n.members.look()
 	card, ok := n.members.all()[id]
 	if ok && card.SameKeys(fact) {
 		return nil
@@ -201,6 +207,9 @@ func (n *Node) renewCard(fact *record.Node) error {
 		return fmt.Errorf("renew the card of this node: %w", err)
 	}
 	n.log.Info("the ledger registers other keys of this node: its card shows them now")
+	if n.members.look() {
+		n.members.tell()
+	}
 	return nil
 }
 
