@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/muniment/muniment/app/record"
 )
 
 // Limits of consistency files.
@@ -24,6 +26,8 @@ const (
 type Consistency struct {
 	From, To int64 // entries
 	Proof    tlog.TreeProof
+
+	from record.Hash // root of the tree of From entries, where a proof is wanted
 }
 
 // compare orders proofs by From, then To.
@@ -93,7 +97,16 @@ func (n Network) proofWanted(signed []byte) (Consistency, bool) {
 	if !ok || refusal.Reason != KeysRetired {
 		return Consistency{}, false
 	}
-	return Consistency{From: c.Size, To: n.Eras[s.Era-1].Closed.Size}, true
+	return Consistency{From: c.Size, To: n.Eras[s.Era-1].Closed.Size, from: c.Root}, true
+}
+
+// CheckProof verifies a proof that was wanted, with its Proof filled in.
+func (n Network) CheckProof(p Consistency) error {
+	i := slices.IndexFunc(n.Eras, func(e Era) bool { return e.Closed != nil && e.Closed.Size == p.To })
+	if i < 0 || len(p.Proof) > 2*maxProofHashes || tlog.CheckTree(p.Proof, p.To, n.Eras[i].Closed.Root, p.From, p.from) != nil {
+		return refuse(EraContradicted, "the consistency proof from %d to %d entries does not hold", p.From, p.To)
+	}
+	return nil
 }
 
 // MarshalConsistency writes a consistency file (docs/spec/receipt.md).

@@ -59,6 +59,16 @@ func TestProofsWanted(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
 		}
 	}
+	wanted := n.ProofsWanted(small)[0]
+	for name, c := range map[string]struct {
+		proof tlog.TreeProof
+		ok    bool
+	}{"the proof": {prove(atBlock1 + 1).Proof, true}, "of another tree": {prove(atLast + 1).Proof, false}, "none": {nil, false}} {
+		p := wanted
+		if p.Proof = c.proof; (n.CheckProof(p) == nil) != c.ok {
+			t.Errorf("%s: %v", name, n.CheckProof(p))
+		}
+	}
 	for name, c := range map[string]struct {
 		n    Network
 		want string

@@ -40,7 +40,7 @@ const (
 
 var errFingerprint = errors.New("the network file is not the one whose fingerprint was given")
 
-const usage = `usage: muniment-verify --network FILE [--fingerprint HEX] [--output text|json] [--extract DIR] [--exemption-log text|csv|json [--exemptions FILE]] FILE...
+const usage = `usage: muniment-verify --network FILE [--fingerprint HEX] [--output text|json] [--extract DIR] [--consistency FILE] [--exemption-log text|csv|json [--exemptions FILE]] FILE...
        muniment-verify replay --network FILE [--fingerprint HEX] [--output text|json] DIR
 
 Checks evidence bundles (*.mun.car), copies, receipts, proofs of holds,
@@ -50,6 +50,8 @@ whole log in DIR, which muniment log mirror made: every signature, every rule.
   --network FILE      the network file: whom to believe
   --fingerprint HEX   refuse a network file with another SHA-256
   --output text|json  how to report (text)
+  --consistency FILE  proofs by which what keys signed that are retired now still
+                      holds, as muniment receipt refresh --proof writes them
   --extract DIR       write the disclosed content of what PASSED into DIR
   --exemption-log text|csv|json
                       instead of a report, list what a copy does not disclose
@@ -72,6 +74,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	network, err := o.readNetwork()
 	if err != nil {
+		return unreadable(err, stderr)
+	}
+	if network, err = o.withProofs(network); err != nil {
 		return unreadable(err, stderr)
 	}
 	if o.codes, err = o.readCodes(); err != nil {
@@ -189,6 +194,7 @@ func worse(a, b int) int {
 // options is what the command line says.
 type options struct {
 	network, fingerprint, output, extract string
+	consistency                           string // file of consistency proofs; empty: there is none
 	log                                   string // format of the exemption log; empty: a report is wanted
 	exemptions                            string // file that says what the codes of the log are about
 	codes                                 receipt.ExemptionCodes
@@ -205,6 +211,7 @@ func parseOptions(args []string) (options, error) {
 	flags.StringVar(&o.fingerprint, "fingerprint", "", "")
 	flags.StringVar(&o.output, "output", "text", "")
 	flags.StringVar(&o.extract, "extract", "", "")
+	flags.StringVar(&o.consistency, "consistency", "", "")
 	flags.StringVar(&o.log, "exemption-log", "", "")
 	flags.StringVar(&o.exemptions, "exemptions", "", "")
 	for len(args) > 0 {
@@ -254,6 +261,25 @@ func (o options) readNetwork() (receipt.Network, error) {
 		return receipt.Network{}, fmt.Errorf("%s has fingerprint %x: %w: nothing was verified", o.network, got, errFingerprint)
 	}
 	return n, nil
+}
+
+// withProofs adds the proofs of the consistency file to the network.
+func (o options) withProofs(n receipt.Network) (receipt.Network, error) {
+	if o.consistency == "" {
+		return n, nil
+	}
+	text, err := readFile(o.consistency, receipt.MaxConsistencyBytes)
+	if err != nil {
+		return receipt.Network{}, err
+	}
+	origin, proofs, err := receipt.ParseConsistency(text)
+	if err != nil {
+		return receipt.Network{}, fmt.Errorf("%s: %w: write it again with muniment receipt refresh --proof", o.consistency, err)
+	}
+	if origin != n.Origin {
+		return receipt.Network{}, fmt.Errorf("%s is of %s, the network file of %s", o.consistency, origin, n.Origin)
+	}
+	return n.WithProofs(proofs...), nil
 }
 
 // write reports what was found, as text or as JSON.

@@ -45,6 +45,10 @@ type city struct {
 	vault  map[record.Commitment]vaulted
 	access map[record.KeyID]*record.Key
 
+	generation string   // of the log key and the cosigner; see rotate
+	handovers  [][]byte // to the second era and so on
+	cards      [][]byte
+
 	deposits, submits int
 	hooks             hooks
 }
@@ -77,6 +81,8 @@ type hooks struct {
 	record     func(index uint64) uint64 // whose receipt is given
 	moved      func() bool               // after a state proof: the ledger moves on
 	stateKey   func(key []byte) []byte   // whose state is given
+
+	consistency func(first int64) int64 // from which tree a consistency proof leads
 }
 
 func must[T any](v T, err error) T {
@@ -87,6 +93,9 @@ func must[T any](v T, err error) T {
 }
 
 func (c *city) key(label string) ed25519.PrivateKey {
+	if label == "log" || label == "cosigner" {
+		label += c.generation
+	}
 	seed := sha256.Sum256([]byte("city test key " + label))
 	return ed25519.NewKeyFromSeed(seed[:])
 }

@@ -13,7 +13,7 @@ import (
 )
 
 func (p *program) networkCommand() *cobra.Command {
-	return group("network", "Pin the network file, and show what is pinned", p.networkAddCommand(), p.networkShowCommand())
+	return group("network", "Pin the network file, keep it up to date, and show what is pinned", p.networkAddCommand(), p.networkRefreshCommand(), p.networkShowCommand())
 }
 
 // pinnedNetwork loads the network that the flag or the configuration names, and
@@ -31,7 +31,7 @@ func (p *program) pinnedNetwork(c config) (receipt.Network, error) {
 		}
 		return receipt.Network{}, failed(exitUsage, "NO_NETWORK", next, "network %s is not pinned", chain)
 	}
-	text, err := readBounded(p.places.networkFile(chain), receipt.MaxNetworkBytes)
+	text, err := p.pinnedFile(p.places.networkFile(chain), pin)
 	if errors.Is(err, fs.ErrNotExist) {
 		return receipt.Network{}, failed(exitError, "NO_NETWORK", "pin it again with: muniment network add FILE --fingerprint "+pin, "the file of network %s is gone", chain)
 	}

@@ -104,6 +104,11 @@ type nodeInfo struct {
 }
 
 func (p *program) showNetwork(n receipt.Network, c config) error {
+	result := p.networkResult(n, c)
+	return p.show(result, result.write)
+}
+
+func (p *program) networkResult(n receipt.Network, c config) networkResult {
 	era := n.Eras[len(n.Eras)-1]
 	result := networkResult{
 		ChainID: n.ChainID, Origin: n.Origin, Network: fmt.Sprintf("%x", n.ID), Fingerprint: fingerprint(n),
@@ -112,14 +117,16 @@ func (p *program) showNetwork(n receipt.Network, c config) error {
 	for _, node := range n.Nodes {
 		result.Nodes = append(result.Nodes, nodeInfo{node.ID, node.Address})
 	}
-	return p.show(result, func(w io.Writer) {
-		fmt.Fprintf(w, "network\t%s, %s\ngenesis\t%s\nfingerprint\t%s\nvalidators\t%d\nwitnesses\t%d\n",
-			n.ChainID, n.Origin, result.Network, result.Fingerprint, result.Validators, result.Witnesses)
-		for _, node := range result.Nodes {
-			fmt.Fprintf(w, "node\t%s at %s\n", node.ID, node.Address)
-		}
-		if c.Office != "" {
-			fmt.Fprintf(w, "acting office\t%s\n", c.Office)
-		}
-	})
+	return result
+}
+
+func (r networkResult) write(w io.Writer) {
+	fmt.Fprintf(w, "network\t%s, %s\ngenesis\t%s\nfingerprint\t%s\nvalidators\t%d\nwitnesses\t%d\n",
+		r.ChainID, r.Origin, r.Network, r.Fingerprint, r.Validators, r.Witnesses)
+	for _, node := range r.Nodes {
+		fmt.Fprintf(w, "node\t%s at %s\n", node.ID, node.Address)
+	}
+	if r.Office != "" {
+		fmt.Fprintf(w, "acting office\t%s\n", r.Office)
+	}
 }

@@ -19,6 +19,7 @@ func (p *program) receiptCommand() *cobra.Command {
 	}
 	c.Flags().StringVarP(&file, "out", "o", "", "file to write the receipt to (default: standard output)")
 	departmentFlag(c, &department)
+	c.AddCommand(p.receiptRefreshCommand())
 	c.RunE = func(c *cobra.Command, args []string) error {
 		r, err := parseReference(args[0])
 		if err != nil {

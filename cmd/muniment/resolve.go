@@ -113,7 +113,7 @@ func verdictError(v receipt.Verdict) error {
 	}
 	detail := errors.New(printable(v.Detail))
 	if v.Outcome == receipt.Indeterminate {
-		return failed(exitIndeterminate, reason, "the network file may be out of date: ask whoever runs the node", "the receipt is %s: %w", v.Outcome, detail)
+		return failed(exitIndeterminate, reason, "the network file may be out of date: muniment network refresh", "the receipt is %s: %w", v.Outcome, detail)
 	}
 	return failed(exitContradicted, reason, "do not rely on this node: tell whoever runs it", "the receipt is %s: %w", v.Outcome, detail)
 }
