@@ -53,6 +53,9 @@ type Options struct {
 	// Allowed says whether a peer that the ledger does not list may connect, by
 	// its node id (40 hex digits). Nil means none.
 	Allowed func(nodeID string) bool
+	// Knock says whether a connection with an address (host:port) may go on to the
+	// handshake. Nil: all may.
+	Knock func(address string) bool
 	// Final is told the state after block h when the engine holds the commit of
 	// header h+1, which carries the AppHash of that state. It must not block.
 	Final func(ledger.View)
@@ -109,6 +112,9 @@ func New(o Options) *App {
 	}
 	if o.Crowded == nil {
 		o.Crowded = func() bool { return false }
+	}
+	if o.Knock == nil {
+		o.Knock = func(string) bool { return true }
 	}
 	if o.Allowed == nil {
 		o.Allowed = func(string) bool { return false }

@@ -286,7 +286,10 @@ func TestRecentIsBounded(t *testing.T) {
 }
 
 func TestPeersMustBeRegistered(t *testing.T) {
-	c := newChain(t, func(o *Options) { o.Allowed = func(id string) bool { return id == strings.Repeat("ab", 20) } })
+	c := newChain(t, func(o *Options) {
+		o.Allowed = func(id string) bool { return id == strings.Repeat("ab", 20) }
+		o.Knock = func(address string) bool { return address != "203.0.113.8:26656" }
+	})
 	c.init()
 	for path, want := range map[string]bool{
 		"/p2p/filter/id/" + nodeID(publicOf("node-1")):                  true,
@@ -297,6 +300,7 @@ func TestPeersMustBeRegistered(t *testing.T) {
 		"/p2p/filter/id/" + strings.ToUpper(nodeID(publicOf("node-1"))): false,
 		"/p2p/filter/id/":                    false,
 		"/p2p/filter/addr/203.0.113.7:26656": true,
+		"/p2p/filter/addr/203.0.113.8:26656": false,
 		"/store/key":                         false,
 		"":                                   false,
 	} {

@@ -16,6 +16,7 @@ const (
 	codePeerUnknown  uint32 = 1
 	codePathUnknown  uint32 = 2
 	codeRegistryGone uint32 = 3
+	codePeerKnocks   uint32 = 4
 )
 
 // The engine's questions about a peer: by address before the handshake, by
@@ -26,12 +27,15 @@ const (
 )
 
 // Query answers whether a peer may connect, and nothing else: a node that the
-// ledger lists, or one that this node's operator allows, so that a node that
-// lags behind can still be reached by a new member. Addresses are not
-// registered, so an address decides nothing.
+// ledger lists, or one that an office lets in, so that a node that lags behind can
+// still be reached by a new member. Addresses are not registered, so an address
+// decides nothing but how often it may ask.
 func (a *App) Query(_ context.Context, r *types.RequestQuery) (*types.ResponseQuery, error) {
 	defer a.guard("query")()
-	if strings.HasPrefix(r.Path, pathPeerAddress) {
+	if address, ok := strings.CutPrefix(r.Path, pathPeerAddress); ok {
+		if !a.options.Knock(address) {
+			return &types.ResponseQuery{Code: codePeerKnocks, Log: "too many connections from this address"}, nil
+		}
 		return &types.ResponseQuery{}, nil
 	}
 	id, ok := strings.CutPrefix(r.Path, pathPeerID)

@@ -22,7 +22,11 @@ const (
 	mempoolFullPart = 0.8 // above this part of either, governance alone is admitted
 	packetBytes     = 64 << 10
 	heartbeat       = 30 * time.Second
-	maxInboundPeers = 16
+
+	// maxInboundPeers bounds the connections of others that are in a handshake or
+	// past it. One that says nothing holds its place for three seconds, so the bound
+	// is far above the members: see knocks.
+	maxInboundPeers = 2048
 )
 
 // engineOptions are the few things that differ between nodes and networks.

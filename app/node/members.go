@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -20,8 +22,8 @@ import (
 const (
 	cardChannel  byte = 0x71
 	cardMaxBytes      = receipt.MaxCardBytes + 64
-	cardsEvery        = time.Minute     // all are told again: a node may have lagged behind when it was told first
-	cardRest          = 5 * time.Second // between two cards of one node that are kept
+	cardsEvery        = time.Minute // all are told again: a node may have lagged behind when it was told first
+	cardsKept         = 5           // of one node in that time, so that nobody keeps the disks of others busy
 	cardYoung         = 2 * time.Second
 )
 
@@ -47,8 +49,8 @@ type members struct {
 	log   *slog.Logger
 
 	mu    sync.Mutex
-	files map[string]cardFile  // by name in the folder
-	kept  map[string]time.Time // when a card of a node was kept last, by id
+	files map[string]cardFile    // by name in the folder
+	kept  map[string][]time.Time // when cards of a node were kept lately, by id
 }
 
 // cardFile is what a file was when it was read last.
@@ -60,7 +62,7 @@ type cardFile struct {
 }
 
 func newMembers(home Home, own string, nodes func() (map[string]record.Node, error), now func() time.Time, log *slog.Logger) *members {
-	m := &members{home: home, own: own, nodes: nodes, now: now, log: log, files: map[string]cardFile{}, kept: map[string]time.Time{}}
+	m := &members{home: home, own: own, nodes: nodes, now: now, log: log, files: map[string]cardFile{}, kept: map[string][]time.Time{}}
 	m.BaseReactor = *p2p.NewBaseReactor("MEMBERS", m)
 	m.look()
 	return m
@@ -117,7 +119,8 @@ func (m *members) take(text []byte) (bool, error) {
 		return false, err
 	}
 	n, ok := nodes[id]
-	if !ok || !card.SameKeys(&n) || id == m.own || m.now().Sub(m.kept[id]) < cardRest {
+	lately := slices.DeleteFunc(m.kept[id], func(at time.Time) bool { return m.now().Sub(at) >= cardsEvery })
+	if !ok || !card.SameKeys(&n) || id == m.own || len(lately) >= cardsKept {
 		return false, nil
 	}
 	before := m.files[id+cardSuffix].card
@@ -130,7 +133,7 @@ func (m *members) take(text []byte) (bool, error) {
 	if err := replaceFile(m.home.Card(id), text, nil); err != nil {
 		return false, err
 	}
-	m.kept[id] = m.now()
+	m.kept[id] = append(lately, m.now())
 	m.log.Info("member card", "node", id, "p2p", card.P2P)
 	m.lookLocked()
 	return true, nil
@@ -198,6 +201,21 @@ func (m *members) all() map[string]receipt.Card {
 		}
 	}
 	return cards
+}
+
+// areAt says whether the card of a node names a host.
+func (m *members) areAt(host string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, f := range m.files {
+		if f.card.Node == nil {
+			continue
+		}
+		if of, _, err := net.SplitHostPort(f.card.P2P); err == nil && of == host {
+			return true
+		}
+	}
+	return false
 }
 
 // registered gives the cards that have the keys of registered nodes.

@@ -82,6 +82,7 @@ type Node struct {
 	gossip    *gossip
 	members   *members
 	overrides overrides
+	knocks    knocks
 
 	monitor        *http.Server
 	monitorAddress string
@@ -225,7 +226,7 @@ func (n *Node) openEngine(facts ledger.GenesisFacts, o Options) error {
 	n.gossip = newGossip(n.cosigning)
 	n.app = abci.New(abci.Options{
 		Genesis: facts, KnownRules: MaxVersion, MaxBlockBytes: maxBlockBytes,
-		View: n.state.View, Write: n.state.Commit, Enter: n.gate.Enter, Fatal: n.fatal, Crowded: n.crowded, Allowed: n.allowed,
+		View: n.state.View, Write: n.state.Commit, Enter: n.gate.Enter, Fatal: n.fatal, Crowded: n.crowded, Allowed: n.allowed, Knock: n.knock,
 		Final: n.cosigning.offer, Committed: n.committed, Tell: n.tell, Drop: n.drop,
 	})
 	n.members = newMembers(n.home, n.keys.ID(), n.memberNodes, n.now, n.log)
