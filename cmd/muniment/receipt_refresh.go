@@ -64,7 +64,7 @@ func (s *session) refreshReceipts(ctx context.Context, files []string) error {
 			olds[i], err = receipt.Parse(text)
 		}
 		if err != nil {
-			return failed(exitUsage, "NO_RECEIPT", "for bundles, certificates and proofs of holds give --proof FILE", "%s is no receipt of an entry: %s", printable(file), printable(err.Error()))
+			return failed(exitUsage, "NOT_A_RECEIPT", "for bundles, certificates and proofs of holds give --proof FILE", "%s is no receipt of an entry: %s", printable(file), printable(err.Error()))
 		}
 		if olds[i].Checkpoint.Origin != s.network.Origin {
 			return failed(exitIndeterminate, "UNKNOWN_ORIGIN", "muniment network show tells which network is pinned", "%s is of %s, not of the pinned network", printable(file), printable(olds[i].Checkpoint.Origin))

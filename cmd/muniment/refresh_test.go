@@ -170,7 +170,7 @@ func TestReceiptsThatAreNotRefreshed(t *testing.T) {
 	second := d.anchorJSON(exitDone, d.file("other.txt", "other")).Records[0].Index
 
 	d.fails(exitUsage, "name at least one file", "receipt", "refresh")
-	d.fails(exitUsage, "(NO_RECEIPT)", "receipt", "refresh", d.file("a.txt", "no receipt"))
+	d.fails(exitUsage, "(NOT_A_RECEIPT)", "receipt", "refresh", d.file("a.txt", "no receipt"))
 	c.set(hooks{record: func(uint64) uint64 { return second }})
 	d.fails(exitContradicted, "(RECEIPT_OF_ANOTHER)", "receipt", "refresh", old)
 	c.set(hooks{consistency: func(first int64) int64 { return first - 1 }})
