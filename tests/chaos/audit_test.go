@@ -121,9 +121,8 @@ func agree(books []book, guilty ...string) (all []violation) {
 }
 
 // audit stops all nodes, opens their stores, and holds the history against them.
-func (c *city) audit(t *testing.T, history []*attempt, guilty ...string) {
+func (c *city) audit(t *testing.T, history []*attempt, guilty ...string) (books []book) {
 	t.Helper()
-	var books []book
 	for _, m := range c.nodes {
 		m.terminate(t)
 		books = append(books, c.open(t, m))
@@ -158,6 +157,7 @@ func (c *city) audit(t *testing.T, history []*attempt, guilty ...string) {
 		t.Error(v)
 	}
 	c.summary(t, history, l)
+	return books
 }
 
 // summary prints what was done.

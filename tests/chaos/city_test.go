@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	cmted25519 "github.com/cometbft/cometbft/crypto/ed25519"
+
 	"github.com/muniment/muniment/app/node"
 	"github.com/muniment/muniment/app/receipt"
 	"github.com/muniment/muniment/app/record"
@@ -37,11 +39,12 @@ type city struct {
 
 // A member is a node: its machine, its home, and the process that runs it, if one does.
 type member struct {
-	machine int // from 1
-	id      string
-	home    node.Home
-	process *process
-	started []*process // all that ever ran here
+	machine   int // from 1
+	id        string
+	validator string // the engine's address of its validator key
+	home      node.Home
+	process   *process
+	started   []*process // all that ever ran here
 
 	backups  int
 	wentBack []time.Duration // when it was restored, since the city began
@@ -98,7 +101,7 @@ func newCity(t *testing.T) *city {
 		if i == 0 {
 			custodian = record.KeyIDOf(keys.Custodian.Public().(ed25519.PublicKey))
 		}
-		m.id = keys.ID()
+		m.id, m.validator = keys.ID(), cmted25519.PubKey(keys.Validator.Public().(ed25519.PublicKey)).Address().String()
 		c.nodes = append(c.nodes, m)
 		founding.Members = append(founding.Members, node.Member{Node: keys.Fact(10), Address: m.grpc(), Certificate: keys.Certificate})
 	}

@@ -16,6 +16,7 @@ import (
 
 var (
 	seed   = flag.Uint64("seed", 0, "of faults and load; 0: by the clock")
+	points = flag.Int("points", 3, "crash points of the engine, and as many of ours, at one of four")
 	rounds = flag.Int("rounds", 1, "how often each kind of fault comes")
 )
 
