@@ -103,6 +103,7 @@ var outside = map[string][]string{
 	"app/abci": {
 		"github.com/cometbft/cometbft/abci",
 		"github.com/cometbft/cometbft/proto/tendermint", // types that abci messages contain
+		"github.com/cometbft/cometbft/types",            // stored blocks, which say what was decided
 	},
 	"app/rpc": {
 		"google.golang.org/grpc",

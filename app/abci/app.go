@@ -65,6 +65,9 @@ type Options struct {
 	// Drop takes a transaction out of the engine's mempool. Nil means that it is
 	// never there.
 	Drop func(raw []byte)
+	// Retain gives the height of the first block that the engine shall keep after
+	// the block of a height; 0 keeps what there is. Nil means that nothing is pruned.
+	Retain func(height int64) int64
 	// Committed is told each block that was written. It must not block.
 	Committed func(ledger.Head, []ledger.Result)
 }
@@ -127,6 +130,9 @@ func New(o Options) *App {
 	}
 	if o.Drop == nil {
 		o.Drop = func([]byte) {}
+	}
+	if o.Retain == nil {
+		o.Retain = func(int64) int64 { return 0 }
 	}
 	if o.Committed == nil {
 		o.Committed = func(ledger.Head, []ledger.Result) {}

@@ -157,5 +157,5 @@ func (a *App) Commit(context.Context, *types.RequestCommit) (*types.ResponseComm
 		a.options.Fatal(err)
 		return nil, err
 	}
-	return &types.ResponseCommit{}, nil
+	return &types.ResponseCommit{RetainHeight: a.options.Retain(p.changes.Height)}, nil
 }

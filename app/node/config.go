@@ -25,6 +25,10 @@ var ExampleConfig []byte
 // ErrSetting is returned for a setting that is unknown or has a wrong value.
 var ErrSetting = errors.New("wrong setting")
 
+// leastKept is how many blocks a node keeps at least, so that others who were
+// away for some days can still get them from it.
+const leastKept = 10_000
+
 // environmentPrefix starts the environment variable of every setting.
 const environmentPrefix = "MUNIMENT_"
 
@@ -44,7 +48,8 @@ type Config struct {
 		Listen string `toml:"listen"`
 	} `toml:"monitor"`
 	Store struct {
-		CacheMiB int `toml:"cache_mib"`
+		CacheMiB   int `toml:"cache_mib"`
+		KeepBlocks int `toml:"keep_blocks"`
 	} `toml:"store"`
 	Custody struct {
 		EraseEvery     string `toml:"erase_every"`
@@ -80,7 +85,7 @@ func (c *Config) settings() map[string]any {
 	return map[string]any{
 		"p2p.listen": &c.P2P.Listen, "p2p.peers": &c.P2P.Peers,
 		"grpc.listen": &c.GRPC.Listen, "tiles.listen": &c.Tiles.Listen, "monitor.listen": &c.Monitor.Listen,
-		"store.cache_mib": &c.Store.CacheMiB, "custody.erase_every": &c.Custody.EraseEvery,
+		"store.cache_mib": &c.Store.CacheMiB, "store.keep_blocks": &c.Store.KeepBlocks, "custody.erase_every": &c.Custody.EraseEvery,
 		"custody.replicate_every": &c.Custody.ReplicateEvery,
 		"log.level":               &c.Log.Level, "log.format": &c.Log.Format,
 		"watch.refuse_below_percent": &c.Watch.RefuseBelowPercent, "watch.stop_below_percent": &c.Watch.StopBelowPercent,
@@ -187,6 +192,8 @@ func (c *Config) check() error {
 	switch {
 	case c.Log.Format != "text" && c.Log.Format != "json":
 		return fmt.Errorf("log.format = %q: %w: use text or json", c.Log.Format, ErrSetting)
+	case c.Store.KeepBlocks != 0 && c.Store.KeepBlocks < leastKept:
+		return fmt.Errorf("store.keep_blocks = %d: %w: use 0 for all of them, or at least %d", c.Store.KeepBlocks, ErrSetting, leastKept)
 	case c.Store.CacheMiB < 8 || c.Store.CacheMiB > 1<<16:
 		return fmt.Errorf("store.cache_mib = %d: %w: use 8 to 65536", c.Store.CacheMiB, ErrSetting)
 	case w.StopBelowPercent < 1 || w.RefuseBelowPercent <= w.StopBelowPercent || w.RefuseBelowPercent > 50:

@@ -88,6 +88,8 @@ func TestWrongSettingsAreRefused(t *testing.T) {
 		"level with offset":  "[log]\nlevel = \"INFO+2\"\n",
 		"format":             "[log]\nformat = \"xml\"\n",
 		"cache":              "[store]\ncache_mib = 0\n",
+		"few blocks":         "[store]\nkeep_blocks = 9999\n",
+		"less than no block": "[store]\nkeep_blocks = -1\n",
 		"erasing never":      "[custody]\nerase_every = \"0s\"\n",
 		"erasing too rarely": "[custody]\nerase_every = \"25h\"\n",
 		"erasing, no unit":   "[custody]\nerase_every = \"300\"\n",

@@ -227,7 +227,7 @@ func (n *Node) openEngine(facts ledger.GenesisFacts, o Options) error {
 	n.app = abci.New(abci.Options{
 		Genesis: facts, KnownRules: MaxVersion, MaxBlockBytes: maxBlockBytes,
 		View: n.state.View, Write: n.state.Commit, Enter: n.gate.Enter, Fatal: n.fatal, Crowded: n.crowded, Allowed: n.allowed, Knock: n.knock,
-		Final: n.cosigning.offer, Committed: n.committed, Tell: n.tell, Drop: n.drop,
+		Final: n.cosigning.offer, Committed: n.committed, Tell: n.tell, Drop: n.drop, Retain: n.retain,
 	})
 	n.members = newMembers(n.home, n.keys.ID(), n.memberNodes, n.now, n.log)
 	document, err := n.genesis.document()

@@ -105,7 +105,10 @@ func rebuildInto(dir string, old *pebble.DB, facts ledger.GenesisFacts, options 
 		return Rebuilt{}, err
 	}
 	blocks := store.NewBlockStore(cometdb.New(old, cometdb.PrefixBlockStore))
-	if blocks.Base() != 1 || blocks.Height() < 2 {
+	if blocks.Base() > 1 {
+		return Rebuilt{}, fmt.Errorf("blocks %d to %d: %w", blocks.Base(), blocks.Height(), ErrPruned)
+	}
+	if blocks.Height() < 2 {
 		return Rebuilt{}, fmt.Errorf("blocks %d to %d: %w", blocks.Base(), blocks.Height(), ErrNoBlocks)
 	}
 	if err := replay(s, facts, blocks, progress); err != nil {

@@ -50,6 +50,7 @@ var advice = []struct {
 	{keyring.ErrRemains, "somebody has put a copy below rings/: remove the files that are named, and run munimentd erase"},
 	{keyring.ErrJournal, "leave rings/ as it is, or restore it from the newest backup of the keyring"},
 	{keyring.ErrMarker, "restore rings/ from the newest backup of the keyring"},
+	{node.ErrPruned, "nothing was changed: restore ledger/ from a backup, or move it away and let the node fetch the blocks of one that keeps them all"},
 	{node.ErrOldLedger, "remove it, or move it away, when the node has run well since"},
 	{node.ErrBlockDamaged, "nothing was changed: restore ledger/ from a backup or another node"},
 	{node.ErrReplayDiffers, "nothing was changed: restore ledger/ from a backup or another node, and report this"},

@@ -35,7 +35,7 @@ until you remove it.`,
 			switch {
 			case errors.Is(err, node.ErrReplayDiffers), errors.Is(err, node.ErrBlockDamaged):
 				return withCode(exitContradicted, err)
-			case errors.Is(err, node.ErrNoBlocks), errors.Is(err, node.ErrOldLedger), errors.Is(err, syscall.EAGAIN):
+			case errors.Is(err, node.ErrNoBlocks), errors.Is(err, node.ErrPruned), errors.Is(err, node.ErrOldLedger), errors.Is(err, syscall.EAGAIN):
 				return withCode(exitPrecondition, err)
 			case err != nil:
 				return err
