@@ -292,7 +292,7 @@ func TestCustodianKeysStayKnown(t *testing.T) {
 	at["n4"] = c.stated(t, nodeNamed("n4", 0))
 	gone, replacing := *nodeNamed("n3", 0), *nodeNamed("n5", 10)
 	gone.Removed = true
-	replacing.Replaces, replacing.CustodianKey = keyID("n2"), publicKey("n2/custodian")
+	replacing.Replaces, replacing.ValidatorKey, replacing.CustodianKey = keyID("n2"), publicKey("n2/validator"), publicKey("n2/custodian")
 	c.stated(t, &gone)
 	c.stated(t, &replacing)
 	leaves := *nodeNamed("n4", 0)

@@ -36,8 +36,9 @@ type model struct {
 	departed   map[string]int64 // set, slash, custodian -> departure entry; 0: it came back
 	newSets    bool             // a custodian set was stated after genesis
 	blockStart int64
-	live       map[[20]byte]bool // who signed the commit in the block; nil: nobody knows
-	evidence   []modelEvidence   // in the block
+	spent      map[modelShare]int // transactions of the block; nil: there is none
+	live       map[[20]byte]bool  // who signed the commit in the block; nil: nobody knows
+	evidence   []modelEvidence    // in the block
 
 	// model_change_test.go
 	versions    map[string]*modelVersion // by schedule and version
@@ -157,7 +158,7 @@ func (m *model) block(height, time int64, txs [][]byte) []modelAnswer {
 	m.blockStart = start
 	m.step(height, time)
 	m.misbehave()
-	m.height, m.time = height, time
+	m.height, m.time, m.spent = height, time, map[modelShare]int{}
 	answers := make([]modelAnswer, len(txs))
 	for _, holds := range []bool{true, false} {
 		for i, raw := range txs {
@@ -170,7 +171,7 @@ func (m *model) block(height, time int64, txs [][]byte) []modelAnswer {
 			}
 		}
 	}
-	m.live, m.evidence = nil, nil
+	m.live, m.evidence, m.spent = nil, nil, nil
 	if m.size() > start {
 		m.write(record.BlockEntry{Height: height, Time: time, First: record.Index(start), StateRoot: m.stateRoot()})
 	}
@@ -185,6 +186,22 @@ func modelHolds(raw []byte) bool {
 	}
 	switch tx.Message.(type) {
 	case *record.PlaceHold, *record.ExtendHold:
+		return true
+	}
+	return false
+}
+
+// modelShare is what an office has of a block.
+type modelShare struct {
+	office record.Code
+	urgent bool
+}
+
+// modelUrgent tells whether a message has a share of its own: holds and
+// governance do.
+func modelUrgent(msg record.Message) bool {
+	switch msg.(type) {
+	case *record.PlaceHold, *record.ExtendHold, *record.ProposeChange, *record.ApproveChange, *record.SuspendKey:
 		return true
 	}
 	return false
@@ -244,6 +261,11 @@ func (m *model) judge(height, time int64, raw []byte) (modelAnswer, func()) {
 	nonce := string(tx.KeyID[:]) + string(tx.Nonce[:])
 	if _, used := m.nonces[nonce]; used && !anchors {
 		return modelRefusal("NONCE_REUSED"), nil
+	}
+	if share := (modelShare{key.fact.Office, modelUrgent(tx.Message)}); m.spent != nil && !by.custodian {
+		if m.spent[share]++; m.spent[share] > 1000 {
+			return modelRefusal("OFFICE_QUOTA"), nil
+		}
 	}
 	if key.fact.Status != record.StatusActive {
 		return modelRefusal("KEY_SUSPENDED"), nil
