@@ -109,7 +109,7 @@ func command() *cobra.Command {
 		return nil
 	}
 	root.AddCommand(initCommand(o), startCommand(o), statusCommand(o), doctorCommand(o), rebuildCommand(o), logCommand(o),
-		eraseCommand(o), custodyCommand(o), backupCommand(o), restoreCommand(o), tokenCommand(o), testnetCommand(o), memberCommand(o), genesisCommand(o), keysCommand(o))
+		eraseCommand(o), custodyCommand(o), backupCommand(o), restoreCommand(o), tokenCommand(o), testnetCommand(o), memberCommand(o), genesisCommand(o), keysCommand(o), networkCommand(o))
 	return root
 }
 
