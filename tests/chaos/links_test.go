@@ -59,11 +59,7 @@ func (l *links) port(machine int) string { return fmt.Sprintf("port%d", machine)
 func (l *links) add(t *testing.T, ns string) {
 	t.Helper()
 	tool(t, "ip", "netns", "add", ns)
-	t.Cleanup(func() {
-		if out, err := exec.Command("ip", "netns", "del", ns).CombinedOutput(); err != nil {
-			t.Errorf("remove namespace %s: %v\n%s", ns, err, out)
-		}
-	})
+	undo(t, "ip", "netns", "del", ns)
 }
 
 // tool runs a program of the system.
