@@ -39,6 +39,13 @@ func (s *Service) submitDeparture(ctx context.Context, m *record.LeaveCustody) e
 	return nil
 }
 
+// heard is told that another custodian was heard of.
+func (s *Service) heard(custodian record.KeyID) {
+	if s.copying != nil {
+		s.copying.heard(custodian)
+	}
+}
+
 // leaveForOperator answers Operators.LeaveCustody.
 func (s *Service) leaveForOperator(ctx context.Context, set record.Code) (*apiv1.LeaveCustodyResponse, error) {
 	departure, err := s.custody.Leave(ctx, set, func(ctx context.Context) error { return s.copying.handOver(ctx, set) })

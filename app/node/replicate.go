@@ -60,6 +60,7 @@ type colleague struct {
 	id      record.KeyID
 	turn    chan struct{} // full while somebody goes to it: its goroutine, or one that leaves a set
 	wake    chan struct{} // holds a token where something may be new
+	heard   chan struct{} // holds a token where it was heard of: it is there
 	end     context.CancelFunc
 	courier *rpc.Courier // guarded by turn
 	sets    map[record.Code]copies
@@ -70,8 +71,9 @@ type colleague struct {
 
 // copies is how far the records of a set are with a colleague.
 type copies struct {
-	records, wants uint64
-	answered       time.Time // zero: never
+	all      [32]byte // of what was compared
+	wants    uint64
+	answered time.Time // zero: never
 }
 
 func (s *Service) newCopying() *copying {
@@ -168,7 +170,7 @@ func (c *copying) assign(ctx context.Context, out *sync.WaitGroup) error {
 	for id, sets := range shared {
 		p := c.peers[id]
 		if p == nil {
-			p = &colleague{id: id, turn: make(chan struct{}, 1), wake: make(chan struct{}, 1), sets: map[record.Code]copies{}, since: c.s.node.now()}
+			p = &colleague{id: id, turn: make(chan struct{}, 1), wake: make(chan struct{}, 1), heard: make(chan struct{}, 1), sets: map[record.Code]copies{}, since: c.s.node.now()}
 			c.peers[id] = p
 			var mine context.Context
 			mine, p.end = context.WithCancel(ctx)
@@ -179,16 +181,30 @@ func (c *copying) assign(ctx context.Context, out *sync.WaitGroup) error {
 				p.sets[set] = copies{}
 			}
 		}
-		select {
-		case p.wake <- struct{}{}:
-		default:
-		}
+		token(p.wake)
 	}
 	return nil
 }
 
+// token leaves a token, unless one is there.
+func token(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// heard is told that a colleague was heard of.
+func (c *copying) heard(id record.KeyID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p := c.peers[id]; p != nil {
+		token(p.heard)
+	}
+}
+
 // serve goes to a colleague whenever something may be new. After a round that went
-// wrong it rests, longer each time.
+// wrong it rests, longer each time, unless the colleague shows that it is there.
 func (c *copying) serve(ctx context.Context, p *colleague) {
 	defer func() {
 		p.turn <- struct{}{} // whoever has it is cut off by ctx, or by its own
@@ -202,6 +218,10 @@ func (c *copying) serve(ctx context.Context, p *colleague) {
 			return
 		case <-p.wake:
 		}
+		select {
+		case <-p.heard: // before this round: it says nothing about what comes
+		default:
+		}
 		if err := c.round(ctx, p); err == nil {
 			rest = copyRetry
 			continue
@@ -212,13 +232,26 @@ func (c *copying) serve(ctx context.Context, p *colleague) {
 		case <-ctx.Done():
 			return
 		case <-time.After(rest):
+			rest = min(2*rest, copyRetryMax)
+		case <-p.heard:
+			rest = copyRetry
+			c.hurry(ctx, p)
 		}
-		rest = min(2*rest, copyRetryMax)
-		select {
-		case p.wake <- struct{}{}:
-		default:
-		}
+		token(p.wake)
 	}
+}
+
+// hurry has the courier dial at once.
+func (c *copying) hurry(ctx context.Context, p *colleague) {
+	select {
+	case p.turn <- struct{}{}:
+	case <-ctx.Done():
+		return
+	}
+	if p.courier != nil {
+		p.courier.Hurry()
+	}
+	<-p.turn
 }
 
 // round brings a colleague what it lacks, and notes how it went.
@@ -294,7 +327,7 @@ func (c *copying) answered(p *colleague, set record.Code, a rpc.Compared) {
 	if _, shares := p.sets[set]; !shares {
 		return
 	}
-	p.sets[set] = copies{a.Records, a.Wants, p.since}
+	p.sets[set] = copies{a.All, a.Wants, p.since}
 	c.wanted.WithLabelValues(string(set), shortID(p.id)).Set(float64(a.Wants))
 }
 
@@ -447,24 +480,28 @@ func (c *copying) handOver(ctx context.Context, set record.Code) error {
 	return nil
 }
 
-// status tells how far the records of each set are.
-func (c *copying) status() []*apiv1.CopiesOfSet {
-	view := c.s.node.View()
-	shared, err := c.shared(view)
+// status tells how far the records of each set are. A custodian has everything if it
+// wanted nothing when what is here now was compared.
+func (c *copying) status(ctx context.Context) []*apiv1.CopiesOfSet {
+	shared, err := c.shared(c.s.node.View())
 	if err != nil {
 		return nil
 	}
 	bySet := map[record.Code]*apiv1.CopiesOfSet{}
+	now := map[record.Code][32]byte{}
 	for _, id := range slices.SortedFunc(maps.Keys(shared), func(a, b record.KeyID) int { return slices.Compare(a[:], b[:]) }) {
 		for _, set := range shared[id] {
 			s := bySet[set]
 			if s == nil {
-				s = &apiv1.CopiesOfSet{Set: string(set), Custodians: 1, Complete: 1}
+				s = &apiv1.CopiesOfSet{Set: string(set), Custodians: 1}
 				bySet[set] = s
+				var err error
+				if now[set], s.Records, err = c.s.server.Inventory(ctx, set); err == nil {
+					s.Complete = 1
+				}
 			}
-			at := c.at(id, set, s)
-			s.Custodians++
-			if at.Known && at.Wants == 0 {
+			at := c.at(id, set, now[set])
+			if s.Custodians++; at.Known && at.Wants == 0 && !at.Behind {
 				s.Complete++
 			}
 			s.Peers = append(s.Peers, at)
@@ -473,7 +510,7 @@ func (c *copying) status() []*apiv1.CopiesOfSet {
 	var all []*apiv1.CopiesOfSet
 	for _, code := range slices.Sorted(maps.Keys(bySet)) {
 		s := bySet[code]
-		if slices.ContainsFunc(s.Peers, func(p *apiv1.CopiesAtPeer) bool { return p.Lacks > 0 }) {
+		if s.Complete > 0 && slices.ContainsFunc(s.Peers, func(p *apiv1.CopiesAtPeer) bool { return p.Lacks > 0 }) {
 			s.Complete-- // this custodian
 		}
 		all = append(all, s)
@@ -482,11 +519,10 @@ func (c *copying) status() []*apiv1.CopiesOfSet {
 }
 
 // at tells how far the records of a set are with a custodian.
-func (c *copying) at(id record.KeyID, set record.Code, s *apiv1.CopiesOfSet) *apiv1.CopiesAtPeer {
+func (c *copying) at(id record.KeyID, set record.Code, now [32]byte) *apiv1.CopiesAtPeer {
 	at := &apiv1.CopiesAtPeer{Custodian: id[:]}
-	if _, node, err := c.whereabouts(id); node != "" {
-		at.Node = node
-	} else if err != nil {
+	var err error
+	if _, at.Node, err = c.whereabouts(id); err != nil {
 		at.Trouble = err.Error()
 	}
 	at.Lacks, _ = c.s.server.Lacks(id, set)
@@ -500,8 +536,7 @@ func (c *copying) at(id record.KeyID, set record.Code, s *apiv1.CopiesOfSet) *ap
 		at.Trouble = p.why
 	}
 	if done := p.sets[set]; !done.answered.IsZero() {
-		at.Known, at.Wants, at.Answered = true, done.wants, done.answered.Unix()
-		s.Records = max(s.Records, done.records)
+		at.Known, at.Wants, at.Answered, at.Behind = true, done.wants, done.answered.Unix(), done.all != now
 	}
 	return at
 }

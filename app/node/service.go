@@ -25,6 +25,10 @@ import (
 // followEvery is how often custody looks for new entries.
 const followEvery = 2 * time.Second
 
+// statusPatience bounds what a status waits for: with a million records they are read
+// for some seconds.
+const statusPatience = 8 * time.Second
+
 // Service is a node with everything that serves callers: custody, gRPC, tiles
 // and the operators' socket.
 type Service struct {
@@ -75,7 +79,7 @@ func NewService(home Home, config Config, o Options) (*Service, error) {
 	s.server = rpc.New(rpc.Options{
 		Node: served{s}, State: n.state, Custody: s.custody, Certificate: n.keys.TLS(), Now: n.now, Log: n.log,
 		Handovers: func(eras int64) [][]byte { return n.cosigning.handoversAfter(int(eras), math.MaxInt) }, Cards: n.members.registered,
-		Erase: s.eraseForOperator, Leave: s.leaveForOperator, Backup: s.backupForOperator,
+		Erase: s.eraseForOperator, Leave: s.leaveForOperator, Heard: s.heard, Backup: s.backupForOperator,
 	})
 	return s, nil
 }
@@ -290,7 +294,9 @@ func (s served) Status() *apiv1.StatusResponse {
 		if pending, quarantined, err := s.custody.Pending(); err == nil {
 			r.ErasuresPending, r.Quarantined = pending, quarantined
 		}
-		r.Copies = s.copying.status()
+		ctx, cancel := context.WithTimeout(context.Background(), statusPatience)
+		defer cancel()
+		r.Copies = s.copying.status(ctx)
 	}
 	return r
 }

@@ -80,14 +80,17 @@ var errNoCustody = errors.New("this node keeps no content")
 // Peer tells where the courier goes.
 func (c *Courier) Peer() Peer { return c.peer }
 
+// Hurry has the next use dial at once, though the last ones have failed.
+func (c *Courier) Hurry() { c.conn.ResetConnectBackoff() }
+
 // Close ends the connection and what is under way.
 func (c *Courier) Close() error { return c.conn.Close() }
 
 // Compared is what a peer answers about what this node has of a set.
 type Compared struct {
-	Records uint64        // that this node has
-	Wants   uint64        // of them
-	First   []custody.Ref // the first ones that it wants
+	All   [32]byte      // of what this node has: [Server.Inventory]
+	Wants uint64        // of them
+	First []custody.Ref // the first ones that it wants
 }
 
 // Compare asks the peer which records of a set it wants, and lists at most so many
@@ -103,7 +106,7 @@ func (c *Courier) Compare(ctx context.Context, set record.Code, anew bool, most 
 	if err != nil {
 		return Compared{}, answered(err)
 	}
-	q := &question{stream: stream, most: most, done: Compared{Records: own.records}}
+	q := &question{stream: stream, most: most, done: Compared{All: own.all}}
 	r, err := q.ask(&apiv1.CompareRequest{Set: string(set), All: own.all[:]})
 	if err != nil {
 		return Compared{}, err

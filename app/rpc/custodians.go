@@ -111,6 +111,9 @@ func (c *custodians) Compare(stream grpc.BidiStreamingServer[apiv1.CompareReques
 		m, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
 			c.server.exchange.lacks(peer, set, x.wanted)
+			if c.server.options.Heard != nil {
+				c.server.options.Heard(peer)
+			}
 			return nil
 		}
 		if err != nil {

@@ -125,3 +125,13 @@ func (i *inventories) of(ctx context.Context, set record.Code, anew bool) (*inve
 	i.sets[set] = &lastInventory{inventory, now, i.now().Sub(now)}
 	return inventory, nil
 }
+
+// Inventory sums up what this node has of a set, a moment ago at most: a hash of all,
+// and the number of records.
+func (s *Server) Inventory(ctx context.Context, set record.Code) (all [32]byte, records uint64, err error) {
+	i, err := s.inventories.of(ctx, set, false)
+	if err != nil {
+		return [32]byte{}, 0, err
+	}
+	return i.all, i.records, nil
+}

@@ -54,6 +54,9 @@ type Options struct {
 	// and Cards the texts of the cards of the nodes; nil: there are none.
 	Handovers func(eras int64) [][]byte
 	Cards     func() [][]byte
+	// Heard is told which custodian has compared its records with those here: it is
+	// there. Nil: nobody wants to know.
+	Heard func(custodian record.KeyID)
 	// What operators may ask for besides; nil where a node cannot do it.
 	Erase  func(context.Context) (*apiv1.EraseResponse, error)
 	Leave  func(ctx context.Context, set record.Code) (*apiv1.LeaveCustodyResponse, error)

@@ -30,8 +30,8 @@ func custodyStatusCommand(o *options) *cobra.Command {
 		Short: "Which custodians have everything that this node keeps",
 		Long: `Which custodians have everything that this node keeps, set by set.
 
-The figures are of the last comparison with each. A custodian that has not
-answered since the node was started counts as one that lacks something.`,
+The figures are of the last comparison with each. A custodian counts once it has
+answered that it wants nothing of what is here now.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			s, err := o.status(c.Context())
@@ -67,6 +67,7 @@ type custodyPeer struct {
 	Answered  string `json:"answered"` // RFC 3339; empty: not since the node was started
 	Wants     uint64 `json:"wants"`
 	Lacks     uint64 `json:"lacks"`
+	Behind    bool   `json:"behind"` // something has changed here since it answered
 	Trouble   string `json:"trouble"`
 }
 
@@ -76,7 +77,7 @@ func setsOf(s *apiv1.StatusResponse) custodySets {
 		set := custodySet{Set: one.Set, Records: one.Records, Custodians: one.Custodians, Complete: one.Complete, Peers: []custodyPeer{}}
 		for _, p := range one.Peers {
 			peer := custodyPeer{
-				Custodian: hex.EncodeToString(p.Custodian), Node: p.Node, Wants: p.Wants, Lacks: p.Lacks, Trouble: p.Trouble,
+				Custodian: hex.EncodeToString(p.Custodian), Node: p.Node, Wants: p.Wants, Lacks: p.Lacks, Behind: p.Behind, Trouble: p.Trouble,
 			}
 			if p.Known {
 				peer.Answered = time.Unix(p.Answered, 0).UTC().Format(time.RFC3339)
@@ -116,6 +117,9 @@ func (p custodyPeer) says() string {
 			line = fmt.Sprintf("lacked %d records", p.Wants)
 		}
 		line += " at " + p.Answered
+		if p.Behind {
+			line += ", before something changed here"
+		}
 	}
 	if p.Lacks > 0 {
 		line += fmt.Sprintf("; it has %d that this node lacks", p.Lacks)

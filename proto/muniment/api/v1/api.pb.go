@@ -5285,7 +5285,7 @@ type CopiesOfSet struct {
 	Set           string                 `protobuf:"bytes,1,opt,name=set,proto3" json:"set,omitempty"`
 	Records       uint64                 `protobuf:"varint,2,opt,name=records,proto3" json:"records,omitempty"`       // anchored, and kept here
 	Custodians    uint32                 `protobuf:"varint,3,opt,name=custodians,proto3" json:"custodians,omitempty"` // of the set, this node among them
-	Complete      uint32                 `protobuf:"varint,4,opt,name=complete,proto3" json:"complete,omitempty"`     // of them, as far as this node knows, have everything
+	Complete      uint32                 `protobuf:"varint,4,opt,name=complete,proto3" json:"complete,omitempty"`     // of them have everything that is here now, as far as this node knows
 	Peers         []*CopiesAtPeer        `protobuf:"bytes,5,rep,name=peers,proto3" json:"peers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -5365,7 +5365,7 @@ type CopiesAtPeer struct {
 	Lacks         uint64                 `protobuf:"varint,5,opt,name=lacks,proto3" json:"lacks,omitempty"`        // records that it has and this node lacks, or lacks something of
 	Answered      int64                  `protobuf:"varint,6,opt,name=answered,proto3" json:"answered,omitempty"`  // Unix seconds of the last comparison; 0: never
 	Trouble       string                 `protobuf:"bytes,7,opt,name=trouble,proto3" json:"trouble,omitempty"`     // what went wrong last; empty: nothing
-	Left          bool                   `protobuf:"varint,8,opt,name=left,proto3" json:"left,omitempty"`          // it has left the set
+	Behind        bool                   `protobuf:"varint,8,opt,name=behind,proto3" json:"behind,omitempty"`      // something has changed here since it answered
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5449,9 +5449,9 @@ func (x *CopiesAtPeer) GetTrouble() string {
 	return ""
 }
 
-func (x *CopiesAtPeer) GetLeft() bool {
+func (x *CopiesAtPeer) GetBehind() bool {
 	if x != nil {
-		return x.Left
+		return x.Behind
 	}
 	return false
 }
@@ -6182,7 +6182,7 @@ const file_muniment_api_v1_api_proto_rawDesc = "" +
 	"custodians\x18\x03 \x01(\rR\n" +
 	"custodians\x12\x1a\n" +
 	"\bcomplete\x18\x04 \x01(\rR\bcomplete\x123\n" +
-	"\x05peers\x18\x05 \x03(\v2\x1d.muniment.api.v1.CopiesAtPeerR\x05peers\"\xcc\x01\n" +
+	"\x05peers\x18\x05 \x03(\v2\x1d.muniment.api.v1.CopiesAtPeerR\x05peers\"\xd0\x01\n" +
 	"\fCopiesAtPeer\x12\x1c\n" +
 	"\tcustodian\x18\x01 \x01(\fR\tcustodian\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12\x14\n" +
@@ -6190,8 +6190,8 @@ const file_muniment_api_v1_api_proto_rawDesc = "" +
 	"\x05wants\x18\x04 \x01(\x04R\x05wants\x12\x14\n" +
 	"\x05lacks\x18\x05 \x01(\x04R\x05lacks\x12\x1a\n" +
 	"\banswered\x18\x06 \x01(\x03R\banswered\x12\x18\n" +
-	"\atrouble\x18\a \x01(\tR\atrouble\x12\x12\n" +
-	"\x04left\x18\b \x01(\bR\x04left\"'\n" +
+	"\atrouble\x18\a \x01(\tR\atrouble\x12\x16\n" +
+	"\x06behind\x18\b \x01(\bR\x06behind\"'\n" +
 	"\x13LeaveCustodyRequest\x12\x10\n" +
 	"\x03set\x18\x01 \x01(\tR\x03set\"J\n" +
 	"\x14LeaveCustodyResponse\x12\x1c\n" +
