@@ -13,10 +13,10 @@ import (
 
 // The engine's own channels end at 0x61.
 const (
-	gossipChannel  byte = 0x70
-	gossipMaxBytes      = receipt.MaxReceiptBytes + 1<<10
-	gossipAgain         = 2 * time.Second
-	handoversAtOnce     = 8
+	gossipChannel   byte = 0x70
+	gossipMaxBytes       = receipt.MaxReceiptBytes + 1<<10
+	gossipAgain          = 2 * time.Second
+	handoversAtOnce      = 8
 )
 
 // gossipMessage is protobuf, with one of its fields:
