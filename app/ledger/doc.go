@@ -22,11 +22,15 @@
 //   - A block with entries ends with a block entry that holds its height, its
 //     time and the root of the state; a block without entries changed nothing.
 //   - A record is anchored at most once per office.
+//   - There is a validator, no key of a node is anybody else's or was, and after
+//     a change of validators those that are known to be live have more than two
+//     thirds of the power.
+//   - The era in force has the keys of the nodes that are registered.
 //   - Enough governing offices hold active signing keys to decide on offices and
 //     keys.
 //
 // The rules, the codes and the exact bytes of the state are in
-// docs/spec/ledger.md, the entries in docs/spec/entry.md.
+// docs/spec/ledger.md and the pages that it names, the entries in docs/spec/entry.md.
 //
 //	changes, results, err := machine.Apply(view, ledger.Block{Height: 7, Time: now, Txs: txs})
 package ledger
