@@ -140,8 +140,15 @@ func (c *city) start(t testing.TB) *running {
 // launch runs munimentd and returns once it serves.
 func launch(t testing.TB, args ...string) *running {
 	t.Helper()
+	return launchProgram(t, filepath.Join(programs, "munimentd"), nil, args...)
+}
+
+// launchProgram runs a munimentd and returns once it serves. What else it prints is
+// told line by line.
+func launchProgram(t testing.TB, program string, tell func(line string), args ...string) *running {
+	t.Helper()
 	r := &running{t: t, done: make(chan error, 1)}
-	r.cmd = exec.Command(filepath.Join(programs, "munimentd"), args...)
+	r.cmd = exec.Command(program, args...)
 	r.cmd.Stderr = &r.stderr
 	stdout, err := r.cmd.StdoutPipe()
 	if err != nil {
@@ -151,8 +158,18 @@ func launch(t testing.TB, args ...string) *running {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.kill)
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	go func() { r.done <- r.cmd.Wait() }()
+	lines := bufio.NewReader(stdout)
+	line, err := lines.ReadString('\n')
+	go func() {
+		for tell != nil {
+			more, err := lines.ReadString('\n')
+			if err != nil {
+				break
+			}
+			tell(strings.TrimSuffix(more, "\n"))
+		}
+		r.done <- r.cmd.Wait()
+	}()
 	if err != nil || !strings.HasPrefix(line, "serving:") {
 		t.Fatalf("munimentd said %q: %v\n%s", line, err, r.stderr.String())
 	}
