@@ -148,6 +148,7 @@ func (s *Service) backupInto(ctx context.Context, next string) (Manifest, error)
 		{"ledger", func(m *Manifest) error { return s.copyLedger(filepath.Join(next, "ledger")) }},
 		{"access log", func(m *Manifest) error { return s.copyAccesses(filepath.Join(next, "access-log")) }},
 		{"files", func(m *Manifest) error { return s.node.home.copyFiles(next) }},
+		{"handovers", func(m *Manifest) error { return s.node.home.copyEras(filepath.Join(next, "eras")) }}, // of all eras of the ledger
 		{"opening", func(m *Manifest) error { return m.open(next) }},
 		{"hashing", func(m *Manifest) error { return m.hash(ctx, next) }},
 		{"manifest", func(m *Manifest) error { return replaceFile(filepath.Join(next, manifestName), m.Marshal(), nil) }},
@@ -201,6 +202,30 @@ func (h Home) copyFiles(dir string) error {
 	return nil
 }
 
+// copyEras copies the handovers. There are none while the first era is in force.
+func (h Home) copyEras(dir string) error {
+	files, err := os.ReadDir(h.Eras())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = os.Mkdir(dir, 0o700)
+	}
+	for _, f := range files {
+		if err != nil {
+			return err
+		}
+		if filepath.Ext(f.Name()) != handoverSuffix {
+			continue // being written
+		}
+		var text []byte
+		if text, err = os.ReadFile(filepath.Join(h.Eras(), f.Name())); err == nil {
+			err = replaceFile(filepath.Join(dir, f.Name()), text, nil)
+		}
+	}
+	return err
+}
+
 // open opens vault and ledger of a backup, counts what is in them, and checks
 // that the ledger is not the older one: a backup that nobody has opened is none.
 func (m *Manifest) open(dir string) error {
@@ -250,7 +275,7 @@ func (m *Manifest) hash(ctx context.Context, dir string) error {
 	m.Files = nil
 	for _, part := range backupParts {
 		err := filepath.WalkDir(filepath.Join(dir, part), func(path string, d fs.DirEntry, err error) error {
-			if errors.Is(err, fs.ErrNotExist) && part == "munimentd.toml" {
+			if errors.Is(err, fs.ErrNotExist) && (part == "munimentd.toml" || part == "eras") {
 				return nil
 			}
 			if err := errors.Join(err, ctx.Err()); err != nil {

@@ -54,6 +54,12 @@ func halt(t *testing.T, s *Service) {
 func backedUp(t *testing.T) (home Home, dir string, m Manifest) {
 	t.Helper()
 	home = newHome(t)
+	if err := os.Mkdir(home.Eras(), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(handoverFile(home.Eras(), 2), []byte("a handover\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	s := serve(t, home)
 	_, height := submit(t, s.node, anchor(t, s.node, "minutes of january"))
 	eventually(t, "the chain rests", func() bool { return s.node.View().Head().Height == height+1 })

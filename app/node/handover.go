@@ -45,8 +45,10 @@ type history struct {
 // Eras is the folder of the handovers.
 func (h Home) Eras() string { return h.path("eras") }
 
+const handoverSuffix = ".handover"
+
 func handoverFile(dir string, number int) string {
-	return filepath.Join(dir, fmt.Sprintf("%d.handover", number))
+	return filepath.Join(dir, fmt.Sprint(number)+handoverSuffix)
 }
 
 // trust is the network file of a home, and the handovers that go beyond its

@@ -27,7 +27,7 @@ const (
 
 // The parts of a home that a backup holds, in the order in which they are put
 // back. Rings, keys, what was signed last and the consensus log never are.
-var backupParts = []string{"genesis.json", "network.mun", "munimentd.toml", "ledger", "access-log", "vault"}
+var backupParts = []string{"genesis.json", "network.mun", "munimentd.toml", "eras", "ledger", "access-log", "vault"}
 
 // Manifest says what a backup holds. It is written last.
 type Manifest struct {
