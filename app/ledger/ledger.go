@@ -63,7 +63,8 @@ type Block struct {
 
 // Live tells by the address of its key (the first 20 bytes of the SHA-256 of the
 // public key) whether a validator signed the commit that the block carries. Nil
-// means that nobody knows, and every validator counts as live: a log alone does not say.
+// means that nobody knows, as with a log alone, and every validator of the state
+// counts as live.
 type Live func(address [20]byte) bool
 
 // Misbehavior is evidence that a validator signed two things of which it may

@@ -49,6 +49,7 @@ type reachedNetwork struct {
 	signing [3]map[[32]byte]int64
 	engine  map[[32]byte]int64 // what the engine was told
 	nonces  byte
+	used    [][32]byte // keys that some node has or had
 }
 
 func newSearch(t *testing.T, nodes int) *search {
@@ -73,9 +74,17 @@ func newSearch(t *testing.T, nodes int) *search {
 	}
 	c := found(t, facts)
 	set := validatorSet(t, c.view)
+	var used [][32]byte
+	present, err := ledger.Nodes(c.view)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range present {
+		used = append(used, modelKeysOf(&n)[:4]...)
+	}
 	return &search{
 		machine: ledger.Machine{Verify: func(ed25519.PublicKey, []byte, []byte) bool { return true }},
-		reached: []reachedNetwork{{view: c.view, signing: [3]map[[32]byte]int64{set, set, set}, engine: set}}, seen: map[string]bool{},
+		reached: []reachedNetwork{{view: c.view, signing: [3]map[[32]byte]int64{set, set, set}, engine: set, used: used}}, seen: map[string]bool{},
 	}
 }
 
@@ -97,6 +106,7 @@ func (s *search) step(t *testing.T) {
 	t.Helper()
 	var next []reachedNetwork
 	for _, from := range s.reached {
+		s.noKeyComesBack(t, from)
 		for _, change := range changesOf(t, from.view) {
 			for _, live := range patterns(from.signing[0]) {
 				to, ok := s.try(t, from, change, live)
@@ -204,6 +214,9 @@ func (s *search) try(t *testing.T, from reachedNetwork, change *record.Node, liv
 		t.Fatal(err)
 	}
 	to := from
+	if change != nil && results[0].Code == ledger.OK {
+		to.used = append(slices.Clone(from.used), modelKeysOf(change)[:4]...)
+	}
 	to.view = ledger.Overlay(from.view, changes)
 	after := validatorSet(t, to.view)
 	to.signing = [3]map[[32]byte]int64{from.signing[1], from.signing[2], after}
@@ -212,6 +225,27 @@ func (s *search) try(t *testing.T, from reachedNetwork, change *record.Node, liv
 	}
 	to.engine = tell(t, from.engine, from.signing[2], after)
 	return to, true
+}
+
+// noKeyComesBack has a node come with a key that was used, in this use or another.
+func (s *search) noKeyComesBack(t *testing.T, from reachedNetwork) {
+	t.Helper()
+	head := from.view.Head()
+	for i, key := range from.used {
+		n := nodeNamed("thief", 0)
+		n.CustodianKey = [32]byte{}
+		*[]*[32]byte{&n.NodeKey, &n.ValidatorKey, &n.CosignerKey, &n.LogKey, &n.CustodianKey}[i%5] = key
+		raw := sign(t, "IT", record.Nonce{2}, record.LedgerDay(head.Time), &record.ProposeChange{Fact: n})
+		code := s.machine.Check(from.view, ledger.Header{Height: head.Height + 1, Time: head.Time}, raw)
+		known, err := ledger.Nodes(from.view)
+		if err != nil {
+			t.Fatal(err)
+		}
+		own := slices.ContainsFunc(known, func(k record.Node) bool { return k.NodeKey == n.NodeKey })
+		if code != ledger.CodeKeyRegistered && !(own && i%5 == 0) {
+			t.Fatalf("height %d: key %x, which was used, is taken again: %s", head.Height, key, code)
+		}
+	}
 }
 
 // judged holds the answer to a change against what was live.
