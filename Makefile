@@ -3,12 +3,15 @@ FUZZTIME ?= 60s
 DEPTH ?= 6
 ROUNDS ?= 10
 
-.PHONY: build demo test check model faults chaos fuzz bench soak proto clean
+.PHONY: build localnet demo test check model faults chaos fuzz bench soak proto clean
 
 build: ## the three programs, into bin/
 	mkdir -p bin
 	go build -trimpath -o bin/ ./cmd/munimentd
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/muniment ./cmd/muniment-verify
+
+localnet: build ## four nodes on this machine and a view of them, until Ctrl-C; DIR (default localnet) keeps them
+	bash scripts/localnet.sh $(DIR)
 
 demo: build ## the main job, then retention and disposition, then redaction and destruction, each on an embedded ledger in a temporary directory
 	bash scripts/demo.sh

@@ -62,6 +62,7 @@ munimentd genesis instead.`,
 			return o.testnet(c, args[0], f)
 		},
 	}
+	c.AddCommand(testnetStatusCommand(o))
 	c.Flags().IntVar(&f.validators, "validators", 4, "how many nodes, all of them validators")
 	c.Flags().IntVar(&f.custodians, "custodians", 0, "how many of them keep content (default: all)")
 	c.Flags().IntVar(&f.basePort, "base-port", testnetPorts, "node i listens at this port + 10 i and the three after it")
