@@ -12,8 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/mod/sumdb/note"
-
 	"github.com/muniment/muniment/app/ledger"
 	"github.com/muniment/muniment/app/receipt"
 	"github.com/muniment/muniment/app/record"
@@ -425,7 +423,7 @@ func (c *cosigning) more(signed []byte) []byte {
 		return nil
 	}
 	for name := range t.cosigned {
-		if !slices.ContainsFunc(p.Signatures, func(s note.Signature) bool { return s.Name == name }) {
+		if !p.SignedBy(name) {
 			text, err := t.note()
 			if err != nil {
 				return nil

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/muniment/muniment/app/identity"
@@ -97,7 +98,7 @@ func (c *Keychain) reload() error {
 	var all []Generation
 	for _, use := range keyUses {
 		if len(numbers[use]) == 0 && use != "custodian" {
-			return fmt.Errorf("open %s key: %s: %w", use, c.home.key(use), os.ErrNotExist)
+			return fmt.Errorf("open %s key: %s: %w", use, c.home.key(use), syscall.ENOENT) // as for any other file
 		}
 		for _, number := range numbers[use] {
 			g, err := c.open(use, number)

@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 
-	"golang.org/x/mod/sumdb/tlog"
-
 	"github.com/muniment/muniment/app/ledger"
 	"github.com/muniment/muniment/app/receipt"
 	"github.com/muniment/muniment/app/record"
@@ -39,7 +37,7 @@ type reign struct {
 // history reads what is older than a view.
 type history struct {
 	blockAfter func(record.Index) (record.Index, error) // the block entry that ends the block of an entry
-	hashes     tlog.HashReader
+	hashes     receipt.Hashes
 }
 
 // Eras is the folder of the handovers.
@@ -174,7 +172,7 @@ func (c *cosigning) checkPin(number int, size int64) error {
 	if number >= len(n.Eras) {
 		return nil
 	}
-	root, err := tlog.TreeHash(size, c.history.hashes)
+	root, err := receipt.TreeRoot(size, c.history.hashes)
 	if err != nil {
 		return err
 	}
@@ -230,7 +228,7 @@ func (c *cosigning) stateReceipt(v ledger.View, t *tree, number int) ([]byte, er
 	if err != nil {
 		return nil, err
 	}
-	proof, err := tlog.ProveRecord(t.size, t.size-1, c.history.hashes)
+	proof, err := receipt.ProveLast(t.size, c.history.hashes)
 	if err != nil {
 		return nil, err
 	}
@@ -423,7 +421,7 @@ func (c *cosigning) restore(text []byte, number int) error {
 		return err
 	}
 	p := opens.Checkpoint
-	root, err := tlog.TreeHash(c.reigns[number-2].last, c.history.hashes)
+	root, err := receipt.TreeRoot(c.reigns[number-2].last, c.history.hashes)
 	if err != nil {
 		return err
 	}

@@ -107,24 +107,31 @@ func TestCardsThatComeFromPeers(t *testing.T) {
 	if got := len(m.registered()); got != 1 {
 		t.Errorf("%d cards are told, want 1", got)
 	}
-	// What an operator puts there is taken up, and what is no card is left alone.
-	other := home.Card(stranger.ID())
-	if err := errors.Join(os.WriteFile(other, []byte("junk"), 0o600), os.WriteFile(home.Card("x"), card(stranger, "a:1", 1), 0o600)); err != nil {
+	operatorsCards(t, m, stranger.ID(), func(issued int64) []byte { return card(stranger, "a:1", issued) })
+}
+
+// operatorsCards: what an operator puts there is taken up, and what is no card
+// is left alone.
+func operatorsCards(t *testing.T, m *members, id string, card func(issued int64) []byte) {
+	t.Helper()
+	home := m.home
+	other := home.Card(id)
+	if err := errors.Join(os.WriteFile(other, []byte("junk"), 0o600), os.WriteFile(home.Card("x"), card(1), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	if m.look() || len(m.all()) != 1 {
 		t.Errorf("%d cards", len(m.all()))
 	}
-	if err := home.KeepCard(card(stranger, "a:1", 1)); err != nil {
+	if err := home.KeepCard(card(1)); err != nil {
 		t.Fatal(err)
 	}
 	if !m.look() || len(m.all()) != 2 {
 		t.Errorf("%d cards", len(m.all()))
 	}
-	if err := home.KeepCard(card(stranger, "a:1", 0x7f)); err != nil {
+	if err := home.KeepCard(card(0x7f)); err != nil {
 		t.Error(err)
 	}
-	if err := home.KeepCard(card(stranger, "a:1", 0x7e)); !errors.Is(err, ErrOldCard) {
+	if err := home.KeepCard(card(0x7e)); !errors.Is(err, ErrOldCard) {
 		t.Errorf("an older card: %v", err)
 	}
 }
@@ -159,6 +166,31 @@ func act(t testing.TB, n *Node, office string, m record.Message) []byte {
 	return raw
 }
 
+// newcomerHome makes the home of a node that has the members' cards, while
+// nobody has its own.
+func newcomerHome(t *testing.T, home Home, listen string, member Home) Keys {
+	t.Helper()
+	keys, err := MakeKeys(home, testKeyOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := MakeCard(keys, listen, "127.0.0.1:1", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := home.PutOwnCard(text); err != nil {
+		t.Fatal(err)
+	}
+	out, err := ReadHandout(string(member))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := home.JoinNetwork(out); err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
+
 // TestMembersComeAndGo: a new member is found by all once the ledger lists it,
 // by its card alone; a member that moves is found at its new address; one that is
 // removed is cut within two blocks, and stays out.
@@ -174,28 +206,10 @@ func TestMembersComeAndGo(t *testing.T) {
 		nodes = append(nodes, n)
 	}
 
-	// The newcomer has the members' cards, and nobody has its own.
 	home := TestnetHome(dir, founders+1)
-	keys, err := MakeKeys(home, testKeyOptions())
-	if err != nil {
-		t.Fatal(err)
-	}
 	config := testConfig()
 	config.P2P.Listen = ports.Free(t)
-	text, err := MakeCard(keys, config.P2P.Listen, "127.0.0.1:1", time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := home.PutOwnCard(text); err != nil {
-		t.Fatal(err)
-	}
-	out, err := ReadHandout(string(TestnetHome(dir, 1)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := home.JoinNetwork(out); err != nil {
-		t.Fatal(err)
-	}
+	keys := newcomerHome(t, home, config.P2P.Listen, TestnetHome(dir, 1))
 	newcomer := open(t, home, config, time.Second)
 	if err := newcomer.Start(); err != nil {
 		t.Fatal(err)
@@ -225,7 +239,8 @@ func TestMembersComeAndGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	config.P2P.Listen = ports.Free(t)
-	if text, err = MakeCard(keys, config.P2P.Listen, "127.0.0.1:1", time.Now().Add(time.Second)); err != nil {
+	text, err := MakeCard(keys, config.P2P.Listen, "127.0.0.1:1", time.Now().Add(time.Second))
+	if err != nil {
 		t.Fatal(err)
 	}
 	if err := home.PutOwnCard(text); err != nil {

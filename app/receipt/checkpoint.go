@@ -149,6 +149,11 @@ func (c Checkpoint) Lines() []string {
 	return lines
 }
 
+// SignedBy says whether there is a signature in a name. It may be a bad one.
+func (c Checkpoint) SignedBy(name string) bool {
+	return slices.ContainsFunc(c.Signatures, func(s note.Signature) bool { return s.Name == name })
+}
+
 func parseSignatureLine(line string) (note.Signature, error) {
 	rest, ok := strings.CutPrefix(line, "— ")
 	rest, terminated := strings.CutSuffix(rest, "\n")
