@@ -22,7 +22,7 @@ stop() {
 	echo "stopped; the network is in $dir"
 }
 trap stop EXIT
-trap 'exit 130' INT TERM HUP
+trap 'exit 0' INT TERM HUP
 
 umask 077
 mkdir -p "$dir"
