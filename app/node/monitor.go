@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/muniment/muniment/app/ledger"
+	"github.com/muniment/muniment/app/rpc"
 )
 
 // metrics are the node's own figures. Others may add theirs to the registry.
@@ -21,6 +23,8 @@ type metrics struct {
 	blocks   prometheus.Counter
 	results  *prometheus.CounterVec
 	alarms   prometheus.Counter
+	calls    *prometheus.CounterVec
+	refused  *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -31,8 +35,14 @@ func newMetrics() *metrics {
 			Name: "muniment_transactions_total", Help: "Transactions in written blocks since the start, by outcome.",
 		}, []string{"code"}),
 		alarms: prometheus.NewCounter(prometheus.CounterOpts{Name: "muniment_alarms_total", Help: "Alarms that need a person."}),
+		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "muniment_calls_total", Help: "Calls that got to their handler since the start; tiles are the requests for the log.",
+		}, []string{"method"}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "muniment_refused_connections_total", Help: "Connections with a certificate that were not let in since the start, by reason.",
+		}, []string{"reason"}),
 	}
-	m.registry.MustRegister(m.blocks, m.results, m.alarms, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.blocks, m.results, m.alarms, m.calls, m.refused, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -61,12 +71,22 @@ func (m *metrics) observe(n *Node) {
 	}
 }
 
+func (m *metrics) handled(method string) {
+	m.calls.WithLabelValues(strings.TrimPrefix(method, "/muniment.api.v1.")).Inc()
+}
+
+func (m *metrics) refusedConnection(reason string) { m.refused.WithLabelValues(reason).Inc() }
+
 func (m *metrics) wrote(results []ledger.Result) {
 	m.blocks.Inc()
 	for _, r := range results {
 		m.results.WithLabelValues(r.Code.String()).Inc()
 	}
 }
+
+// monitorPlaces bounds the connections of the monitor. It is for this machine or a
+// trusted network: it asks nobody who they are.
+const monitorPlaces = 64
 
 // startMonitor serves /metrics and /healthz where the configuration says.
 func (n *Node) startMonitor() error {
@@ -81,9 +101,9 @@ func (n *Node) startMonitor() error {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(n.metrics.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", n.serveHealth)
 	n.monitorAddress = listener.Addr().String()
-	n.monitor = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second, MaxHeaderBytes: 8 << 10}
+	n.monitor = &http.Server{Handler: mux, ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 8 << 10}
 	n.background.Go(func() {
-		if err := n.monitor.Serve(listener); err != http.ErrServerClosed {
+		if err := n.monitor.Serve(rpc.Crowd(listener, monitorPlaces)); err != http.ErrServerClosed {
 			n.log.Error("monitor", "err", err)
 		}
 	})

@@ -80,6 +80,7 @@ func NewService(home Home, config Config, o Options) (*Service, error) {
 		Node: served{s}, State: n.state, Custody: s.custody, Certificate: n.keys.TLS(), Now: n.now, Log: n.log,
 		Handovers: func(eras int64) [][]byte { return n.cosigning.handoversAfter(int(eras), math.MaxInt) }, Cards: n.members.registered,
 		Erase: s.eraseForOperator, Leave: s.leaveForOperator, Heard: s.heard, Backup: s.backupForOperator,
+		Handled: n.metrics.handled, Refused: n.metrics.refusedConnection,
 	})
 	return s, nil
 }

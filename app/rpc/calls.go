@@ -30,6 +30,7 @@ func (s *Server) call(ctx context.Context, req any, info *grpc.UnaryServerInfo, 
 		return nil, err
 	}
 	defer s.quota.leave(c.payer())
+	s.options.Handled(info.FullMethod)
 	return next(context.WithValue(ctx, callerKey{}, c), req)
 }
 
@@ -45,6 +46,7 @@ func (s *Server) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServ
 	if err != nil {
 		return err
 	}
+	s.options.Handled(info.FullMethod)
 	checked := &checkedStream{
 		ServerStream: stream, authority: s.authority, method: info.FullMethod, limits: s.limits,
 		ctx: context.WithValue(stream.Context(), callerKey{}, c), stalled: make(chan struct{}, 1),

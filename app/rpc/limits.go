@@ -16,7 +16,8 @@ import (
 type limits struct {
 	messageBytes int           // of one request: a transaction of 512 KiB, or a chunk
 	headerBytes  uint32        // of all headers of a call
-	connections  int           // of one listener; more wait to be accepted
+	connections  int           // of one listener that have not shown who they are; see crowd
+	visits       int           // connections of one office or node; more are refused
 	streams      uint32        // calls under way on one connection; more wait at the client
 	calls        int           // calls under way of one office or node; more are refused
 	inquiries    int           // lists over all records under way of one office; more are refused
@@ -29,7 +30,7 @@ type limits struct {
 }
 
 var standard = limits{
-	messageBytes: 600 << 10, headerBytes: 16 << 10, connections: 512, streams: 256, calls: 1024, inquiries: 2, parcels: 16,
+	messageBytes: 600 << 10, headerBytes: 16 << 10, connections: 512, visits: 256, streams: 256, calls: 1024, inquiries: 2, parcels: 16,
 	handshake: 10 * time.Second, call: time.Minute, stalled: time.Minute, inquiry: 10 * time.Minute, age: 24 * time.Hour,
 }
 

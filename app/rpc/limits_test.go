@@ -226,32 +226,6 @@ func isTimeout(err error) bool {
 	return ok && timeout.Timeout()
 }
 
-// TestConnectionsOfAListener: more than so many wait until others go.
-func TestConnectionsOfAListener(t *testing.T) {
-	c := newCity(t, func(l *limits) { l.connections = 2 })
-	open := func() *tls.Conn {
-		conn, err := net.Dial("tcp", c.address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { conn.Close() })
-		return tls.Client(conn, c.clientTLS("DPW"))
-	}
-	first, second, third := open(), open(), open()
-	if err := errors.Join(first.Handshake(), second.Handshake()); err != nil {
-		t.Fatal(err)
-	}
-	waiting, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
-	defer cancel()
-	if err := open().HandshakeContext(waiting); !errors.Is(err, context.DeadlineExceeded) {
-		t.Fatalf("a connection too many: %v", err)
-	}
-	first.Close()
-	if err := third.HandshakeContext(within10s(t)); err != nil {
-		t.Errorf("after another one left: %v", err)
-	}
-}
-
 // TestStalledStreams: a client that does not read, or does not go on sending,
 // loses its stream and what was kept for it.
 func TestStalledStreams(t *testing.T) {

@@ -57,6 +57,10 @@ type Options struct {
 	// Heard is told which custodian has compared its records with those here: it is
 	// there. Nil: nobody wants to know.
 	Heard func(custodian record.KeyID)
+	// Handled is told the method of each call that gets to its handler, and Refused the
+	// reason of each connection that is not let in; nil: nobody counts them.
+	Handled func(method string)
+	Refused func(reason string)
 	// What operators may ask for besides; nil where a node cannot do it.
 	Erase  func(context.Context) (*apiv1.EraseResponse, error)
 	Leave  func(ctx context.Context, set record.Code) (*apiv1.LeaveCustodyResponse, error)
@@ -69,6 +73,7 @@ type Server struct {
 	options     Options
 	limits      limits
 	authority   *authority
+	visits      quota // of connections to the public listener
 	quota       quota // of calls
 	inquiries   quota // of lists over all records
 	comparisons quota // of other custodians
@@ -96,8 +101,14 @@ func New(o Options) *Server { return newServer(o, standard) }
 // public one.
 func newServer(o Options, l limits, more ...grpc.ServerOption) *Server {
 	s := &Server{
-		options: o, limits: l, quota: newQuota(), inquiries: newQuota(), comparisons: newQuota(), parcels: newQuota(),
+		options: o, limits: l, visits: newQuota(), quota: newQuota(), inquiries: newQuota(), comparisons: newQuota(), parcels: newQuota(),
 		inventories: &inventories{custody: o.Custody, now: o.Now}, health: health.NewServer(),
+	}
+	if s.options.Handled == nil {
+		s.options.Handled = func(string) {}
+	}
+	if s.options.Refused == nil {
+		s.options.Refused = func(string) {}
 	}
 	s.authority = &authority{view: o.Node.View, now: o.Now, keys: func(i identity.Issuer) (record.KeyID, bool, error) {
 		return ledger.KeyByPrefix(i[:], o.State.Values)
@@ -115,7 +126,7 @@ func newServer(o Options, l limits, more ...grpc.ServerOption) *Server {
 		grpc.InitialConnWindowSize(connectionWindowBytes),
 	}
 	s.public = grpc.NewServer(append(append(more, common...),
-		grpc.Creds(credentials.NewTLS(identity.ServerConfig(o.Certificate, s.connect))),
+		grpc.Creds(admission{credentials.NewTLS(identity.ServerConfig(o.Certificate, s.connect)), s}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			MaxConnectionIdle: 15 * time.Minute, MaxConnectionAge: l.age, MaxConnectionAgeGrace: time.Minute, Time: time.Minute, Timeout: 20 * time.Second,
 		}),
@@ -142,24 +153,29 @@ func (s *Server) connect(cert *x509.Certificate) error {
 	err := s.authority.connect(cert)
 	if err != nil {
 		reason, _ := reasonOf(err)
-		s.options.Log.Info("connection refused", "reason", reason)
+		s.refusedConnection(reason)
 	}
 	return err
 }
 
+func (s *Server) refusedConnection(reason string) {
+	s.options.Refused(reason)
+	s.options.Log.Info("connection refused", "reason", reason)
+}
+
 // Serve answers departments and auditors until Stop.
-func (s *Server) Serve(l net.Listener) error { return served(s.public.Serve(s.limited(l))) }
+func (s *Server) Serve(l net.Listener) error {
+	return served(s.public.Serve(Crowd(l, s.limits.connections)))
+}
 
 // ServeTiles serves the log tiles over HTTPS until Stop.
 func (s *Server) ServeTiles(l net.Listener) error {
-	return served(s.tiles.ServeTLS(s.limited(l), "", ""))
+	return served(s.tiles.ServeTLS(Crowd(l, s.limits.connections), "", ""))
 }
 
 // ServeOperators answers operators until Stop.
-func (s *Server) ServeOperators(l net.Listener) error { return served(s.operators.Serve(s.limited(l))) }
-
-func (s *Server) limited(l net.Listener) net.Listener {
-	return netutil.LimitListener(l, s.limits.connections)
+func (s *Server) ServeOperators(l net.Listener) error {
+	return served(s.operators.Serve(netutil.LimitListener(l, s.limits.connections)))
 }
 
 func served(err error) error {

@@ -47,6 +47,7 @@ func (s *Server) tileHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.reading.Add(1)
 		defer s.reading.Done()
+		s.options.Handled("tiles")
 		mux.ServeHTTP(w, r)
 	})
 }
