@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/muniment/muniment/app/ledger"
 	"github.com/muniment/muniment/app/record"
@@ -16,7 +17,7 @@ import (
 // all that is held here; where there is none, nothing of the set may live here. The
 // steps:
 //  1. no deposit, parcel or redaction of the set is taken any more, and none waits
-//  2. safe
+//  2. safe; and nothing lives here that the others were not offered
 //  3. every state of the set is forgotten, and its content leaves the vault
 //  4. the rings in which they were are rotated: their old keys are destroyed, and
 //     every file is searched
@@ -62,7 +63,7 @@ func (c *Custody) leave(ctx context.Context, set record.Code, safe func(context.
 	case err != nil:
 		return 0, err
 	case len(others) > 0:
-		err = safe(ctx)
+		err = c.handOver(ctx, set, others, safe)
 	default:
 		departure = record.DepartureDestroyed
 		err = c.nothingLives(set)
@@ -75,6 +76,72 @@ func (c *Custody) leave(ctx context.Context, set record.Code, safe func(context.
 	}
 	crashpoint("departure: rotated")
 	return departure, c.config.Depart(ctx, &record.LeaveCustody{Set: set, Departure: departure})
+}
+
+// handOver returns when the other custodians have all that lives here. What they are
+// not offered, since it is shut, they do not have.
+func (c *Custody) handOver(ctx context.Context, set record.Code, others []record.KeyID, safe func(context.Context) error) error {
+	if err := c.everythingOffered(ctx, set); err != nil {
+		return err
+	}
+	if err := safe(ctx); err != nil {
+		return err
+	}
+	after, err := c.others(set)
+	if err == nil && !slices.Equal(others, after) { // whom safe has asked nobody knows
+		err = refuse(Busy, "custodian set %.16q was changed while its records were handed over: leave again", set)
+	}
+	return err
+}
+
+// everythingOffered refuses where something of a set lives here that Held does not
+// list, or that a hold preserves here after others have erased it.
+func (c *Custody) everythingOffered(ctx context.Context, set record.Code) error {
+	offered := map[vault.RID]bool{}
+	for h, err := range c.Held(ctx, set) {
+		if err != nil {
+			return err
+		}
+		offered[h.RID] = true
+	}
+	view := c.config.View()
+	return c.vault.EachAnchored(set, func(r vault.Record) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if offered[r.RID] {
+			return c.aloneUnderHold(view, r)
+		}
+		_, live, err := c.state(r)
+		if reason, _ := ReasonOf(err); reason == Destroyed || err == nil && !live {
+			return nil
+		}
+		if err == nil {
+			err = c.quarantined(r)
+		}
+		if err == nil {
+			err = refuse(Locked, "the record at entry %d is to be destroyed, and others may lack it: leave when that is done", r.Index)
+		}
+		return err
+	})
+}
+
+// aloneUnderHold refuses a record under a hold of which others have erased what is
+// still here: key states are no part of what is compared.
+func (c *Custody) aloneUnderHold(view ledger.View, r vault.Record) error {
+	holds, err := ledger.HoldsOn(view, r.Index)
+	if err != nil || !slices.ContainsFunc(holds, func(h ledger.HoldOn) bool { return h.Released == 0 }) {
+		return err
+	}
+	anchor, err := anchorAt(view, r.Index)
+	if err != nil {
+		return err
+	}
+	erased, err := c.erasures(view, r.Index, anchor)
+	if err == nil && slices.ContainsFunc(erased, func(e erasure) bool { return e.done && !e.here }) {
+		err = refuse(Locked, "the record at entry %d is under a hold, and others have erased parts of it that are kept here: leave when the hold is released", r.Index)
+	}
+	return err
 }
 
 // others lists the other custodians of a set that have not left it.

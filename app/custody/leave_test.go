@@ -300,3 +300,56 @@ func TestEveryCrashOfALeave(t *testing.T) {
 		t.Errorf("%d crashes left all and %d nothing: the test reached one side only", whole, empty)
 	}
 }
+
+// TestNobodyLeavesWithWhatOthersLack: what is not compared with the others, since it
+// is shut here, or since the states of keys are no part of what is compared, keeps a
+// custodian in its set; and so does a set that changed while it handed over.
+func TestNobodyLeavesWithWhatOthersLack(t *testing.T) {
+	safe := func(context.Context) error { return nil }
+	leave := func(t *testing.T, h *house, why Reason, k kept) {
+		t.Helper()
+		wantReason(t, "leave", errOf(h.Leave(context.Background(), "CITY", safe)), why)
+		h.wantOpen(t, "it stays", k)
+	}
+	t.Run("in quarantine", func(t *testing.T) {
+		s := newShared(t, 2)
+		a := s.houses[0]
+		gone, beside := a.keep(t, "DEMO-MINUTES", minutes, "title"), a.keep(t, "DEMO-MINUTES", minutes+"beside\n", "title")
+		send(t, a, s.houses[1], gone.Ref)
+		s.setCustodians(t, custodianNames[1:2], custodianNames[0])
+		s.houses[1].erase(t, s.destroy(t, "DEMO-MINUTES", gone))
+		s.setCustodians(t, custodianNames[:2])
+		a = s.restart(t, 0)
+		wantReason(t, "leave", errOf(a.Leave(context.Background(), "CITY", safe)), Quarantined)
+		a.erase(t)
+		a.wantOpen(t, "it stays", beside)
+	})
+	t.Run("redacted elsewhere, under a hold here", func(t *testing.T) {
+		s := newShared(t, 2)
+		a, b := s.houses[0], s.houses[1]
+		k := a.keep(t, "DEMO-MINUTES", minutes, "title")
+		redaction := a.file(t, k, 5)
+		s.replicate(t)
+		s.redact(t, "DEMO-MINUTES", k, redaction)
+		a.round(t)
+		hold := s.hold(t, k)
+		b.round(t)
+		leave(t, b, Locked, k)
+		s.must(t, "COUNSEL", &record.ResolveIssue{Hold: hold})
+		s.must(t, "CLERK", &record.ReleaseHold{Hold: hold})
+		if _, err := b.Leave(context.Background(), "CITY", safe); err != nil {
+			t.Errorf("leave when the hold is released: %v", err)
+		}
+		a.wantPart(t, "at the other one", k)
+	})
+	t.Run("the others went meanwhile", func(t *testing.T) {
+		s := newShared(t, 2)
+		a := s.houses[0]
+		k := a.keep(t, "DEMO-MINUTES", minutes, "title")
+		wantReason(t, "leave", errOf(a.Leave(context.Background(), "CITY", func(context.Context) error {
+			s.setCustodians(t, custodianNames[:1], custodianNames[1])
+			return nil
+		})), Busy)
+		a.wantOpen(t, "it stays", k)
+	})
+}

@@ -288,8 +288,9 @@ func (c *copying) setsOf(p *colleague) []record.Code {
 }
 
 // bring compares a set with a colleague and brings what it wants until it wants
-// nothing, or will not take it. Anew: by what is here now, not a moment ago.
-func (c *copying) bring(ctx context.Context, p *colleague, set record.Code, anew bool) error {
+// nothing, or will not take it. Leaving: by what is here now, not a moment ago, and
+// what it has refused before is wanted.
+func (c *copying) bring(ctx context.Context, p *colleague, set record.Code, leaving bool) error {
 	select {
 	case p.turn <- struct{}{}:
 		defer func() { <-p.turn }()
@@ -301,7 +302,7 @@ func (c *copying) bring(ctx context.Context, p *colleague, set record.Code, anew
 	}
 	brought := map[custody.Ref]bool{}
 	for {
-		compared, err := p.courier.Compare(ctx, set, anew, copyAtOnce)
+		compared, err := p.courier.Compare(ctx, set, leaving, copyAtOnce)
 		if err != nil {
 			return fmt.Errorf("compare set %s: %w", set, err)
 		}

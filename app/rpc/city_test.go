@@ -359,6 +359,7 @@ func (c *city) openCustody() {
 	}
 	c.custody, err = custody.New(v, rings, accesses, custody.Config{
 		View: c.node.View, Now: c.now, Custodian: keyID("custodian"), MaxContent: 8 << 20, MaxMemory: 64 << 20, Submit: c.report,
+		Depart: func(context.Context, *record.LeaveCustody) error { return errors.New("nobody leaves in these tests") },
 	})
 	if err != nil {
 		c.t.Fatal(err)

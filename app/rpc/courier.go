@@ -94,11 +94,12 @@ type Compared struct {
 }
 
 // Compare asks the peer which records of a set it wants, and lists at most so many
-// of them. Anew: by what is here now; else what was here a moment ago will do.
-func (c *Courier) Compare(ctx context.Context, set record.Code, anew bool, most int) (Compared, error) {
+// of them. Leaving: by what is here now, and what the peer has refused before counts
+// as wanted; else what was here a moment ago will do.
+func (c *Courier) Compare(ctx context.Context, set record.Code, leaving bool, most int) (Compared, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.server.limits.inquiry)
 	defer cancel()
-	own, err := c.server.inventories.of(ctx, set, anew)
+	own, err := c.server.inventories.of(ctx, set, leaving)
 	if err != nil {
 		return Compared{}, err
 	}
@@ -107,7 +108,7 @@ func (c *Courier) Compare(ctx context.Context, set record.Code, anew bool, most 
 		return Compared{}, answered(err)
 	}
 	q := &question{stream: stream, most: most, done: Compared{All: own.all}}
-	r, err := q.ask(&apiv1.CompareRequest{Set: string(set), All: own.all[:]})
+	r, err := q.ask(&apiv1.CompareRequest{Set: string(set), All: own.all[:], Leaving: leaving})
 	if err != nil {
 		return Compared{}, err
 	}

@@ -64,7 +64,7 @@ func (s *Server) shared(ctx context.Context, set record.Code) (record.KeyID, err
 	case !here:
 		return record.KeyID{}, refuse(reasonNotCustodian, "this node does not belong to custodian set %.16q", set)
 	}
-	return record.KeyIDOf(caller.CustodianKey[:]), nil
+	return record.KeyIDOf(caller.CustodianKey[:]), s.options.Custody.Staying(set)
 }
 
 // Keeps tells whether a custodian belongs to a set and has not left it.
@@ -104,7 +104,7 @@ func (c *custodians) Compare(stream grpc.BidiStreamingServer[apiv1.CompareReques
 	if err := stream.Send(&apiv1.CompareResponse{Equal: [32]byte(first.All) == own.all}); err != nil {
 		return err
 	}
-	x := &comparison{server: c.server, peer: peer, set: set, own: own}
+	x := &comparison{server: c.server, peer: peer, set: set, own: own, leaving: first.Leaving}
 	x.next, x.stop = iter.Pull2(c.server.options.Custody.Held(ctx, set))
 	defer x.stop()
 	for {
@@ -142,10 +142,11 @@ func ended(err error) error {
 
 // comparison goes through what the caller has beside what is here.
 type comparison struct {
-	server *Server
-	peer   record.KeyID
-	set    record.Code
-	own    *inventory
+	server  *Server
+	peer    record.KeyID
+	set     record.Code
+	own     *inventory
+	leaving bool // the caller will have nothing of it any more
 
 	next    func() (custody.Held, error, bool)
 	stop    func()
@@ -160,7 +161,7 @@ type comparison struct {
 // answer tells which of the parts or records of a request are wanted.
 func (x *comparison) answer(m *apiv1.CompareRequest) (wanted []uint32, err error) {
 	malformed := refuse(reasonMalformed, "a comparison goes on with hashes of parts, and then with records, ascending")
-	if m.Set != "" || len(m.All) > 0 || (len(m.Parts) > 0) == (len(m.Records) > 0) || len(m.Parts) > 0 && x.records ||
+	if m.Set != "" || m.Leaving || len(m.All) > 0 || (len(m.Parts) > 0) == (len(m.Records) > 0) || len(m.Parts) > 0 && x.records ||
 		len(m.Parts)%32 != 0 || len(m.Parts) > 32*requestParts || len(m.Records) > requestRecords {
 		return nil, malformed
 	}
@@ -204,7 +205,8 @@ func (x *comparison) lacks(h custody.Held) (bool, error) {
 	if !x.over && compareHeld(x.here, h) == 0 && x.here.Digest == h.Digest {
 		return false, nil
 	}
-	return !x.server.exchange.refused(x.peer, x.set, custody.Ref{Office: h.Office, Commitment: h.Commitment}, x.server.options.Now()), nil
+	// Who leaves must not take "not wanted" for "is there".
+	return x.leaving || !x.server.exchange.refused(x.peer, x.set, custody.Ref{Office: h.Office, Commitment: h.Commitment}, x.server.options.Now()), nil
 }
 
 // Keep takes a record from another custodian.
@@ -248,7 +250,7 @@ func (c *custodians) Keep(stream grpc.ClientStreamingServer[apiv1.KeepRequest, a
 }
 
 // exchange is what this node remembers of other custodians. Nothing of it is needed
-// to be right: it is lost when the node stops.
+// to be right: it is lost when the node stops, and whoever leaves is not answered by it.
 type exchange struct {
 	mu      sync.Mutex
 	lacking map[atPeer]uint64

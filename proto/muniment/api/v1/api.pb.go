@@ -4659,10 +4659,11 @@ func (x *CertificateResponse) GetFile() []byte {
 
 type CompareRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Set           string                 `protobuf:"bytes,1,opt,name=set,proto3" json:"set,omitempty"`         // custodian set; in the first request alone, with all
-	All           []byte                 `protobuf:"bytes,2,opt,name=all,proto3" json:"all,omitempty"`         // hash of everything that the caller has of the set
-	Parts         []byte                 `protobuf:"bytes,3,opt,name=parts,proto3" json:"parts,omitempty"`     // hashes of parts of it, 32 bytes each, at most 8192
-	Records       []*HeldRecord          `protobuf:"bytes,4,rep,name=records,proto3" json:"records,omitempty"` // ascending over all requests, at most 1024
+	Set           string                 `protobuf:"bytes,1,opt,name=set,proto3" json:"set,omitempty"`          // custodian set; in the first request alone, with all
+	All           []byte                 `protobuf:"bytes,2,opt,name=all,proto3" json:"all,omitempty"`          // hash of everything that the caller has of the set
+	Parts         []byte                 `protobuf:"bytes,3,opt,name=parts,proto3" json:"parts,omitempty"`      // hashes of parts of it, 32 bytes each, at most 8192
+	Records       []*HeldRecord          `protobuf:"bytes,4,rep,name=records,proto3" json:"records,omitempty"`  // ascending over all requests, at most 1024
+	Leaving       bool                   `protobuf:"varint,5,opt,name=leaving,proto3" json:"leaving,omitempty"` // in the first request alone: the caller is about to forget all of it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4723,6 +4724,13 @@ func (x *CompareRequest) GetRecords() []*HeldRecord {
 		return x.Records
 	}
 	return nil
+}
+
+func (x *CompareRequest) GetLeaving() bool {
+	if x != nil {
+		return x.Leaving
+	}
+	return false
 }
 
 // HeldRecord is a record that a custodian keeps.
@@ -6129,12 +6137,13 @@ const file_muniment_api_v1_api_proto_rawDesc = "" +
 	"department\x12 \n" +
 	"\vdisposition\x18\x03 \x01(\x04R\vdisposition\")\n" +
 	"\x13CertificateResponse\x12\x12\n" +
-	"\x04file\x18\x01 \x01(\fR\x04file\"\x81\x01\n" +
+	"\x04file\x18\x01 \x01(\fR\x04file\"\x9b\x01\n" +
 	"\x0eCompareRequest\x12\x10\n" +
 	"\x03set\x18\x01 \x01(\tR\x03set\x12\x10\n" +
 	"\x03all\x18\x02 \x01(\fR\x03all\x12\x14\n" +
 	"\x05parts\x18\x03 \x01(\fR\x05parts\x125\n" +
-	"\arecords\x18\x04 \x03(\v2\x1b.muniment.api.v1.HeldRecordR\arecords\"\\\n" +
+	"\arecords\x18\x04 \x03(\v2\x1b.muniment.api.v1.HeldRecordR\arecords\x12\x18\n" +
+	"\aleaving\x18\x05 \x01(\bR\aleaving\"\\\n" +
 	"\n" +
 	"HeldRecord\x12\x16\n" +
 	"\x06office\x18\x01 \x01(\tR\x06office\x12\x1e\n" +
