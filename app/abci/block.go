@@ -16,6 +16,10 @@ import (
 // holds alone. It is no outcome of a block; ledger codes are far below it.
 const CodeBusy uint32 = 1 << 16
 
+// CodeKnown is CheckTx's answer to a transaction that was committed before. Whoever
+// hands it out again, it costs its office no room in the mempool.
+const CodeKnown = CodeBusy + 1
+
 // CheckTx decides whether a transaction enters the mempool.
 func (a *App) CheckTx(_ context.Context, r *types.RequestCheckTx) (*types.ResponseCheckTx, error) {
 	defer a.guard("check transaction")()
@@ -24,7 +28,10 @@ func (a *App) CheckTx(_ context.Context, r *types.RequestCheckTx) (*types.Respon
 	if err != nil || a.queue.full(line, len(r.Tx)) || a.options.Crowded() && !line.urgent {
 		return busy, nil // before its signature costs anything
 	}
-	code, height := a.check(r.Tx)
+	code, height, before := a.check(r.Tx)
+	if before {
+		return &types.ResponseCheckTx{Code: CodeKnown, Codespace: "node", Log: "KNOWN"}, nil
+	}
 	if code == ledger.OK {
 		if !a.queue.add(sha256.Sum256(r.Tx), r.Tx, line, height) {
 			return busy, nil
@@ -36,19 +43,19 @@ func (a *App) CheckTx(_ context.Context, r *types.RequestCheckTx) (*types.Respon
 }
 
 // check judges a transaction by the committed state, whose height it gives, once
-// per block that was committed since.
-func (a *App) check(raw []byte) (ledger.Code, int64) {
+// per block that was committed since. It tells besides whether that state holds it.
+func (a *App) check(raw []byte) (code ledger.Code, height int64, before bool) {
 	view := a.View()
 	head := view.Head()
 	key := sha256.Sum256(raw)
 	if height, ok := a.judged.value(key); ok && height == head.Height {
-		return ledger.OK, height
+		return ledger.OK, height, false
 	}
-	code := a.machine.Check(view, ledger.Header{Height: head.Height + 1, Time: head.Time}, raw)
-	if code == ledger.OK {
+	code, before = a.machine.Examine(view, ledger.Header{Height: head.Height + 1, Time: head.Time}, raw)
+	if code == ledger.OK && !before {
 		a.judged.add(key, head.Height)
 	}
-	return code, head.Height
+	return code, head.Height, before
 }
 
 // lineOf gives the line in which a transaction waits, by the key that it names:

@@ -19,6 +19,8 @@
 //     store, and any panic, goes to Options.Fatal, which must end the process.
 //   - A transaction that CheckTx refuses, and that a block to come may make good, is
 //     judged again after each of the next blocks: the engine tells a node of it once.
+//   - A transaction that is committed already is not admitted to the mempool again: whoever
+//     hands out what others have signed cannot fill their share of it.
 //   - FinalizeBlock tells the ledger which validators signed the commit that the
 //     block carries, and what the block shows evidence of; Decided gives the same
 //     out of the engine's block store. It returns the difference between the

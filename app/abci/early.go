@@ -116,9 +116,9 @@ func (a *App) judgeEarly() {
 	push := a.push
 	a.mu.Unlock()
 	for _, tx := range a.early.take(a.View().Head().Height) {
-		code, height := a.check(tx.raw)
+		code, height, before := a.check(tx.raw)
 		switch {
-		case code == ledger.OK && push != nil:
+		case code == ledger.OK && push != nil && !before:
 			// A full mempool loses it, as it would have lost it before.
 			_ = push(tx.raw, func(uint32) {})
 		case code != ledger.OK && !lasting(code) && height-tx.since < earlyBlocks:

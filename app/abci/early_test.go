@@ -66,7 +66,7 @@ func TestATransactionJudgedWhileTheBlockCame(t *testing.T) {
 	inBubble(t, func(t *testing.T, p *pool) {
 		p.running(t)
 		proposal, approval := twoSteps(t, p.c.disk.view, "LIBRARY")
-		code, height := p.c.app.check(approval)
+		code, height, _ := p.c.app.check(approval)
 		p.c.block(proposal)
 		synctest.Wait()
 		p.c.app.refusedFor(approval, code, height)

@@ -324,7 +324,7 @@ func TestRequirement13CheckTxComesToRest(t *testing.T) {
 	}{
 		{"a transaction that is never decided expires for good", waits,
 			[]ledger.Code{0, 0, ledger.CodeExpired, ledger.CodeExpired, ledger.CodeExpired, ledger.CodeExpired}},
-		{"a committed one has its answer for good", won, []ledger.Code{0, 0, 0, 0, 0, 0}},
+		{"a committed one is known for good", won, []ledger.Code{0, ledger.Code(CodeKnown), ledger.Code(CodeKnown), ledger.Code(CodeKnown), ledger.Code(CodeKnown), ledger.Code(CodeKnown)}},
 	} {
 		if fmt.Sprint(k.got) != fmt.Sprint(k.want) {
 			t.Errorf("%s: got %v, want %v", k.name, k.got, k.want)

@@ -81,7 +81,7 @@ func (a *App) Submit(ctx context.Context, raw []byte) (ledger.Result, int64, err
 	}
 	// The signature is verified here, on the caller's goroutine, and remembered
 	// for CheckTx, which the mempool calls one at a time.
-	if code, _ := a.check(raw); code != ledger.OK {
+	if code, _, _ := a.check(raw); code != ledger.OK {
 		return a.refusal(raw, code)
 	}
 	key := sha256.Sum256(raw)
@@ -129,7 +129,7 @@ func (a *App) try(raw []byte) (done bool, o outcome, err error) {
 	err = push(raw, func(code uint32) { answered <- code })
 	if errors.Is(err, ErrKnown) {
 		o, known, err := a.answered(raw)
-		if code, _ := a.check(raw); err == nil && !known && code != ledger.OK {
+		if code, _, _ := a.check(raw); err == nil && !known && code != ledger.OK {
 			return a.giveUp(raw, code)
 		}
 		return known, o, err
@@ -142,6 +142,9 @@ func (a *App) try(raw []byte) (done bool, o outcome, err error) {
 		return false, outcome{}, nil
 	case CodeBusy:
 		return false, outcome{}, fmt.Errorf("submit: %w", ErrBusy)
+	case CodeKnown: // committed since Submit looked
+		o, known, err := a.answered(raw)
+		return known, o, err
 	default: // the state has moved on since Submit looked
 		result, _, err := a.refusal(raw, ledger.Code(code))
 		return true, outcome{result: result}, err

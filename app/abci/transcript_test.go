@@ -48,7 +48,11 @@ func (c *chain) play(t *testing.T, d *datadriven.TestData, out *strings.Builder)
 		fmt.Fprintf(out, "hash %s%s\n", short(r.GetAppHash()), errText(err))
 	case "check":
 		for _, tx := range txs {
-			fmt.Fprintln(out, ledger.Code(c.check(tx)))
+			text := ledger.Code(c.check(tx)).String()
+			if c.check(tx) == CodeKnown {
+				text = "KNOWN"
+			}
+			fmt.Fprintln(out, text)
 		}
 	case "prepare":
 		fmt.Fprintf(out, "%d of %d transactions\n", len(c.prepare(4<<20, txs...)), len(txs))

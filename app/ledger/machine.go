@@ -12,15 +12,22 @@ import (
 // Apply accepts it: a transaction before it in the block may stand against it,
 // and a refusal that becomes an entry has to get into a block first.
 func (m Machine) Check(v View, h Header, raw []byte) Code {
+	code, _ := m.Examine(v, h, raw)
+	return code
+}
+
+// Examine is Check that tells besides whether the transaction was carried out
+// before: then a block has no use for it.
+func (m Machine) Examine(v View, h Header, raw []byte) (code Code, before bool) {
 	h.first = record.Index(v.Head().Size)
 	a, result, err := m.judge(v, h, raw)
 	switch {
 	case err != nil:
-		return CodeInternal
-	case a != nil || result.Entered(): // carried out now, or before
-		return OK
+		return CodeInternal, false
+	case a != nil || result.Entered():
+		return OK, a == nil
 	}
-	return result.Code
+	return result.Code, false
 }
 
 // Apply carries out a block: one result per transaction, in order. An error
