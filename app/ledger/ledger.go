@@ -82,6 +82,9 @@ type VerifyFunc func(public ed25519.PublicKey, message, signature []byte) bool
 // Machine is the state machine. It holds no state.
 type Machine struct {
 	Verify VerifyFunc
+	// Rules is the newest version of the rules by which Replay judges; 0: any, as
+	// if all were version 1.
+	Rules uint32
 }
 
 // Result is the outcome of one transaction.

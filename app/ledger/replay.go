@@ -13,6 +13,9 @@ import (
 // ErrUnfinished says that a log ends within a block, or before its first one.
 var ErrUnfinished = errors.New("the log ends within a block")
 
+// ErrNewerRules says that a log goes on by rules that this program does not know.
+var ErrNewerRules = errors.New("this program knows older rules only")
+
 // Difference is the first place at which a log is not what the rules make of
 // the entries before it.
 type Difference struct {
@@ -53,7 +56,8 @@ type ReplayedLock struct {
 //
 // The slices that log yields stay as they are until their block is over. After
 // every block the function after, which may be nil, is told its changes. An
-// error is a [*Difference], wraps [ErrUnfinished], or comes from log.
+// error is a [*Difference], wraps [ErrUnfinished] or [ErrNewerRules], or comes
+// from log.
 func (m Machine) Replay(log iter.Seq2[[]byte, error], after func(Changes)) (Replayed, error) {
 	r := &replay{machine: m, after: after}
 	r.machine.Verify = func(public ed25519.PublicKey, message, signature []byte) bool {
@@ -156,6 +160,9 @@ func (r *replay) block() error {
 	if err := r.rest(end, jump); err != nil {
 		return err
 	}
+	if err := r.known(end.Height); err != nil {
+		return err
+	}
 	changes, results, err := r.machine.Apply(r.view, Block{Height: end.Height, Time: end.Time, Txs: raws, Misbehavior: misbehavior})
 	if err != nil {
 		return r.differs(0, "its block cannot be carried out: %v", err)
@@ -170,6 +177,18 @@ func (r *replay) block() error {
 	}
 	r.out.Transactions += int64(len(txs))
 	return r.close(changes)
+}
+
+// known refuses to judge a block by other rules than those that it is under.
+func (r *replay) known(height int64) error {
+	version, err := VersionAt(r.view, height)
+	if err != nil {
+		return r.differs(0, "its block cannot be carried out: %v", err)
+	}
+	if known := r.machine.Rules; known > 0 && version > known {
+		return fmt.Errorf("from entry %d on, block %d, the log goes by version %d of the rules: %w", r.first, height, version, ErrNewerRules)
+	}
+	return nil
 }
 
 // genesis replays the block of height 0.

@@ -1,7 +1,7 @@
-//go:build !nextversion
-
 package node
+
+import "github.com/muniment/muniment/app/ledger"
 
 // MaxVersion is the newest version of the ledger's rules that this program
 // knows. It refuses to go on where the network applies a newer one.
-const MaxVersion = 1
+const MaxVersion = ledger.MaxVersion

@@ -18,6 +18,7 @@ const (
 	// Of a replay.
 	logContradicted receipt.Reason = "LOG_CONTRADICTED" // an entry is not what the rules make of those before it
 	logEndsEarly    receipt.Reason = "LOG_ENDS_EARLY"   // entries are missing at the end
+	newerRules      receipt.Reason = "NEWER_RULES"      // the log goes on by rules that this program does not know
 )
 
 // report is what was found out about one file. Its JSON names are stable.

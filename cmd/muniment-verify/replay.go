@@ -120,7 +120,7 @@ func replay(n receipt.Network, dir string) (*replayed, error) {
 	if held, err := r.holds(m, s.Checkpoint); err != nil || !held {
 		return r, err
 	}
-	machine := rules.Machine{Verify: ed25519.Verify}
+	machine := rules.Machine{Verify: ed25519.Verify, Rules: rules.MaxVersion}
 	got, err := machine.Replay(founded(n, m.entries(s.Checkpoint.Size)), nil)
 	difference, differs := errors.AsType[*rules.Difference](err)
 	switch {
@@ -129,6 +129,8 @@ func replay(n receipt.Network, dir string) (*replayed, error) {
 		r.end(receipt.Failed, logContradicted, difference.Error())
 	case errors.Is(err, rules.ErrUnfinished), errors.Is(err, errEarly):
 		r.end(receipt.Indeterminate, logEndsEarly, err.Error())
+	case errors.Is(err, rules.ErrNewerRules):
+		r.end(receipt.Indeterminate, newerRules, err.Error()+": take a newer muniment-verify")
 	case errors.Is(err, errForeign):
 		r.Entry = new(int64)
 		r.end(receipt.Failed, receipt.WrongNetwork, "entry 0: "+err.Error())

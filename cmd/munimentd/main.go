@@ -88,7 +88,7 @@ func command() *cobra.Command {
 		Short:         "A node of a ledger for public records",
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Version:       version(),
+		Version:       fmt.Sprintf("%s, knows the rules up to version %d", version(), node.MaxVersion),
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return withCode(exitUsage, fmt.Errorf("there is no command %q: run munimentd --help", args[0]))

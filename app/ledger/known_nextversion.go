@@ -1,7 +1,7 @@
 //go:build nextversion
 
-package node
+package ledger
 
 // MaxVersion is what the next program will know. Its rules are those of version
-// 1: the build shows that a network changes its program, and nothing else.
+// 1: the build shows that a network changes its programs, and nothing else.
 const MaxVersion = 2

@@ -1,0 +1,44 @@
+package ledger_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/muniment/muniment/app/ledger"
+	"github.com/muniment/muniment/app/record"
+)
+
+// TestReplayStopsAtNewerRules: a replay judges no block by other rules than those
+// that it is under, and says which version it lacks.
+func TestReplayStopsAtNewerRules(t *testing.T) {
+	c := found(t, networkFacts())
+	c.stated(t, &record.Upgrade{Version: 2, Height: c.view.Head().Height + 20})
+	_, height, _, err := ledger.NextVersion(c.view)
+	if err != nil {
+		t.Fatal(err)
+	}
+	replay := func(known uint32) error {
+		machine := c.machine
+		machine.Rules = known
+		_, err := machine.Replay(logOf(c.log(t)), nil)
+		return err
+	}
+	anchored := 0
+	for c.view.Head().Height < height {
+		if err := replay(1); err != nil {
+			t.Fatalf("at height %d: %v", c.view.Head().Height, err)
+		}
+		anchored++
+		c.apply(t, c.view.Head().Time, c.sign(t, "DPW", day("2031-01-02"), anchors("DEMO-MINUTES", 0, fmt.Sprint(anchored))))
+	}
+	const want = "from entry 90 on, block 20, the log goes by version 2 of the rules: this program knows older rules only"
+	if err := replay(1); !errors.Is(err, ledger.ErrNewerRules) || err.Error() != want {
+		t.Errorf("got %v, want %q", err, want)
+	}
+	for _, known := range []uint32{0, 2} {
+		if err := replay(known); err != nil {
+			t.Errorf("a program that knows version %d: %v", known, err)
+		}
+	}
+}
