@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/muniment/muniment/app/commitment"
+	"github.com/muniment/muniment/app/record"
 	"github.com/muniment/muniment/store/vault"
 )
 
@@ -30,7 +31,7 @@ type ruling struct {
 	lost    []commitment.Range // erased by some custodian: a parcel may lack them
 	barred  []commitment.Range // may not be here
 	leave   []commitment.Range // erased elsewhere, and not preserved here: may go with a parcel that lacks them
-	unknown bool               // a redaction that was carried out somewhere is not known here
+	unknown record.Index       // a disposition whose redaction was carried out somewhere and is not known here; 0: none
 }
 
 // rule finds the leaves of each erasure in the redaction that names them.
@@ -44,7 +45,9 @@ func (k *keeping) rule(rid vault.RID, layout [32]byte, facts []vault.LeafFact) (
 			return ruling{}, refuse(Quarantined, "parts of the record were erased under disposition %d, and the parcel lacks the redaction that names them: file it where the parcel comes from", e.disposition)
 		}
 		if !ok {
-			all.unknown = all.unknown || e.done
+			if e.done {
+				all.unknown = e.disposition
+			}
 			continue
 		}
 		gone := f.gone(facts)
@@ -61,10 +64,15 @@ func (k *keeping) rule(rid vault.RID, layout [32]byte, facts []vault.LeafFact) (
 	return all, nil
 }
 
-// allows refuses a key state that lacks what no erasure on the ledger names: with it
-// one custodian could take from the others what it likes.
+// allows refuses a key state that lacks what no erasure on the ledger is known to
+// name: with it one custodian could take from the others what it likes, or have one
+// that joins keep a husk for a record.
 func (r ruling) allows(state commitment.State) error {
-	if lost := stateWithout(state.N(), r.lost); !r.unknown && !lost.Within(state) {
+	switch lost := stateWithout(state.N(), r.lost); {
+	case lost.Within(state):
+	case r.unknown != 0:
+		return refuse(Quarantined, "parts of the record were erased under disposition %d, and the parcel lacks them and the redaction that names them: file it where the parcel comes from", r.unknown)
+	default:
 		return refuse(Malformed, "the parcel lacks leaves that no disposition has erased")
 	}
 	return nil

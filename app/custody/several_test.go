@@ -351,3 +351,32 @@ func TestLostCustodianComesBack(t *testing.T) {
 		t.Errorf("what was destroyed is in the vault: %v, %v", ok, err)
 	}
 }
+
+// TestNoHuskForARecord: a parcel that lacks parts, and the redaction by which one
+// could tell whether these were erased, is not kept by a custodian that has nothing
+// yet: it would take nothing from the others any more.
+func TestNoHuskForARecord(t *testing.T) {
+	s := newShared(t, 3)
+	s.setCustodians(t, custodianNames[:2], custodianNames[2])
+	a, b, c := s.houses[0], s.houses[1], s.houses[2]
+	k := a.keep(t, "DEMO-MINUTES", minutes, "title")
+	send(t, a, b, k.Ref)
+	a.punctures(t, k.Ref, commitment.Range{First: 5, Last: 7}) // more than is going to be redacted
+	husk := a.blindParcel(t, k.Ref)
+	redaction := b.file(t, k, 5)
+	d := s.redact(t, "DEMO-MINUTES", k, redaction)
+	if err := a.receive(b, b.parcel(t, a, k.Ref)); err != nil { // the redaction alone
+		t.Fatal(err)
+	}
+	a.round(t)
+	s.hold(t, k)
+	b.round(t)
+	if got := s.status(t, d); got != ledger.DispositionComplete {
+		t.Fatalf("disposition is %s", got)
+	}
+	b.wantOpen(t, "preserved", k)
+	s.setCustodians(t, custodianNames[:3])
+	wantReason(t, "a husk", c.receive(a, husk), Quarantined)
+	send(t, b, c, k.Ref)
+	c.wantOpen(t, "from the one that preserved it", k)
+}
