@@ -5,6 +5,8 @@ package chaos
 import (
 	"bytes"
 	"crypto/ed25519"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"github.com/cometbft/cometbft/types"
 
 	"github.com/muniment/muniment/app/ledger"
+	"github.com/muniment/muniment/app/receipt"
 	"github.com/muniment/muniment/app/record"
 	"github.com/muniment/muniment/store/cometdb"
 	"github.com/muniment/muniment/store/state"
@@ -89,6 +92,9 @@ func (b book) replay() (all []violation) {
 		if h, ok := byHeight[header.Height]; ok {
 			appHash = h
 		}
+		if header.Time.After(time.Now().Add(time.Minute)) { // what validators put up with
+			all = append(all, violated("I-05", "node %d: block %d is of %v, which is yet to come", b.machine, header.Height, header.Time))
+		}
 		if i > 0 && !header.Time.After(b.blocks[i-1].Time) {
 			all = append(all, violated("I-06", "node %d: block %d is not later than the one before", b.machine, header.Height))
 		}
@@ -147,15 +153,14 @@ func (c *city) audit(t *testing.T, history []*attempt, guilty ...string) (books 
 		wentBack[m.machine] = m.wentBack
 	}
 	all = append(all, judge(append(own, history...), l, wentBack)...)
-	all = append(all, linearizable(history, l, checkerTime)...)
+	judged, disordered := linearizable(history, l, checkerTime)
 	figures, late := weigh(history, c.faults)
-	all = append(all, late...)
-	for _, line := range figures {
-		t.Log(line)
-	}
+	receipts, spoilt := c.verifyAgain(t)
+	all = slices.Concat(all, disordered, late, spoilt)
 	for _, v := range all[:min(len(all), 20)] {
 		t.Error(v)
 	}
+	tally.add(history, figures, all, judged, receipts)
 	c.summary(t, history, l)
 	return books
 }
@@ -164,13 +169,36 @@ func (c *city) audit(t *testing.T, history []*attempt, guilty ...string) (books 
 func (c *city) summary(t *testing.T, history []*attempt, l *logbook) {
 	t.Helper()
 	count := map[string]int{}
-	records := 0
 	for _, a := range history {
 		count[string(a.Kind)+" "+a.Outcome]++
-		if a.Kind == anchors && a.Outcome == outcomeOK {
-			records += len(a.Commitments)
+	}
+	t.Logf("operations: %v; %d blocks with entries", count, len(l.heights))
+}
+
+// verifyAgain wants every receipt that was ever given to verify still, by a network
+// file alone (I-08).
+func (c *city) verifyAgain(t *testing.T) (verified int, all []violation) {
+	t.Helper()
+	networks := append([]receipt.Network{c.network}, c.later...)
+	for _, dir := range c.receipts {
+		files, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			text, err := os.ReadFile(filepath.Join(dir, f.Name()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if slices.ContainsFunc(networks, func(n receipt.Network) bool {
+				_, err = receipt.Verify(n, text)
+				return err == nil
+			}) {
+				verified++
+			} else {
+				all = append(all, violated("I-08", "receipt %s does not verify: %v", f.Name(), err))
+			}
 		}
 	}
-	t.Logf("operations: %v", count)
-	t.Logf("acknowledged: %d transactions that anchor %d records; %d blocks with entries", count["anchor ok"], records, len(l.heights))
+	return verified, all
 }

@@ -31,7 +31,10 @@ type city struct {
 	*links
 	nodes      []*member
 	passphrase string // file
+	genesis    []byte
 	network    receipt.Network
+	later      []receipt.Network // the file, as the network has extended it
+	receipts   []string          // folders of the recorders
 	began      time.Time
 	faults     []fault     // in their order
 	own        []operation // of the tests themselves
@@ -41,6 +44,7 @@ type city struct {
 type member struct {
 	machine   int // from 1
 	id        string
+	nodeKey   [32]byte
 	validator string // the engine's address of its validator key
 	home      node.Home
 	process   *process
@@ -94,19 +98,16 @@ func newCity(t *testing.T) *city {
 		if i == validators-1 {
 			m.home = smallHome(t, filepath.Join(dir, "small"))
 		}
-		keys, err := node.MakeKeys(m.home, node.KeyOptions{Rand: rand.Reader, Passphrase: []byte(passphrase), Iterations: 1000, Custodian: true, Now: time.Now()})
-		if err != nil {
-			t.Fatal(err)
-		}
+		keys := m.makeKeys(t)
 		if i == 0 {
 			custodian = record.KeyIDOf(keys.Custodian.Public().(ed25519.PublicKey))
 		}
-		m.id, m.validator = keys.ID(), cmted25519.PubKey(keys.Validator.Public().(ed25519.PublicKey)).Address().String()
 		c.nodes = append(c.nodes, m)
 		founding.Members = append(founding.Members, node.Member{Node: keys.Fact(10), Address: m.grpc(), Certificate: keys.Certificate})
 	}
 	founding.Facts = facts([]record.KeyID{custodian})
 	genesis, network, err := node.Found(founding)
+	c.genesis = genesis
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,6 +120,18 @@ func newCity(t *testing.T) *city {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// makeKeys makes the keys of a member in a new home.
+func (m *member) makeKeys(t *testing.T) node.Keys {
+	t.Helper()
+	keys, err := node.MakeKeys(m.home, node.KeyOptions{Rand: rand.Reader, Passphrase: []byte(passphrase), Iterations: 1000, Custodian: true, Now: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.id, m.validator = keys.ID(), cmted25519.PubKey(keys.Validator.Public().(ed25519.PublicKey)).Address().String()
+	m.nodeKey = keys.Fact(0).NodeKey
+	return keys
 }
 
 // startAll starts every node, and waits until all serve.

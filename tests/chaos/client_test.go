@@ -76,6 +76,22 @@ func dial(network receipt.Network, address string, by func(context.Context, stri
 	return &client{conn: conn, departments: apiv1.NewDepartmentsClient(conn), auditors: apiv1.NewAuditorsClient(conn)}, nil
 }
 
+// follow gives a network as the handovers that a node keeps extend it.
+func (c *client) follow(ctx context.Context, n receipt.Network) (receipt.Network, error) {
+	r, err := c.auditors.Network(ctx, &apiv1.NetworkRequest{Eras: uint64(len(n.Eras))})
+	if err != nil {
+		return n, err
+	}
+	for _, handover := range r.Handovers {
+		next, err := n.Extend(handover)
+		if err != nil {
+			return n, err
+		}
+		n = next
+	}
+	return n, nil
+}
+
 // submit hands a transaction in, and puts the answer into o.
 func (c *client) submit(ctx context.Context, raw []byte, o *operation) {
 	r, err := c.departments.Submit(ctx, &apiv1.SubmitRequest{Transaction: raw})

@@ -62,11 +62,6 @@ func (n *nemesis) inject(t *testing.T, m *member, what, path string) {
 // itself, and goes on when there is space again.
 func (n *nemesis) diskFull(t *testing.T, struck []*member, mending func()) {
 	m := struck[0]
-	var disk syscall.Statfs_t
-	if err := syscall.Statfs(string(m.home), &disk); err != nil {
-		t.Fatal(err)
-	}
-	free := int64(disk.Bavail) * disk.Bsize
 	ballast := filepath.Join(filepath.Dir(string(m.home)), "ballast")
 	left := int64(0)
 	if n.random.IntN(2) == 0 {
@@ -76,8 +71,18 @@ func (n *nemesis) diskFull(t *testing.T, struck []*member, mending func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = syscall.Fallocate(int(f.Fd()), 0, 0, max(1, free-left))
-	if err := errors.Join(err, f.Close()); err != nil {
+	eventually(t, "the disk is full", func() bool { // the node writes meanwhile
+		var disk syscall.Statfs_t
+		if err := syscall.Statfs(string(m.home), &disk); err != nil {
+			t.Fatal(err)
+		}
+		err := syscall.Fallocate(int(f.Fd()), 0, 0, max(1, int64(disk.Bavail)*disk.Bsize-left))
+		if err != nil && !errors.Is(err, syscall.ENOSPC) {
+			t.Fatal(err)
+		}
+		return err == nil
+	})
+	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if got := m.process.code(t); got < 0 {

@@ -2,7 +2,6 @@ package chaos
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 )
@@ -12,7 +11,7 @@ type fault struct {
 	kind     string
 	machines []int
 	from, to time.Duration // to: when it was mended, where processes and links came back
-	over     time.Duration // when all that was struck served again
+	over     time.Duration // when all nodes were together again
 	stops    bool          // no quorum was left meanwhile
 }
 
@@ -26,10 +25,17 @@ const (
 	afterglow    = time.Second      // in which a block that was decided still comes
 )
 
+// A figure is what is known of a kind of fault.
+type figure struct {
+	times int
+	stops bool          // no quorum was left
+	worst time.Duration // without an answer; where no quorum was left, from when it was back
+}
+
 // weigh gives how long the network stood still, by kind of fault, and wants it to
 // answer while a quorum is left, and soon after it is back (I-15), and never without
 // one (I-06).
-func weigh(history []*attempt, faults []fault) (figures []string, all []violation) {
+func weigh(history []*attempt, faults []fault) (figures map[string]figure, all []violation) {
 	var answers []time.Duration
 	for _, a := range history {
 		if a.Kind.transaction() && a.Kind != others && a.Outcome == outcomeOK {
@@ -37,9 +43,8 @@ func weigh(history []*attempt, faults []fault) (figures []string, all []violatio
 		}
 	}
 	slices.Sort(answers)
-	times, worst := map[string]int{}, map[string]time.Duration{}
+	figures = map[string]figure{}
 	for _, f := range faults {
-		times[f.kind]++
 		took, limit := stillness(answers, f.from, f.over), mostStop
 		if f.stops {
 			took, limit = until(answers, f.to)-f.to, mostRecovery
@@ -47,21 +52,11 @@ func weigh(history []*attempt, faults []fault) (figures []string, all []violatio
 				all = append(all, violated("I-06", "%v, from %v to %v: a transaction was answered at %v, without a quorum", f, f.from, f.to, at))
 			}
 		}
-		worst[f.kind] = max(worst[f.kind], took)
+		known := figures[f.kind]
+		figures[f.kind] = figure{known.times + 1, f.stops, max(known.worst, took)}
 		if took > limit {
 			all = append(all, violated("I-15", "%v, from %v: no transaction was answered for %v", f, f.from, took))
 		}
-	}
-	stops := map[string]bool{}
-	for _, f := range faults {
-		stops[f.kind] = f.stops
-	}
-	for _, kind := range slices.Sorted(maps.Keys(times)) {
-		what := "longest time without an answer"
-		if stops[kind] {
-			what = "longest recovery after a quorum was back"
-		}
-		figures = append(figures, fmt.Sprintf("%-18s %2d times, %s %.1f s", kind, times[kind], what, worst[kind].Seconds()))
 	}
 	return figures, all
 }

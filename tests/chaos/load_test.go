@@ -214,7 +214,7 @@ func (w *worker) readReceipt(ctx context.Context, n int, k known) error {
 		o.Outcome = outcomeFail // this node is not there yet
 	}
 	if err == nil {
-		if _, err := receipt.Verify(w.network, r.Receipt); err != nil {
+		if err := w.verify(ctx, n, r.Receipt); err != nil {
 			return fmt.Errorf("receipt of entry %d by node %d: %w", k.index, n+1, err)
 		}
 		if err := os.WriteFile(filepath.Join(w.Receipts, fmt.Sprintf("%d-%s", k.index, filepath.Base(o.ID))), r.Receipt, 0o600); err != nil {
@@ -222,6 +222,21 @@ func (w *worker) readReceipt(ctx context.Context, n int, k known) error {
 		}
 	}
 	return w.write(o)
+}
+
+// verify verifies a receipt by the network file, and where the keys of the network
+// have changed since by that file as the node's handovers extend it.
+func (w *worker) verify(ctx context.Context, n int, text []byte) error {
+	_, err := receipt.Verify(w.network, text)
+	if err == nil {
+		return nil
+	}
+	later, failed := w.clients[n].follow(ctx, w.network)
+	if failed != nil {
+		return fmt.Errorf("%w; the network file cannot be extended: %w", err, failed)
+	}
+	_, err = receipt.Verify(later, text)
+	return err
 }
 
 // fork gives chances that follow from others.

@@ -16,7 +16,7 @@ import (
 
 var (
 	seed   = flag.Uint64("seed", 0, "of faults and load; 0: by the clock")
-	points = flag.Int("points", 3, "crash points of the engine, and as many of ours, at one of four")
+	points = flag.Int("points", 0, "crash points of the engine, and as many of ours, at one of four; 0: three in each round")
 	rounds = flag.Int("rounds", 1, "how often each kind of fault comes")
 )
 
@@ -50,7 +50,12 @@ func run(m *testing.M) int {
 		return 1
 	}
 	undoAtTheEnd()
+	began := time.Now()
 	code := m.Run()
+	if err := tally.report(code, time.Since(began)); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
 	if err := os.RemoveAll(work); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

@@ -46,6 +46,8 @@ var misfortunes = []misfortune{
 	{"disk full", 1, false, (*nemesis).diskFull},
 	{"flood", 1, false, (*nemesis).flood},
 	{"restored", 1, false, (*nemesis).restored},
+	{"clock forward", 1, false, (*nemesis).clockForward},
+	{"clock back", 1, false, (*nemesis).clockBack},
 }
 
 // run brings every misfortune so many times, in any order.
@@ -74,6 +76,7 @@ func (n *nemesis) bring(t *testing.T, m misfortune) {
 	}
 	t.Logf("%6.1f s  %v", f.from.Seconds(), f)
 	m.strike(n, t, struck, func() { f.to = time.Since(n.began) })
+	n.together(t) // what comes next strikes a whole network: one fault at a time is what the figures are about
 	f.over = time.Since(n.began)
 	n.faults = append(n.faults, f)
 }

@@ -131,6 +131,7 @@ func (c *city) record(t *testing.T) *recorder {
 	if err := os.Mkdir(r.Receipts, 0o700); err != nil {
 		t.Fatal(err)
 	}
+	c.receipts = append(c.receipts, r.Receipts)
 	text, err := json.Marshal(r.job)
 	if err != nil {
 		t.Fatal(err)

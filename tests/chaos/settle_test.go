@@ -26,15 +26,15 @@ func (m *member) status(t *testing.T) (*apiv1.StatusResponse, error) {
 	return apiv1.NewOperatorsClient(conn).Status(ctx, &apiv1.StatusRequest{})
 }
 
-// settle waits until all nodes have one log, nearly: under load they are a block
-// apart (I-13).
-func (c *city) settle(t *testing.T) {
+// together waits until all nodes take part and have one log, nearly: under load they
+// are a block apart (I-13).
+func (c *city) together(t *testing.T) time.Duration {
 	t.Helper()
-	took := eventually(t, "all nodes are at one height", func() bool {
+	return eventually(t, "all nodes are at one height", func() bool {
 		var least, most uint64
 		for i, m := range c.nodes {
 			s, err := m.status(t)
-			if err != nil {
+			if err != nil || s.CatchingUp {
 				return false
 			}
 			if i == 0 || s.Height < least {
@@ -44,5 +44,10 @@ func (c *city) settle(t *testing.T) {
 		}
 		return most-least <= 1
 	})
-	t.Logf("all nodes agree after %.1f s", took.Seconds())
+}
+
+// settle says how long that took.
+func (c *city) settle(t *testing.T) {
+	t.Helper()
+	t.Logf("all nodes agree after %.1f s", c.together(t).Seconds())
 }

@@ -52,7 +52,7 @@ func (c *city) adopt(t *testing.T) {
 		Schedule: "DEMO", Version: 1, Series: series, Rule: retention.Rule{Kind: retention.Need, Count: 60, Unit: retention.Days},
 		Action: record.ActionDestroy, Approvals: []record.Role{record.RoleClerk}, NoticeHeights: 1, FiscalStart: 7,
 	}
-	c.do(t, by, clerk, &record.ProposeChange{Fact: rule})
+	c.do(t, by, clerk, &record.ProposeChange{Fact: rule}) // which the schedule states
 	fact, err := record.MarshalFact(rule)
 	if err != nil {
 		t.Fatal(err)
@@ -62,8 +62,14 @@ func (c *city) adopt(t *testing.T) {
 		t.Fatal(err)
 	}
 	schedule := &record.Schedule{Code: "DEMO", Version: 1, Effective: record.LedgerDay(time.Now().UnixNano()), Count: 1, Root: root}
-	proposed := c.do(t, by, clerk, &record.ProposeChange{Fact: schedule})
-	hash, err := record.FactHash(schedule)
+	c.decide(t, by, schedule)
+}
+
+// decide has the clerk propose a fact and counsel approve it.
+func (c *city) decide(t *testing.T, by *client, fact record.Fact) {
+	t.Helper()
+	proposed := c.do(t, by, clerk, &record.ProposeChange{Fact: fact})
+	hash, err := record.FactHash(fact)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,6 +25,7 @@ func TestTwoProcessesOneKey(t *testing.T) {
 	r := c.record(t)
 	pause(t, 2*time.Second)
 	one := c.nodes[1]
+	f := fault{kind: "two processes, one key", machines: []int{one.machine, stranger}, from: time.Since(c.began)}
 	one.kill(t)
 	twin := &member{machine: stranger, id: one.id, home: node.Home(filepath.Join(filepath.Dir(string(one.home)), "twin"))}
 	copyTree(t, string(one.home), string(twin.home))
@@ -43,9 +44,12 @@ func TestTwoProcessesOneKey(t *testing.T) {
 	})
 	t.Logf("the log has an entry about it after %.1f s", took.Seconds())
 	twin.kill(t)
+	f.to = time.Since(c.began)
 	c.mend(t)
 	pause(t, 2*time.Second)
 	c.settle(t)
+	f.over = time.Since(c.began)
+	c.faults = append(c.faults, f)
 	history := r.finish(t)
 	c.settle(t)
 	books := c.audit(t, history, one.validator)
