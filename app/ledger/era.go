@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"crypto/sha256"
 	"slices"
 
 	"github.com/muniment/muniment/app/record"
@@ -85,6 +86,9 @@ func (a *act) openingEra(at record.Index) func([]Value, Code, error) ([]Value, C
 		if slices.Equal(now.Nodes, next.Nodes) && sameWitnesses(now.Witnesses, next.Witnesses) {
 			return values, OK, nil
 		}
+		if ambiguous(a.view.Head().Origin, next.Nodes) {
+			return nil, CodeKeyRegistered, nil
+		}
 		eras := []Era{next}
 		if now.Opened < a.header.first { // by an earlier block
 			eras[0].Number, eras[0].Opened = now.Number+1, at
@@ -99,6 +103,23 @@ func (a *act) openingEra(at record.Index) func([]Value, Code, error) ([]Value, C
 		}
 		return append(values, Value{StateKeyEras(), appendNumber(newValue(1), eras[0].Number)}), OK, nil
 	}
+}
+
+// ambiguous tells whether the signatures of two log keys look as if one key had
+// made them: they bear the name of the origin and the first four bytes of a hash
+// (C2SP signed-note). Such keys are found at leisure, and an era that has two of
+// them fits into no network file: nobody could be told of it, nor of those after it.
+func ambiguous(origin string, nodes []EraNode) bool {
+	hashes := make([][4]byte, len(nodes))
+	for i, n := range nodes {
+		const logKey = 1
+		sum := sha256.Sum256(append(append([]byte(origin), '\n', logKey), n.LogKey[:]...))
+		hashes[i] = [4]byte(sum[:])
+		if slices.Contains(hashes[:i], hashes[i]) {
+			return true
+		}
+	}
+	return false
 }
 
 func eraOfNodes(number int64, opened record.Index, nodes []record.Node, w record.Witnesses) Era {

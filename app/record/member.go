@@ -168,8 +168,8 @@ func (w *Witnesses) check() error {
 		if !x.Code.Valid() || i > 0 && w.Witnesses[i-1].Code >= x.Code || x.PublicKey == [32]byte{} {
 			return malformed("witnesses: code or key, or they do not ascend")
 		}
-		if slices.ContainsFunc(w.Witnesses[:i], func(y Witness) bool { return y.PublicKey == x.PublicKey }) {
-			return malformed("witnesses: one key is there twice")
+		if slices.ContainsFunc(w.Witnesses[:i], func(y Witness) bool { return y.PublicKey == x.PublicKey || y.NameHash == x.NameHash }) {
+			return malformed("witnesses: one key or one name is there twice")
 		}
 	}
 	return nil
