@@ -281,3 +281,37 @@ func TestMakeRefusesUnknownUses(t *testing.T) {
 		t.Errorf("a custodian key where no content is kept: %v", err)
 	}
 }
+
+// A backup that was made under earlier keys of a home, or while new ones wait for
+// their decision, is this home's own.
+func TestABackupOutlivesTheKeysOfItsTime(t *testing.T) {
+	c := newKeychain(t)
+	manifest := func(k Keys) Manifest {
+		custodian := k.Fact(0).CustodianKey
+		id := record.KeyIDOf(custodian[:])
+		return Manifest{Node: k.ID(), Custodian: &id}
+	}
+	before, stranger := manifest(c.InUse()), manifest(newKeychain(t).InUse())
+	makeGeneration(t, c, "custodian")
+	makeGeneration(t, c, "node")
+	for _, used := range []int{1, 2} {
+		if err := c.UseNode(used); err != nil {
+			t.Fatal(err)
+		}
+		keys, err := OpenKeys(c.home, passphrase)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := before.isOf(c.home, keys); err != nil {
+			t.Errorf("node key %d in use: %v", used, err)
+		}
+		for name, m := range map[string]Manifest{
+			"another node's": {Node: stranger.Node, Custodian: before.Custodian}, "another custodian's": {Node: before.Node, Custodian: stranger.Custodian},
+			"one without content": {Node: before.Node},
+		} {
+			if err := m.isOf(c.home, keys); !errors.Is(err, ErrOtherBackup) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+}

@@ -16,6 +16,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"golang.org/x/sys/unix"
 
+	"github.com/muniment/muniment/app/receipt"
 	"github.com/muniment/muniment/app/record"
 	"github.com/muniment/muniment/store/keyring"
 )
@@ -320,17 +321,21 @@ func readManifest(dir string) (Manifest, error) {
 // isOf checks that a backup is of the node that has the keys, and of the network
 // of its home.
 func (m Manifest) isOf(home Home, keys Keys) error {
-	var custodian *record.KeyID
-	if keys.Custodian != nil {
-		key := public(keys.Custodian)
-		id := record.KeyIDOf(key[:])
-		custodian = &id
+	// The backup may be older than the present keys, and a new one may wait for its
+	// decision: what counts is that the home has the key under which it was made.
+	node, custodian := false, keys.Custodian == nil && m.Custodian == nil
+	for _, g := range keys.chain.Generations() {
+		switch key := g.Public(); g.Use {
+		case "node":
+			node = node || m.Node == receipt.NodeID(key[:])
+		case "custodian":
+			custodian = custodian || m.Custodian != nil && *m.Custodian == record.KeyIDOf(key[:])
+		}
 	}
-	mine := Manifest{Custodian: custodian}
-	if m.custodian() != mine.custodian() {
-		return fmt.Errorf("%w: its custodian key is %.16s, this home's is %.16s", ErrOtherBackup, m.custodian(), mine.custodian())
+	if !custodian {
+		return fmt.Errorf("%w: its custodian key is %.16s, and this home has none such", ErrOtherBackup, m.custodian())
 	}
-	if m.Node != keys.ID() {
+	if !node {
 		return fmt.Errorf("%w: it is of node %s, this home is of %s", ErrOtherBackup, m.Node, keys.ID())
 	}
 	genesis, err := os.ReadFile(home.Genesis())
