@@ -3,6 +3,8 @@ package node
 import (
 	"crypto/rand"
 	"fmt"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -147,4 +149,66 @@ func TestEveryKeyOfTheNetwork(t *testing.T) {
 	if v := verified(t, now, again); v.Era != 5 {
 		t.Errorf("the first receipt, got anew, is of era %d", v.Era)
 	}
+}
+
+// TestANodeThatIsReplacedSaysSo: a node whose place another node key of its home
+// takes says what is to be done, each time that it is started under the old key;
+// under the new one it is silent until it is removed.
+func TestANodeThatIsReplacedSaysSo(t *testing.T) {
+	const isRemoved, isReplaced = "no longer a member of the network", "run munimentd keys use node 2 and start it again"
+	c := newCity(t, 1)
+	c.open(0)
+	if err := c.nodes[0].Start(); err != nil {
+		t.Fatal(err)
+	}
+	start := func() *testLog {
+		t.Helper()
+		c.open(1)
+		log := new(testLog)
+		c.nodes[1].log = slog.New(slog.NewTextHandler(log, nil))
+		if err := c.nodes[1].Start(); err != nil {
+			t.Fatal(err)
+		}
+		return log
+	}
+	stop := func() {
+		t.Helper()
+		if err := c.nodes[1].Stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The key is made beside the running node, by a process of its own.
+	log := start()
+	eventually(t, "the node follows", func() bool { return !c.nodes[1].Status().CatchingUp })
+	old := public(c.nodes[1].Keys().Node)
+	beside := openKeychain(t, c.homes[1])
+	makeGeneration(t, beside, "node")
+	fact := beside.Newest().Fact(0)
+	fact.Replaces = record.KeyIDOf(old[:])
+	enact(t, c.nodes[0], fact)
+	eventually(t, "the replaced node says what to do", func() bool { return strings.Contains(log.String(), isReplaced) })
+	again := log.String()
+	stop()
+	log = start()
+	eventually(t, "it says so again", func() bool { return strings.Contains(log.String(), isReplaced) })
+	if again += log.String(); strings.Contains(again, isRemoved) {
+		t.Errorf("the replaced node says that it is no member:\n%s", again)
+	}
+	stop()
+
+	if err := beside.UseNode(2); err != nil {
+		t.Fatal(err)
+	}
+	c.configs[0].P2P.Peers = []string{beside.InUse().ID() + "@" + c.configs[1].P2P.Listen}
+	log = start()
+	eventually(t, "the node under its new key goes on", func() bool {
+		return c.nodes[1].Status().Peers == 1 && c.nodes[1].View().Head().Height >= c.nodes[0].View().Head().Height
+	})
+	if said := log.String(); strings.Contains(said, isRemoved) || strings.Contains(said, isReplaced) {
+		t.Errorf("the node under its new key says:\n%s", said)
+	}
+	gone := *fact
+	gone.Removed, gone.Replaces = true, record.KeyID{}
+	enact(t, c.nodes[0], &gone)
+	eventually(t, "the removed node says so", func() bool { return strings.Contains(log.String(), isRemoved) })
 }

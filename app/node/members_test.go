@@ -268,8 +268,8 @@ func TestMembersComeAndGo(t *testing.T) {
 			height = n.View().Head().Height
 			return !connected(n)
 		})
-		if decided := heightOf(t, n, at); height > decided+2 {
-			t.Errorf("node %d: removed at height %d, cut at %d", i+1, decided, height)
+		if decided, err := n.heightOf(at); err != nil || height > decided+2 {
+			t.Errorf("node %d: removed at height %d, cut at %d, %v", i+1, decided, height, err)
 		}
 	}
 	address, err := p2p.NewNetAddressString(nodes[0].keys.ID() + "@" + configs[0].P2P.Listen)
@@ -285,20 +285,20 @@ func TestMembersComeAndGo(t *testing.T) {
 	submit(t, nodes[1], anchor(t, nodes[1], "after"))
 }
 
-// heightOf gives the height of the block that an entry is in.
-func heightOf(t testing.TB, n *Node, at record.Index) int64 {
-	t.Helper()
-	block, err := n.state.BlockEntryAfter(at)
-	if err != nil {
-		t.Fatal(err)
+// TestWhenARemovedMemberIsCut: it votes on one more block, and the one after that
+// is the last which it may hear of.
+func TestWhenARemovedMemberIsCut(t *testing.T) {
+	for _, c := range []struct {
+		now, working int64
+		want         bool
+	}{
+		{9, 9, false}, {10, 9, false}, {10, 10, false}, {10, 11, false}, // removed at 10: it still validates block 11
+		{11, 0, false}, {11, 10, false}, // it has not committed block 10
+		{11, 11, true}, {11, 12, true},
+		{12, 0, true}, {12, 10, true}, {12, 12, true}, {13, 9, true},
+	} {
+		if got := isCut(10, c.now, c.working); got != c.want {
+			t.Errorf("after block %d, at work on %d: cut %v, want %v", c.now, c.working, got, c.want)
+		}
 	}
-	raw, err := n.View().Entry(block)
-	if err != nil {
-		t.Fatal(err)
-	}
-	e, err := record.ParseEntry(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return e.(record.BlockEntry).Height
 }

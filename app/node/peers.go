@@ -8,7 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cometbft/cometbft/consensus"
 	"github.com/cometbft/cometbft/p2p"
+	"github.com/cometbft/cometbft/types"
 
 	"github.com/muniment/muniment/app/ledger"
 	"github.com/muniment/muniment/app/receipt"
@@ -16,8 +18,9 @@ import (
 )
 
 // dialEvery is how often a node looks for members that it lacks. Of each pair of
-// nodes the one with the lower id dials; the other one helps at every
-// dialInTurn-th look, where the first cannot reach it.
+// nodes the one with the lower id dials; the other one helps at its second look
+// and at every dialInTurn-th one after it, where the first cannot reach it or has
+// not heard yet where it is.
 //
 // The engine is not told of any persistent peer: it would give up after a day,
 // and it dials again within a millisecond, over and over, where the other side
@@ -63,20 +66,18 @@ func (n *Node) supervise(ctx context.Context) {
 	defer again.Stop()
 	looks, tries := 0, map[string]int{}
 	var before map[string]record.Node
-	leaving := map[string]int64{} // nodes that the ledger has ceased to list, with the height at which it did or one before
+	leaving := map[string]int64{} // nodes that the ledger has ceased to list, with the height at which it did
 	n.dial(looks, tries)
 	for {
 		next := n.app.Next()
 		height := n.View().Head().Height
 		nodes, err := n.memberNodes()
+		if err == nil {
+			err = n.noteLeaving(leaving, before, nodes)
+		}
 		if err != nil {
 			n.log.Error("peers", "err", err)
 		} else {
-			for id := range before {
-				if _, ok := nodes[id]; !ok {
-					leaving[id] = height
-				}
-			}
 			n.cutStrangers(nodes, leaving, height)
 			if !maps.Equal(nodes, before) {
 				before = nodes
@@ -125,7 +126,7 @@ func (n *Node) addresses() map[string][]string {
 // the other.
 func (n *Node) dial(looks int, tries map[string]int) {
 	for id, addresses := range n.addresses() {
-		if id < n.keys.ID() && looks%dialInTurn != dialInTurn-1 {
+		if id < n.keys.ID() && looks%dialInTurn != 1 {
 			continue
 		}
 		if n.engine.Switch().Peers().Has(p2p.ID(id)) {
@@ -151,20 +152,68 @@ func (n *Node) dialPeer(peer string) {
 	}
 }
 
+// noteLeaving notes at which height the nodes have left that are listed no more.
+func (n *Node) noteLeaving(leaving map[string]int64, before, nodes map[string]record.Node) error {
+	for id, one := range before {
+		if _, ok := nodes[id]; ok {
+			continue
+		}
+		fact, ok, err := ledger.RetiredBy(n.View(), record.KeyIDOf(one.NodeKey[:]))
+		if err == nil && ok {
+			leaving[id], err = n.heightOf(fact)
+		}
+		if err != nil {
+			return fmt.Errorf("find when node %s left: %w", id, err)
+		}
+	}
+	return nil
+}
+
+// heightOf gives the height of the block of an entry.
+func (n *Node) heightOf(i record.Index) (int64, error) {
+	at, err := n.state.BlockEntryAfter(i)
+	if err != nil {
+		return 0, err
+	}
+	raw, err := n.View().Entry(at)
+	if err != nil {
+		return 0, err
+	}
+	e, err := record.ParseEntry(raw)
+	if err != nil {
+		return 0, err
+	}
+	return e.(record.BlockEntry).Height, nil
+}
+
 // cutStrangers cuts the peers that the ledger does not list and no office lets
-// in. One that has just left stays for a block: it votes on that one still, and
-// hears that it has left.
+// in. One that has left at a height stays for a block, on which it votes still,
+// and for a second one if it has not come as far: it hears that it has left.
 func (n *Node) cutStrangers(nodes map[string]record.Node, leaving map[string]int64, height int64) {
 	for _, peer := range n.engine.Switch().Peers().Copy() {
 		id := string(peer.ID())
 		if _, ok := nodes[id]; ok || n.allowed(id) {
 			continue
 		}
-		if at, ok := leaving[id]; ok && height <= at {
+		if at, ok := leaving[id]; ok && !isCut(at, height, peerHeight(peer)) {
 			continue
 		}
 		delete(leaving, id)
 		n.log.Warn("peer is no longer registered", "peer", id)
 		n.engine.Switch().StopPeerGracefully(peer)
 	}
+}
+
+// isCut says whether a node that left at a height is cut after the block of
+// height now, where it works on that of height working itself.
+func isCut(left, now, working int64) bool {
+	return now >= left+2 || now == left+1 && working > left
+}
+
+// peerHeight gives the height that a peer says it works on, 0 if it has not said.
+func peerHeight(peer p2p.Peer) int64 {
+	if said, ok := peer.Get(types.PeerStateKey).(*consensus.PeerState); ok {
+		return said.GetHeight()
+	}
+	return 0
 }

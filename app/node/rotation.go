@@ -138,7 +138,7 @@ func (n *Node) followKeys(ctx context.Context) {
 	tick := time.NewTicker(askEvery)
 	defer tick.Stop()
 	var noted record.Node // what the home says is registered
-	for member, said := false, ""; ; {
+	for gone, said := false, ""; ; {
 		select {
 		case <-ctx.Done():
 			return
@@ -152,10 +152,9 @@ func (n *Node) followKeys(ctx context.Context) {
 				err = errors.Join(err, ErrCustodianKey)
 			}
 		}
-		if member && err == nil && !ok {
-			n.left()
+		if !ok && !gone && err == nil {
+			gone, err = n.left()
 		}
-		member = ok
 		if text := fmt.Sprint(err); err != nil && text != said {
 			n.alarm(err)
 			said = text
@@ -281,19 +280,47 @@ func (c *Keychain) founded(key [32]byte) (*record.Node, bool, error) {
 	return nil, false, nil
 }
 
-// left says, once, that this node is no longer a member.
-func (n *Node) left() {
-	for _, g := range n.keys.chain.Generations() {
-		if g.Use != "node" || g.Number == n.keys.chain.inUse() {
+// left says that this node is no longer a member, if that is so. Where another
+// node key of this home has taken its place, it says what the operator is to do.
+func (n *Node) left() (bool, error) {
+	key := public(n.keys.Node)
+	if _, gone, err := ledger.RetiredBy(n.View(), record.KeyIDOf(key[:])); err != nil || !gone {
+		return false, err // nobody has admitted it yet
+	}
+	number, ok, err := n.successor()
+	if err != nil {
+		return false, fmt.Errorf("look for the node key that takes the place of this one: %w", err)
+	}
+	if ok {
+		n.log.Error(fmt.Sprintf("this node goes by another node key from now on, as the offices have decided: run munimentd keys use node %d and start it again", number))
+		return true, nil
+	}
+	n.log.Error("this node is no longer a member of the network, as the offices have decided: the other nodes end its connections; stop it, or have it admitted again with new keys")
+	return true, nil
+}
+
+// successor gives the number of another node key of this home that the ledger
+// registers. The folder is read anew: the key was made while this node ran, and
+// nothing else has asked for it.
+func (n *Node) successor() (int, bool, error) {
+	chain := n.keys.chain
+	if err := chain.reload(); err != nil {
+		return 0, false, err
+	}
+	for _, g := range chain.Generations() {
+		if g.Use != "node" || g.Number == chain.inUse() {
 			continue
 		}
 		key := g.Public()
-		if fact, ok, err := ledger.NodeOf(n.View(), record.KeyIDOf(key[:])); err == nil && ok && !fact.Removed {
-			n.log.Error(fmt.Sprintf("this node goes by another node key from now on, as the offices have decided: run munimentd keys use node %d and start it again", g.Number))
-			return
+		fact, ok, err := ledger.NodeOf(n.View(), record.KeyIDOf(key[:]))
+		if err != nil {
+			return 0, false, err
+		}
+		if ok && !fact.Removed {
+			return g.Number, true, nil
 		}
 	}
-	n.log.Error("this node is no longer a member of the network, as the offices have decided: the other nodes end its connections; stop it, or have it admitted again with new keys")
+	return 0, false, nil
 }
 
 // OfferCard writes the card that the offices are asked to register. Among the
