@@ -20,6 +20,7 @@ const (
 	beforeSync      = "sync"           // PATH.new is on disk
 	beforeRename    = "rename"         // PATH names the new content
 	beforeDirectory = "sync directory" // and does so after a power loss
+	beforeFolder    = "sync folder"    // a new folder is there after a power loss
 )
 
 // replaceFile makes data the content of path, durably: when it returns nil, the
@@ -81,6 +82,20 @@ func syncDirectory(dir string) error {
 		err = closeErr
 	}
 	return err
+}
+
+// makeFolder makes a folder for the owner alone, durably, where it is not there.
+// What is synced within a folder whose own name is not is lost with it.
+func makeFolder(dir string, at func(step string) error) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	if at != nil {
+		if err := at(beforeFolder); err != nil {
+			return err
+		}
+	}
+	return syncDirectory(filepath.Dir(dir)) // also where a crash came before it the last time
 }
 
 // withChecksum appends the line that tells a damaged state file from a whole one.

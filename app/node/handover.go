@@ -95,7 +95,7 @@ func (t *trust) network() receipt.Network {
 
 // keep makes a handover durable, then takes it over.
 func (t *trust) keep(text []byte, next receipt.Network) error {
-	if err := os.MkdirAll(t.dir, 0o700); err != nil {
+	if err := makeFolder(t.dir, t.at); err != nil {
 		return fmt.Errorf("keep handover: %w", err)
 	}
 	if err := replaceFile(handoverFile(t.dir, len(next.Eras)), text, t.at); err != nil {
@@ -213,7 +213,7 @@ func (c *cosigning) begin(v ledger.View, number int) error {
 		return err
 	}
 	t.opens = &opens
-	if err := os.MkdirAll(c.trust.dir, 0o700); err != nil {
+	if err := makeFolder(c.trust.dir, c.trust.at); err != nil {
 		return err
 	}
 	if err := replaceFile(handoverFile(c.trust.dir, number), text, c.trust.at); err != nil {
