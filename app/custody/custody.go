@@ -40,12 +40,13 @@ const (
 
 // Custody keeps the contents of departments.
 type Custody struct {
-	config Config
-	vault  *vault.Vault
-	rings  *keyring.Keyring
-	log    *vault.AccessLog
-	memory *memory
-	titles *catalogue
+	config   Config
+	vault    *vault.Vault
+	rings    *keyring.Keyring
+	log      *vault.AccessLog
+	memory   *memory
+	arrivals *memory // what of it parcels may have
+	titles   *catalogue
 
 	contents contents
 
@@ -87,7 +88,7 @@ func New(v *vault.Vault, k *keyring.Keyring, l *vault.AccessLog, config Config) 
 		config.MaxMemory = defaultMaxMemory
 	}
 	c := &Custody{
-		config: config, vault: v, rings: k, log: l, memory: newMemory(config.MaxMemory), seal: commitment.Seal,
+		config: config, vault: v, rings: k, log: l, memory: newMemory(config.MaxMemory), arrivals: newMemory(config.MaxMemory / 2), seal: commitment.Seal,
 		titles:   &catalogue{offices: map[record.Code]map[vault.RID]entry{}},
 		contents: contents{offices: map[record.Code]*contentIndex{}},
 		underway: map[deposited]bool{}, pending: map[deposited]vault.RID{}, leaving: map[record.Code]bool{}, news: make(chan struct{}),

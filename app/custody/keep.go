@@ -64,7 +64,7 @@ func (c *Custody) keepParcel(ctx context.Context, from record.KeyID, set record.
 	}
 	// What is read of the parcel and has to be there at once: the content, to be cut
 	// again, the hashes and facts of its leaves, the redactions.
-	done, err := c.memory.take(ctx, 3*k.head.size+128*int64(k.head.record.Manifest.N)+2*k.head.redactions)
+	done, err := c.room(ctx, 3*k.head.size+128*int64(k.head.record.Manifest.N)+2*k.head.redactions)
 	if err != nil {
 		return err
 	}
@@ -100,6 +100,21 @@ func (c *Custody) keepParcel(ctx context.Context, from record.KeyID, set record.
 		return refuse(NotFound, "the parcel has redactions alone, of a record that is not kept here")
 	}
 	return k.fresh()
+}
+
+// room waits for the memory of a parcel, which says itself how much it needs.
+// Parcels have half of all: a peer that is slow, or lies, keeps no deposit waiting.
+func (c *Custody) room(ctx context.Context, bytes int64) (release func(), err error) {
+	share, err := c.arrivals.take(ctx, bytes)
+	if err != nil {
+		return nil, err
+	}
+	taken, err := c.memory.take(ctx, min(bytes, c.arrivals.size()-1))
+	if err != nil {
+		share()
+		return nil, err
+	}
+	return func() { taken(); share() }, nil
 }
 
 // maxTitles is how many bytes metadata and digest may add to a content.

@@ -18,6 +18,9 @@ func newMemory(bytes int64) *memory {
 	return m
 }
 
+// size gives how many bytes there are in all.
+func (m *memory) size() int64 { return int64(cap(m.units)) * memoryUnit }
+
 // take waits for room for a number of bytes, or for all there is if that is less,
 // and returns what gives it back.
 func (m *memory) take(ctx context.Context, bytes int64) (release func(), err error) {
