@@ -191,7 +191,7 @@ func (e Era) check(origin string) error {
 		if !validLabel(w.Label) || i > 0 && e.Witnesses[i-1].Label >= w.Label {
 			return fmt.Errorf("witness label %.50q: %w", w.Label, ErrMalformed)
 		}
-		if !validName(w.Name) || len(w.Name) > maxOriginBytes || w.Name == origin || strings.HasPrefix(w.Name, origin+"/") {
+		if !validWitnessName(origin, w.Name) {
 			return fmt.Errorf("witness %s: name %.210q: %w", w.Label, w.Name, ErrMalformed)
 		}
 	}
@@ -213,6 +213,14 @@ func (e Era) check(origin string) error {
 		publics[k.Public], signers[s] = true, true
 	}
 	return nil
+}
+
+// CanName tells whether a file of the network can hold a witness of a name. The
+// ledger cannot: it has the SHA-256 of the name alone.
+func (n Network) CanName(witness string) bool { return validWitnessName(n.Origin, witness) }
+
+func validWitnessName(origin, name string) bool {
+	return validName(name) && len(name) <= maxOriginBytes && name != origin && !strings.HasPrefix(name, origin+"/")
 }
 
 func validLabel(s string) bool {

@@ -78,6 +78,9 @@ func (r registry) sayChanges(p *program, f record.Fact) {
 		for w := range facts[*record.Witnesses](r) {
 			p.say("registered now: %s", factText(w))
 		}
+		if len(f.Witnesses) > 0 {
+			p.say("the ledger holds no name: have each of them told to you, and compare its SHA-256. Without the names nobody can refresh a network file")
+		}
 	}
 }
 

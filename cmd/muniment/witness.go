@@ -84,7 +84,15 @@ func (p *program) witnessProposeCommand() *cobra.Command {
 		if len(add)+len(remove) == 0 && threshold == 0 {
 			return usage("what is to change? give --add, --remove or --threshold")
 		}
-		come, err := parseWitnesses(add)
+		config, err := p.places.loadConfig()
+		if err != nil {
+			return err
+		}
+		n, err := p.pinnedNetwork(config)
+		if err != nil {
+			return err
+		}
+		come, err := parseWitnesses(n, add)
 		if err != nil {
 			return err
 		}
@@ -93,7 +101,9 @@ func (p *program) witnessProposeCommand() *cobra.Command {
 	return c
 }
 
-func parseWitnesses(texts []string) ([]record.Witness, error) {
+// parseWitnesses reads witnesses as they are given. What no network file can hold
+// must not come onto the ledger: nobody could refresh a file any more.
+func parseWitnesses(n receipt.Network, texts []string) ([]record.Witness, error) {
 	var list []record.Witness
 	for _, text := range texts {
 		code, vkey, ok := strings.Cut(text, "=")
@@ -103,6 +113,9 @@ func parseWitnesses(texts []string) ([]record.Witness, error) {
 		key, err := receipt.ParseVKey(vkey)
 		if err != nil || !key.Cosigner {
 			return nil, usage("--add %s: that is no verifier key of a cosigner: copy it as the witness publishes it", code)
+		}
+		if !n.CanName(key.Name) {
+			return nil, usage("--add %s: a witness outside the city has a name of its own, of at most 200 characters, not one at or below %s", code, n.Origin)
 		}
 		list = append(list, record.Witness{Code: record.Code(code), PublicKey: key.Public, NameHash: sha256.Sum256([]byte(key.Name))})
 	}
@@ -127,6 +140,11 @@ func (r registry) changedWitnesses(come []record.Witness, remove []string, thres
 		all.Witnesses = append(all.Witnesses, w)
 	}
 	slices.SortFunc(all.Witnesses, func(a, b record.Witness) int { return strings.Compare(string(a.Code), string(b.Code)) })
+	for i, w := range all.Witnesses {
+		if slices.ContainsFunc(all.Witnesses[:i], func(other record.Witness) bool { return other.NameHash == w.NameHash || other.PublicKey == w.PublicKey }) {
+			return nil, usage("witness %s has the name or the key of another one", w.Code)
+		}
+	}
 	n := uint32(len(all.Witnesses))
 	switch {
 	case threshold > n:
