@@ -91,7 +91,11 @@ func TestNodesComeChangeAndLeave(t *testing.T) {
 	if err := json.Unmarshal([]byte(g.clerk.must("node", "admit", card, "--output", "json").stdout), &proposal); err != nil {
 		t.Fatal(err)
 	}
-	g.it.fails(exitRefused, "see that every validator is up", "office", "approve", numeral(uint64(proposal.Index)))
+	height := g.city.view.Head().Height
+	refused := g.it.fails(exitRefused, "see that every validator is up", "office", "approve", numeral(uint64(proposal.Index)))
+	if tried := g.city.view.Head().Height - height; tried != quorumAttempts || strings.Count(refused.stderr, "trying again") != quorumAttempts-1 {
+		t.Errorf("handed in %d times: %q", tried, refused.stderr)
+	}
 	said := g.decide("node", "admit", card, "--power", "0")
 	for _, want := range []string{"approving: node " + library + ", without a vote: node key ", "the node is new: compare its card with its operator"} {
 		if !strings.Contains(said, want) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/muniment/muniment/app/ledger"
 	"github.com/muniment/muniment/app/receipt"
 	"github.com/muniment/muniment/app/record"
 	apiv1 "github.com/muniment/muniment/proto/muniment/api/v1"
@@ -19,6 +20,11 @@ const notAfterDays = 6
 // submitAttempts is how often a transaction is handed in while no node answers.
 // It is safe: the same transaction is executed once.
 const submitAttempts = 3
+
+// quorumAttempts is how often an act is handed in that the ledger refuses because
+// a validator was not heard in the last block: one that was down, or slow, is
+// heard in the block that the refusal is in.
+const quorumAttempts = 5
 
 // sign makes a transaction of a message.
 func (s *session) sign(m record.Message, notAfter record.Day) ([]byte, error) {
@@ -88,15 +94,26 @@ func (s *session) act(ctx context.Context, m record.Message) (actResult, error) 
 
 // carryOut is act that gives the verdict on the act's receipt as well.
 func (s *session) carryOut(ctx context.Context, m record.Message) (actResult, receipt.Verdict, error) {
-	raw, err := s.sign(m, s.ledgerDay()+notAfterDays)
-	if err != nil {
-		return actResult{}, receipt.Verdict{}, err
+	var raw []byte
+	var response *apiv1.SubmitResponse
+	var err error
+	for attempt := 1; ; attempt++ {
+		if raw, err = s.sign(m, s.ledgerDay()+notAfterDays); err != nil {
+			return actResult{}, receipt.Verdict{}, err
+		}
+		response, _, err = s.submit(ctx, raw)
+		if reasonOf(err) != ledger.CodeQuorumAtRisk.String() || attempt == quorumAttempts || sleep(ctx, s.program.pause) != nil {
+			break
+		}
+		s.program.say("too few validators were heard in the last block: trying again")
 	}
-	response, _, err := s.submit(ctx, raw)
 	if err != nil {
 		return actResult{}, receipt.Verdict{}, s.explained(ctx, m, raw, response, unknownOutcome(err))
 	}
 	verdict, err := s.receiptOf(ctx, raw, response)
+	if reasonOf(err) == string(receipt.UnknownSigner) {
+		verdict, err = s.receiptOfNewEra(ctx, raw, response, err)
+	}
 	if err != nil {
 		return actResult{}, receipt.Verdict{}, err
 	}
@@ -113,6 +130,23 @@ func (s *session) receiptOf(ctx context.Context, raw []byte, response *apiv1.Sub
 	if !isReceiptOf(text, verdict, raw) {
 		return receipt.Verdict{}, failed(exitContradicted, "RECEIPT_OF_ANOTHER", "", "the receipt of entry %d is not of what was signed", response.FirstIndex)
 	}
+	return verdict, nil
+}
+
+// receiptOfNewEra is receiptOf where the network has changed its keys, as by the
+// act itself: it verifies the handovers first. What is pinned stays as it is.
+func (s *session) receiptOfNewEra(ctx context.Context, raw []byte, response *apiv1.SubmitResponse, why error) (receipt.Verdict, error) {
+	n, err := s.upToDate(ctx, nil)
+	if err != nil {
+		return receipt.Verdict{}, why
+	}
+	pinned := s.network
+	s.network = n
+	verdict, err := s.receiptOf(ctx, raw, response)
+	if s.network = pinned; err != nil {
+		return receipt.Verdict{}, why
+	}
+	s.program.say("the keys of the network have changed: run muniment network refresh")
 	return verdict, nil
 }
 
