@@ -20,6 +20,7 @@ func callerOf(ctx context.Context) caller { return ctx.Value(callerKey{}).(calle
 
 // call is the way of every unary call over the network to its handler.
 func (s *Server) call(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (resp any, err error) {
+	arrived(ctx)
 	c, err := s.authority.allow(ctx, info.FullMethod)
 	defer func() { err = s.concluded(info.FullMethod, c, err) }()
 	defer recovered(&err)

@@ -19,6 +19,7 @@ type limits struct {
 	connections  int           // of one listener that have not shown who they are; see crowd
 	visits       int           // connections of one office or node; more are refused
 	streams      uint32        // calls under way on one connection; more wait at the client
+	arriving     int           // calls of one office or node that it may still send for; more are refused
 	calls        int           // calls under way of one office or node; more are refused
 	inquiries    int           // lists over all records under way of one office; more are refused
 	parcels      int           // records that one node is sending; more are refused
@@ -31,7 +32,7 @@ type limits struct {
 
 var standard = limits{
 	messageBytes: 600 << 10, headerBytes: 16 << 10, connections: 512, visits: 256, streams: 256, calls: 1024, inquiries: 2, parcels: 16,
-	handshake: 10 * time.Second, call: time.Minute, stalled: time.Minute, inquiry: 10 * time.Minute, age: 24 * time.Hour,
+	arriving: 256, handshake: 10 * time.Second, call: time.Minute, stalled: time.Minute, inquiry: 10 * time.Minute, age: 24 * time.Hour,
 }
 
 // unary are the methods that are one request and one answer, and whose answer

@@ -74,6 +74,7 @@ type Server struct {
 	limits      limits
 	authority   *authority
 	visits      quota // of connections to the public listener
+	arriving    quota // of calls; see arrive
 	quota       quota // of calls
 	inquiries   quota // of lists over all records
 	comparisons quota // of other custodians
@@ -101,7 +102,7 @@ func New(o Options) *Server { return newServer(o, standard) }
 // public one.
 func newServer(o Options, l limits, more ...grpc.ServerOption) *Server {
 	s := &Server{
-		options: o, limits: l, visits: newQuota(), quota: newQuota(), inquiries: newQuota(), comparisons: newQuota(), parcels: newQuota(),
+		options: o, limits: l, visits: newQuota(), arriving: newQuota(), quota: newQuota(), inquiries: newQuota(), comparisons: newQuota(), parcels: newQuota(),
 		inventories: &inventories{custody: o.Custody, now: o.Now}, health: health.NewServer(),
 	}
 	if s.options.Handled == nil {
@@ -118,7 +119,6 @@ func newServer(o Options, l limits, more ...grpc.ServerOption) *Server {
 		grpc.MaxHeaderListSize(l.headerBytes),
 		grpc.MaxConcurrentStreams(l.streams),
 		grpc.ConnectionTimeout(l.handshake),
-		grpc.InTapHandle(l.bound),
 		grpc.WaitForHandlers(true), // so that what they use can be closed after Stop
 		// A document of a megabyte is to arrive without waiting for the window;
 		// fixed, so that a client cannot make it grow.
@@ -131,13 +131,13 @@ func newServer(o Options, l limits, more ...grpc.ServerOption) *Server {
 			MaxConnectionIdle: 15 * time.Minute, MaxConnectionAge: l.age, MaxConnectionAgeGrace: time.Minute, Time: time.Minute, Timeout: 20 * time.Second,
 		}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 20 * time.Second}),
-		grpc.UnaryInterceptor(s.call), grpc.StreamInterceptor(s.stream),
+		grpc.InTapHandle(s.arrive), grpc.UnaryInterceptor(s.call), grpc.StreamInterceptor(s.stream),
 	)...)
 	apiv1.RegisterDepartmentsServer(s.public, &departments{server: s})
 	apiv1.RegisterRecordsStaffServer(s.public, &staff{server: s})
 	apiv1.RegisterAuditorsServer(s.public, &auditors{server: s})
 	apiv1.RegisterCustodiansServer(s.public, &custodians{server: s})
-	s.operators = grpc.NewServer(append(common, grpc.UnaryInterceptor(s.operate))...)
+	s.operators = grpc.NewServer(append(common, grpc.InTapHandle(l.bound), grpc.UnaryInterceptor(s.operate))...)
 	apiv1.RegisterOperatorsServer(s.operators, &operators{server: s})
 	healthpb.RegisterHealthServer(s.operators, s.health)
 	s.tiles = &http.Server{
