@@ -97,7 +97,7 @@ func (c *custodians) Compare(stream grpc.BidiStreamingServer[apiv1.CompareReques
 	}
 	ctx, cancel := context.WithTimeout(stream.Context(), c.server.limits.inquiry)
 	defer cancel()
-	own, err := c.server.inventories.of(ctx, set, false)
+	own, err := c.server.inventories.of(ctx, set, first.Leaving)
 	if err != nil {
 		return err
 	}
@@ -120,6 +120,9 @@ func (c *custodians) Compare(stream grpc.BidiStreamingServer[apiv1.CompareReques
 			return err
 		}
 		if _, err := c.server.shared(stream.Context(), set); err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil { // what is here is not kept open for one that dawdles
 			return err
 		}
 		wanted, err := x.answer(m)

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/muniment/muniment/app/custody"
 	"github.com/muniment/muniment/app/record"
@@ -94,5 +96,29 @@ func TestOfTwoThatLeaveOneStays(t *testing.T) {
 	}
 	if _, err := c.compare(ctx, custody.Ref{Office: "DPW"}, true); err != nil {
 		t.Errorf("when it stays: %v", err)
+	}
+}
+
+// TestComparisonsEnd: whoever goes on asking does not keep a comparison, and what it
+// reads from, open for good.
+func TestComparisonsEnd(t *testing.T) {
+	c, ctx := newCity(t, func(l *limits) { l.inquiry = 500 * time.Millisecond }), within10s(t)
+	c.shareSet()
+	stream, err := apiv1.NewCustodiansClient(c.asNode("node 2")).Compare(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &apiv1.CompareRequest{Set: "CITY", All: bytes.Repeat([]byte{1}, 32)}
+	for asked := 0; ; asked++ {
+		if err := stream.Send(m); err != nil && !errors.Is(err, io.EOF) {
+			t.Fatal(err)
+		}
+		if _, err := stream.Recv(); err != nil {
+			if ctx.Err() != nil || asked == 0 {
+				t.Errorf("ended after %d requests: %v", asked, err)
+			}
+			return
+		}
+		m = &apiv1.CompareRequest{Parts: make([]byte, 32)}
 	}
 }
