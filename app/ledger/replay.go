@@ -134,6 +134,9 @@ func (r *replay) block() error {
 	if r.view == nil {
 		return r.genesis(end)
 	}
+	if err := r.known(end.Height); err != nil { // before entries are read that only others know
+		return err
+	}
 	var jump record.JumpEntry
 	at := 0
 	if record.KindOf(r.logged[0]) == record.KindJump {
@@ -158,9 +161,6 @@ func (r *replay) block() error {
 		at += 1 + int(tx.entry.Count)
 	}
 	if err := r.rest(end, jump); err != nil {
-		return err
-	}
-	if err := r.known(end.Height); err != nil {
 		return err
 	}
 	changes, results, err := r.machine.Apply(r.view, Block{Height: end.Height, Time: end.Time, Txs: raws, Misbehavior: misbehavior})

@@ -36,6 +36,13 @@ func TestReplayStopsAtNewerRules(t *testing.T) {
 	if err := replay(1); !errors.Is(err, ledger.ErrNewerRules) || err.Error() != want {
 		t.Errorf("got %v, want %q", err, want)
 	}
+	log := c.log(t)
+	log[90] = []byte{0x83, 0x01, 0x18, 0x63, 0x00} // an entry of a kind that newer rules have
+	machine := c.machine
+	machine.Rules = 1
+	if _, err := machine.Replay(logOf(log), nil); !errors.Is(err, ledger.ErrNewerRules) {
+		t.Errorf("a block with an entry of a new kind: %v", err)
+	}
 	for _, known := range []uint32{0, 2} {
 		if err := replay(known); err != nil {
 			t.Errorf("a program that knows version %d: %v", known, err)
