@@ -100,6 +100,10 @@ func (d *delivery) checkFacts(h parcelHead) error {
 		if i > 0 && order[f.Kind] < order[d.facts[i-1].Kind] || f.Kind != commitment.Content && f.Oracle || f.Kind == commitment.Padding && f.Size > 0 {
 			return refuse(Malformed, "the layout of the parcel has leaf %d in a wrong place", i)
 		}
+		// No commitment binds the mark, and with it a leaf may be gone: see narrowing.
+		if f.Oracle && h.record.Manifest.Profile != commitment.EML {
+			return refuse(Malformed, "the layout of the parcel marks leaf %d as one that its profile has not", i)
+		}
 	}
 	if size != h.size || digests != 1 {
 		return refuse(Malformed, "the layout of the parcel has %d bytes and %d digests, the parcel says %d", size, digests, h.size)

@@ -12,6 +12,7 @@ import (
 	"github.com/muniment/muniment/app/commitment"
 	"github.com/muniment/muniment/app/ledger"
 	"github.com/muniment/muniment/app/record"
+	"github.com/muniment/muniment/store/vault"
 )
 
 // setCustodians has the offices decide who keeps the set CITY, and who is lost.
@@ -377,6 +378,27 @@ func TestNoHuskForARecord(t *testing.T) {
 	b.wantOpen(t, "preserved", k)
 	s.setCustodians(t, custodianNames[:3])
 	wantReason(t, "a husk", c.receive(a, husk), Quarantined)
+	send(t, b, c, k.Ref)
+	c.wantOpen(t, "from the one that preserved it", k)
+}
+
+// TestNoOraclesForAHusk: what a redaction takes along is marked in the layout, and a
+// false mark lets nothing go that is not redacted.
+func TestNoOraclesForAHusk(t *testing.T) {
+	s := newShared(t, 3)
+	s.setCustodians(t, custodianNames[:2], custodianNames[2])
+	a, b, c := s.houses[0], s.houses[1], s.houses[2]
+	k := a.keep(t, "DEMO-MINUTES", minutes, "title")
+	send(t, a, b, k.Ref)
+	a.punctures(t, k.Ref, commitment.Range{First: 6, Last: 7})
+	s.redact(t, "DEMO-MINUTES", k, b.file(t, k, 5))
+	send(t, b, a, k.Ref)
+	a.round(t)
+	s.hold(t, k)
+	b.round(t)
+	s.setCustodians(t, custodianNames[:3])
+	marked := relayout(t, a, k, func(facts []vault.LeafFact) { facts[6].Oracle, facts[7].Oracle = true, true })
+	wantReason(t, "a husk", c.receive(a, sealAgain(joinFrames(marked(framesOf(t, a.blindParcel(t, k.Ref)))))), Malformed)
 	send(t, b, c, k.Ref)
 	c.wantOpen(t, "from the one that preserved it", k)
 }
