@@ -55,15 +55,15 @@ func (n Network) proofTo(from, pin int64) tlog.TreeProof {
 
 // ProofsWanted lists the consistency proofs without which trees in a file are of
 // a closed era and prove nothing. The file is a receipt, or anything that holds
-// checkpoints as text: bundles, proofs of holds, certificates. Their Proof is nil.
+// checkpoints as text: bundles, proofs of holds, certificates, the checkpoint of a
+// mirror. Their Proof is nil.
 func (n Network) ProofsWanted(file []byte) (wanted []Consistency) {
 	begin := []byte("\n\n" + n.Origin + "\n")
-	for {
-		_, after, found := bytes.Cut(file, begin)
-		if !found {
-			return sorted(wanted, Consistency.compare)
-		}
-		file = after
+	after, found := bytes.CutPrefix(file, begin[2:]) // the checkpoint of a mirror
+	if !found {
+		_, after, found = bytes.Cut(file, begin)
+	}
+	for ; found; _, after, found = bytes.Cut(after, begin) {
 		body, rest, found := bytes.Cut(after[:min(len(after), maxCheckpointBytes)], []byte("\n\n"))
 		if !found {
 			continue
@@ -81,6 +81,7 @@ func (n Network) ProofsWanted(file []byte) (wanted []Consistency) {
 			wanted = append(wanted, p)
 		}
 	}
+	return sorted(wanted, Consistency.compare)
 }
 
 // proofWanted gives the proof that a checkpoint lacks.

@@ -47,6 +47,7 @@ func TestProofsWanted(t *testing.T) {
 		want [][2]int64
 	}{
 		{"a receipt", n, small, [][2]int64{{atBlock1 + 1, pin}}},
+		{"a checkpoint alone", n, must1(Parse(small)).Checkpoint.Marshal(), [][2]int64{{atBlock1 + 1, pin}}},
 		{"several in a file", n, bundle, [][2]int64{{atBlock1 + 1, pin}, {atLast + 1, pin}}},
 		{"one of them known", n.WithProofs(prove(atLast + 1)), bundle, [][2]int64{{atBlock1 + 1, pin}}},
 		{"the era is open", w.network, bundle, nil},

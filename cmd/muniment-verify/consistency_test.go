@@ -91,3 +91,54 @@ func TestRetiredKeys(t *testing.T) {
 		}
 	}
 }
+
+// TestReplayOfARetiredEra: an old mirror, whose keys are retired, is replayed with
+// the consistency proof to the last tree of its era.
+func TestReplayOfARetiredEra(t *testing.T) {
+	c := newChain("city")
+	c.anchor("CLERK", 3)
+	size := len(c.entries)
+	dir := t.TempDir()
+	log := c.honestly(t, filepath.Join(dir, "log"))
+	c.anchor("CLERK", 2)
+	var hashes []tlog.Hash
+	read := tlog.HashReaderFunc(func(at []int64) (list []tlog.Hash, err error) {
+		for _, i := range at {
+			list = append(list, hashes[i])
+		}
+		return list, nil
+	})
+	for i, raw := range c.entries {
+		hashes = append(hashes, must(tlog.StoredHashes(int64(i), raw, read))...)
+	}
+	n := c.network
+	pin := receipt.Pin{Size: int64(len(c.entries)), Root: must(tlog.TreeHash(int64(len(c.entries)), read))}
+	closed, next := n.Eras[0], n.Eras[0]
+	closed.Closed = &pin
+	next.Logs = [][32]byte{public(key("another log"))}
+	next.Validators = []receipt.Validator{{NodeID: n.Eras[0].Validators[0].NodeID, Cosigner: public(key("another cosigner"))}}
+	n.Eras = []receipt.Era{closed, next}
+	proof := receipt.Consistency{From: int64(size), To: pin.Size, Proof: must(tlog.ProveTree(pin.Size, int64(size), read))}
+	network, file := filepath.Join(dir, "city.mun"), filepath.Join(dir, "proofs")
+	for path, data := range map[string][]byte{network: n.Marshal(), file: receipt.MarshalConsistency(n.Origin, []receipt.Consistency{proof})} {
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, one := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{nil, exitIndeterminate, "KEYS_RETIRED"},
+		{[]string{"--consistency", file}, exitDone, "PASSED"},
+		{[]string{"--consistency", network}, exitError, "muniment receipt refresh --proof"},
+		{[]string{"--exemption-log", "csv"}, exitUsage, "leave --exemption-log out"},
+	} {
+		var stdout, stderr bytes.Buffer
+		code := run(append(append([]string{"replay", "--network", network}, one.args...), log), &stdout, &stderr)
+		if code != one.code || !strings.Contains(stdout.String()+stderr.String(), one.says) {
+			t.Errorf("%v: exit code %d, %s%s", one.args, code, stdout.String(), stderr.String())
+		}
+	}
+}

@@ -41,7 +41,7 @@ const (
 var errFingerprint = errors.New("the network file is not the one whose fingerprint was given")
 
 const usage = `usage: muniment-verify --network FILE [--fingerprint HEX] [--output text|json] [--extract DIR] [--consistency FILE] [--exemption-log text|csv|json [--exemptions FILE]] FILE...
-       muniment-verify replay --network FILE [--fingerprint HEX] [--output text|json] DIR
+       muniment-verify replay --network FILE [--fingerprint HEX] [--output text|json] [--consistency FILE] DIR
 
 Checks evidence bundles (*.mun.car), copies, receipts, proofs of holds,
 legality files of dispositions and certificates of destruction offline. With replay it carries out anew the

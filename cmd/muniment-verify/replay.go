@@ -76,6 +76,9 @@ func runReplay(args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		return unreadable(err, stderr)
 	}
+	if network, err = o.withProofs(network); err != nil {
+		return unreadable(err, stderr)
+	}
 	r, err := replay(network, o.files[0])
 	if err == nil {
 		err = o.write(stdout, r, r.text)
@@ -91,6 +94,8 @@ func (o options) checkReplay() error {
 	switch {
 	case o.extract != "":
 		return errors.New("a replay extracts nothing: leave --extract out")
+	case o.log != "":
+		return errors.New("a replay lists no exemptions: leave --exemption-log out")
 	case len(o.files) != 1:
 		return errors.New("name one folder: that of the mirror")
 	}
