@@ -19,6 +19,7 @@ import (
 
 	"github.com/muniment/muniment/app/custody"
 	"github.com/muniment/muniment/app/identity"
+	"github.com/muniment/muniment/app/ledger"
 	"github.com/muniment/muniment/app/record"
 	apiv1 "github.com/muniment/muniment/proto/muniment/api/v1"
 )
@@ -26,6 +27,10 @@ import (
 // ErrOtherNode is returned for a peer whose certificate is not of the key that the
 // ledger lists.
 var ErrOtherNode = errors.New("the certificate known of a node is not of its registered key")
+
+// ErrPeerGone is returned where the ledger has ceased to list a peer: its node was
+// removed, or another one is there in its place, or it has left the set.
+var ErrPeerGone = errors.New("the ledger does not list this node with this custodian any more")
 
 // Peer is another custodian, as a courier goes to it.
 type Peer struct {
@@ -222,8 +227,27 @@ func (q *question) flush() error {
 	return nil
 }
 
+// stands refuses what is about to leave for a peer that the ledger does not list for
+// the set any more. A connection outlives such decisions.
+func (c *Courier) stands(set record.Code) error {
+	view := c.server.authority.view()
+	node, ok, err := ledger.NodeOf(view, record.KeyIDOf(c.peer.Node[:]))
+	if err == nil && ok && record.KeyIDOf(node.CustodianKey[:]) == c.peer.Custodian {
+		ok, err = Keeps(view, set, c.peer.Custodian)
+	} else {
+		ok = false
+	}
+	if err == nil && !ok {
+		err = fmt.Errorf("custodian %x: %w", c.peer.Custodian[:8], ErrPeerGone)
+	}
+	return err
+}
+
 // Send takes one record of a set to the peer and returns when the peer keeps it.
 func (c *Courier) Send(ctx context.Context, set record.Code, ref custody.Ref) error {
+	if err := c.stands(set); err != nil { // before there is a wait for the connection
+		return err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // a parcel that is broken off has no end
 	// The peer may verify for a while after the last byte; a peer that stands still
@@ -235,6 +259,9 @@ func (c *Courier) Send(ctx context.Context, set record.Code, ref custody.Ref) er
 		return answered(err)
 	}
 	send := func(m *apiv1.KeepRequest) error {
+		if err := c.stands(set); err != nil {
+			return err
+		}
 		watch.Reset(2 * c.server.limits.stalled)
 		return stream.Send(m)
 	}
