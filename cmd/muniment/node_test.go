@@ -279,3 +279,73 @@ func TestWitnessesAndVersions(t *testing.T) {
 		t.Errorf("office show: %q", got)
 	}
 }
+
+// TestActsOfANewEra: an act goes through whose receipt is of keys that the pinned
+// file does not have, if the keys before have signed them; the file stays as it
+// is. A node that does not show that is not believed.
+func TestActsOfANewEra(t *testing.T) {
+	g := newGovernors(t)
+	before := g.clerk.must("network", "show").stdout
+	g.city.generation = " second"
+	_, card := g.card("first", "node", "validator", "cosigner", "log", "custodian")
+	g.city.generation = ""
+	g.decide("node", "change", card)
+	g.city.handOver(2)
+	g.city.generation = " second"
+	const word = "the keys of the network have changed: run muniment network refresh"
+	vkey := receipt.CosignerVKey("state.example.org/w", publicOf(g.city.key("state"))).String()
+	if said := g.clerk.must("witness", "propose", "--add", "STATE="+vkey).stderr; !strings.Contains(said, word) {
+		t.Errorf("a proposal under new keys says %q", said)
+	}
+	if now := g.clerk.must("network", "show").stdout; now != before {
+		t.Errorf("an act has changed the pinned file from\n%s\nto\n%s", before, now)
+	}
+	handovers := g.city.handovers
+	g.city.handovers = nil
+	g.clerk.fails(exitIndeterminate, "(UNKNOWN_SIGNER)", "witness", "propose", "--add", "STATE="+vkey, "--threshold", "1")
+	g.city.handovers = handovers
+	g.clerk.must("network", "refresh")
+	if said := g.clerk.must("witness", "propose", "--add", "STATE="+vkey).stderr; strings.Contains(said, word) {
+		t.Errorf("a proposal with the new file says %q", said)
+	}
+}
+
+// TestNetworkFilesNameWitnesses: the decision about a witness opens an era; the
+// pinned file follows for those who know its name, and keeps it.
+func TestNetworkFilesNameWitnesses(t *testing.T) {
+	g := newGovernors(t)
+	const name = "state.example.org/w"
+	eras := 1
+	decide := func(args ...string) {
+		t.Helper()
+		g.decide(append([]string{"witness", "propose"}, args...)...)
+		eras++
+		g.city.handOver(int64(eras))
+		g.city.block(g.city.sign("AUDIT", &record.PlaceHold{Kind: record.HoldAudit, Matter: [32]byte{byte(eras)}, Scope: record.Scope{Department: "POLICE"}}))
+	}
+	vkey := func(label string) string { return receipt.CosignerVKey(name, publicOf(g.city.key(label))).String() }
+	decide("--add", "STATE="+vkey("first"))
+	g.clerk.fails(exitIndeterminate, "give it with --witness NAME", "network", "refresh")
+	if r := refreshed(t, g.clerk, "--witness", name); r.Eras != 2 || r.Added != 1 {
+		t.Errorf("one era has come: %+v", r)
+	}
+	if got := g.clerk.must("witness", "list").stdout; !strings.Contains(got, name) {
+		t.Errorf("witness list has no name: %q", got)
+	}
+	g.it.must("network", "refresh", "--witness", name)
+	decide("--add", "STATE="+vkey("second")) // another key, the same name
+	decide("--remove", "STATE")
+	if r := refreshed(t, g.clerk); r.Eras != 4 || r.Added != 2 {
+		t.Errorf("two more eras have come: %+v", r)
+	}
+	n := must(receipt.ParseNetwork(must(os.ReadFile(g.clerk.places.networkFile(g.city.network.ChainID)))))
+	for i, label := range []string{"", "first", "second", ""} {
+		e := n.Eras[i]
+		if label == "" && len(e.Witnesses) != 0 {
+			t.Errorf("era %d has witnesses: %+v", i+1, e.Witnesses)
+		}
+		if label != "" && (len(e.Witnesses) != 1 || e.Witnesses[0] != (receipt.Witness{Label: "w-state", Name: name, Key: publicOf(g.city.key(label))}) || e.WitnessThreshold != 1) {
+			t.Errorf("era %d has the witnesses %+v, a quorum of %d", i+1, e.Witnesses, e.WitnessThreshold)
+		}
+	}
+}
