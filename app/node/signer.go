@@ -162,7 +162,7 @@ func CreateSignerState(path string) error {
 func OpenSigner(keys ValidatorKeys, path string, fatal func(error)) (*Signer, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("open %s: %w: restore nothing in its place; give the validator a new key", path, ErrSignerStateMissing)
+		return nil, fmt.Errorf("open %s: %w: restore nothing in its place; make a new home (munimentd member request) and have it replace this node", path, ErrSignerStateMissing)
 	}
 	if err != nil {
 		return nil, err

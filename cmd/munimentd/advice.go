@@ -31,7 +31,7 @@ var advice = []struct {
 	{node.ErrCertificate, "restore node.crt together with the key files"},
 	{node.ErrGenesisForm, "restore genesis.json as it was at the founding"},
 	{node.ErrOtherGenesis, "restore genesis.json and network.mun as they were at the founding"},
-	{node.ErrCosignerStateMissing, "restore nothing in its place; give the cosigner a new key"},
+	{node.ErrCosignerStateMissing, "restore nothing in its place; make a new home (munimentd member request) and have it replace this node"},
 	{node.ErrSignerStateOld, "restore signer/ from this machine as it was last; a backup of it is too old by nature"},
 	{node.ErrStateCorrupt, "restore signer/ from this machine as it was; never make it anew: it guards against signing twice"},
 	{abci.ErrRules, "install a munimentd that knows them"},
