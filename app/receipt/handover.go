@@ -56,32 +56,30 @@ func (n Network) opened(handover []byte) (ledger.Era, Pin, error) {
 	// The keys of the last era alone may hand over. Those of older ones are retired.
 	last := n
 	last.Eras = n.Eras[len(n.Eras)-1:]
-	v, err := VerifyState(last, handover, nil)
+	number := int64(len(n.Eras)) + 1
+	r, block, _, err := last.checkState(handover, nil)
+	if refusal, ok := errors.AsType[*Refusal](err); ok {
+		return ledger.Era{}, Pin{}, refuse(refusal.Reason, "handover to era %d: %s", number, refusal.Detail)
+	}
 	if err != nil {
 		return ledger.Era{}, Pin{}, err
 	}
-	number := int64(len(n.Eras)) + 1
-	if v.Outcome != Passed {
-		return ledger.Era{}, Pin{}, refuse(v.Reasons[0], "handover to era %d: %s", number, v.Detail)
-	}
-	if !bytes.Equal(v.State.key, ledger.StateKeyEra(number)) || v.State.value == nil {
+	if !bytes.Equal(r.Key, ledger.StateKeyEra(number)) || r.Value == nil {
 		return ledger.Era{}, Pin{}, refuse(NotNextEra, "the state receipt is not of era %d, which comes next", number)
 	}
-	era, err := ledger.ParseEra(v.State.value)
+	era, err := ledger.ParseEra(r.Value)
 	if err != nil {
 		return ledger.Era{}, Pin{}, refuse(NotNextEra, "the value of era %d cannot be read: %v", number, err)
 	}
-	block := v.Entry.(record.BlockEntry)
 	switch {
 	case era.Number != number:
 		return ledger.Era{}, Pin{}, refuse(NotNextEra, "the state receipt opens era %d, the next one is %d", era.Number, number)
-	case era.Opened < block.First || int64(era.Opened) >= v.Index:
+	case era.Opened < block.First || int64(era.Opened) >= r.Index:
 		return ledger.Era{}, Pin{}, refuse(NotNextEra, "era %d was opened by entry %d, the tree is not the one that its block left", number, era.Opened)
-	case len(n.Eras) > 1 && v.TreeSize <= n.Eras[len(n.Eras)-2].Closed.Size:
-		return ledger.Era{}, Pin{}, refuse(NotNextEra, "the tree of %d entries is not larger than the last one of the era before", v.TreeSize)
+	case len(n.Eras) > 1 && r.Checkpoint.Size <= n.Eras[len(n.Eras)-2].Closed.Size:
+		return ledger.Era{}, Pin{}, refuse(NotNextEra, "the tree of %d entries is not larger than the last one of the era before", r.Checkpoint.Size)
 	}
-	c, err := ParseState(handover)
-	return era, Pin{Size: c.Checkpoint.Size, Root: c.Checkpoint.Root}, err
+	return era, Pin{Size: r.Checkpoint.Size, Root: r.Checkpoint.Root}, nil
 }
 
 // unwitnessed gives an era of the ledger as the file holds it, without witnesses.

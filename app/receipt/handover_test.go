@@ -72,6 +72,7 @@ type opening struct {
 	later     int     // blocks after the one that opened it
 	state     []byte  // the state key of the receipt; nil: that of the era
 	under     int64   // the number under which the era is kept; 0: its own
+	behind    int64   // seconds by which the cosigners' clocks are behind
 }
 
 // opens adds a block whose fact opens an era, and gives the handover.
@@ -94,7 +95,7 @@ func (w *world) opens(o opening) []byte {
 	}
 	last := int64(len(w.entries)) - 1
 	proof := must1(statetree.Prove(w.state, w.root, statetree.KeyOf(key)))
-	signed := o.by.sign(w.body(last+1), w.network.Origin, o.cosigners, w.now()/second+100)
+	signed := o.by.sign(w.body(last+1), w.network.Origin, o.cosigners, w.now()/second+100-o.behind)
 	return must1(NewState(w.entries[last], last, w.leaf(last+1, last).Proof, key, w.values[string(key)], proof, signed))
 }
 
@@ -122,6 +123,20 @@ func reasonFor(t *testing.T, n Network, handover []byte, names ...string) Reason
 		t.Errorf("an error with a network: %+v", next)
 	}
 	return refusal.Reason
+}
+
+// TestAHandoverNeedsNoClock: a chain whose clocks ran ahead for a while goes on with
+// their time until the day has caught up. A tree that was cosigned then says nothing
+// good about times, but a handover is not about times, and there is no other one.
+func TestAHandoverNeedsNoClock(t *testing.T) {
+	w := newWorld(t, testNetwork(4, 0, 0))
+	handover := w.opens(opening{era: keepersOf("a", "b", "c", "d").era(2, 0, record.Witnesses{}), by: keepersOf("0", "1", "2", "3"), behind: 3600})
+	if v, err := VerifyState(w.network, handover, nil); err != nil || reasonOf(v) != "INDETERMINATE CLOCKS_DISAGREE" {
+		t.Errorf("as a state receipt: %s, %v", reasonOf(v), err)
+	}
+	if n := extended(t, w.network, handover); len(n.Eras) != 2 {
+		t.Errorf("%d eras", len(n.Eras))
+	}
 }
 
 // TestEveryKeyReplaced: node after node gets other keys, in four eras, and a

@@ -91,36 +91,15 @@ func VerifyState(n Network, text []byte, toPin tlog.TreeProof) (Verdict, error) 
 }
 
 func (v *Verdict) state(n Network, text []byte, toPin tlog.TreeProof) error {
-	r, err := ParseState(text)
-	if err != nil {
-		return refuse(Malformed, "%v", err)
-	}
-	standing, err := n.checkSignatures(r.Checkpoint)
+	r, block, standing, err := n.checkState(text, toPin)
 	if err != nil {
 		return err
-	}
-	if !inTree(r.Checkpoint, r.Index, r.Entry, r.Proof) {
-		return refuse(EntryNotInTree, "the inclusion proof of entry %d does not lead to the signed root", r.Index)
-	}
-	if err := n.checkEra(standing, toPin); err != nil {
-		return err
-	}
-	entry, err := parseEntry(r.Entry, r.Index)
-	if err != nil {
-		return err
-	}
-	block, ok := entry.(record.BlockEntry)
-	if !ok || r.Index != r.Checkpoint.Size-1 {
-		return refuse(NotLastBlock, "entry %d is not the block entry that ends a tree of %d", r.Index, r.Checkpoint.Size)
-	}
-	if err := statetree.Verify(block.StateRoot, statetree.KeyOf(r.Key), r.Value, r.Value != nil, r.StateProof); err != nil {
-		return refuse(StateNotProven, "the state proof: %v", err)
 	}
 	if err := checkClocks(block.Time, standing); err != nil {
 		return err
 	}
 	v.tree(standing)
-	v.entry(entry, r.Index, r.Entry)
+	v.entry(block, r.Index, r.Entry)
 	v.block(block, r.Index)
 	v.State = &State{Key: hex.EncodeToString(r.Key), Present: r.Value != nil, Value: hex.EncodeToString(r.Value), key: r.Key, value: r.Value}
 	if r.Value != nil {
@@ -130,4 +109,38 @@ func (v *Verdict) state(n Network, text []byte, toPin tlog.TreeProof) error {
 	}
 	v.notProven("what the state was later, and that the rules led to it: a replay of the log computes it")
 	return nil
+}
+
+// checkState takes all steps but that of the clocks, which concerns what a state
+// receipt says of times and nothing else.
+func (n Network) checkState(text []byte, toPin tlog.TreeProof) (StateReceipt, record.BlockEntry, Standing, error) {
+	none := func(err error) (StateReceipt, record.BlockEntry, Standing, error) {
+		return StateReceipt{}, record.BlockEntry{}, Standing{}, err
+	}
+	r, err := ParseState(text)
+	if err != nil {
+		return none(refuse(Malformed, "%v", err))
+	}
+	standing, err := n.checkSignatures(r.Checkpoint)
+	if err != nil {
+		return none(err)
+	}
+	if !inTree(r.Checkpoint, r.Index, r.Entry, r.Proof) {
+		return none(refuse(EntryNotInTree, "the inclusion proof of entry %d does not lead to the signed root", r.Index))
+	}
+	if err := n.checkEra(standing, toPin); err != nil {
+		return none(err)
+	}
+	entry, err := parseEntry(r.Entry, r.Index)
+	if err != nil {
+		return none(err)
+	}
+	block, ok := entry.(record.BlockEntry)
+	if !ok || r.Index != r.Checkpoint.Size-1 {
+		return none(refuse(NotLastBlock, "entry %d is not the block entry that ends a tree of %d", r.Index, r.Checkpoint.Size))
+	}
+	if err := statetree.Verify(block.StateRoot, statetree.KeyOf(r.Key), r.Value, r.Value != nil, r.StateProof); err != nil {
+		return none(refuse(StateNotProven, "the state proof: %v", err))
+	}
+	return r, block, standing, nil
 }
