@@ -20,8 +20,8 @@ func (n Network) WithCards(cards []Card) Network {
 		}
 	}
 	heard := n.members(cards)
-	for _, c := range heard {
-		lines[c.ID()] = c.Line()
+	for _, id := range slices.Sorted(maps.Keys(heard)) {
+		lines[id] = heard[id].Line()
 	}
 	rank := func(id string) int {
 		_, told := heard[id]
