@@ -129,6 +129,7 @@ func agree(books []book, guilty ...string) (all []violation) {
 // audit stops all nodes, opens their stores, and holds the history against them.
 func (c *city) audit(t *testing.T, history []*attempt, guilty ...string) (books []book) {
 	t.Helper()
+	documents, given, missing := c.contents(t, history)
 	for _, m := range c.nodes {
 		m.terminate(t)
 		books = append(books, c.open(t, m))
@@ -156,11 +157,11 @@ func (c *city) audit(t *testing.T, history []*attempt, guilty ...string) (books 
 	judged, disordered := linearizable(history, l, checkerTime)
 	figures, late := weigh(history, c.faults)
 	receipts, spoilt := c.verifyAgain(t)
-	all = slices.Concat(all, disordered, late, spoilt)
+	all = slices.Concat(all, disordered, late, spoilt, missing, c.silent(t, history, given))
 	for _, v := range all[:min(len(all), 20)] {
 		t.Error(v)
 	}
-	tally.add(history, figures, all, judged, receipts)
+	tally.add(history, figures, all, judged, receipts, documents)
 	c.summary(t, history, l)
 	return books
 }

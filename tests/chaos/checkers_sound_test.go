@@ -155,6 +155,13 @@ func TestViolationsAreFound(t *testing.T) {
 		{"a hold that stands", "I-04: entry", func(s *sound) { s.without(t, "release") }},
 		{"a hold that was not resolved", "whose action is open", func(s *sound) { s.without(t, "resolve") }},
 		{"nobody approved", "which nobody else approved", func(s *sound) { s.without(t, "approve") }},
+		{"reported, and not locked", "I-03: entry", func(s *sound) {
+			raw, err := record.MarshalEntry(record.ReportEntry{Custodian: record.KeyID{1}, Disposition: s.answer("propose").Index, Outcome: record.OutcomeDone})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.entries[s.answer("approve").Index] = raw
+		}},
 		{"another place is read", "I-09: read0: node 2 gave entry 9", func(s *sound) { s.answer("read0").Index = 9 }},
 		{"locked before it was", "I-09: no order of", func(s *sound) { s.answer("read0").Locked = true }},
 		{"called later, stands before", "I-09: hold was called after", func(s *sound) {
@@ -179,6 +186,26 @@ func TestViolationsAreFound(t *testing.T) {
 				t.Errorf("got %q, want %q among them", got, c.want)
 			}
 		})
+	}
+}
+
+// TestContentsAreJudged: a custodian that gives out what was not deposited is found.
+func TestContentsAreJudged(t *testing.T) {
+	for _, c := range []struct{ outcome, content, want string }{
+		{outcomeOK, "as it was", ""},
+		{outcomeFail, "", ""},
+		{outcomeFail, "as", ""}, // cut off
+		{outcomeOK, "as it", "gave \"as it\", deposited was"},
+		{outcomeOK, "", "gave \"\", deposited was"},
+		{outcomeFail, "another", "refused (LOCKED), and gave"},
+	} {
+		got := judgeContents([]*attempt{
+			{operation: operation{ID: "d", Kind: deposits, Commitments: []hexBytes{{1}}, Outcome: outcomeOK, Content: "as it was"}},
+			{operation: operation{ID: "o", Kind: openings, Commitments: []hexBytes{{1}}, Outcome: c.outcome, Reason: "LOCKED", Content: c.content}},
+		})
+		if len(got) != min(1, len(c.want)) || len(got) == 1 && !strings.Contains(got[0].String(), c.want) {
+			t.Errorf("%+v: got %v", c, got)
+		}
 	}
 }
 

@@ -14,18 +14,20 @@ func judge(history []*attempt, l *logbook, wentBack map[int][]time.Duration) []v
 	known := map[record.Nonce]bool{}
 	for _, a := range history {
 		if !a.Kind.transaction() {
-			all = append(all, judgeRead(a, l)...)
+			if a.Kind == reads || a.Kind == receipts {
+				all = append(all, judgeRead(a, l)...)
+			}
 			continue
 		}
 		known[a.nonce()] = true
 		all = append(all, judgeTransaction(a, l)...)
 	}
 	for nonce, tx := range l.txs {
-		if !known[nonce] {
+		if _, report := tx.message.(*record.ReportErasure); !known[nonce] && !report { // custodians report by themselves
 			all = append(all, violated("I-02", "entry %d: nobody submitted it", tx.at))
 		}
 	}
-	return append(append(all, judgeOrder(history, l)...), judgeSessions(history, wentBack)...)
+	return slices.Concat(all, judgeContents(history), judgeOrder(history, l), judgeSessions(history, wentBack))
 }
 
 // judgeTransaction wants what was acknowledged where it was acknowledged, and what

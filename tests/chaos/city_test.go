@@ -3,11 +3,13 @@
 package chaos
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -58,7 +60,7 @@ func (m *member) p2p() string  { return fmt.Sprintf("%s:%d", addressOf(m.machine
 func (m *member) grpc() string { return fmt.Sprintf("%s:%d", addressOf(m.machine), grpcPort) }
 
 // facts is a small city with all that a disposition needs.
-func facts(custodians []record.KeyID) []record.Fact {
+func facts(keepers []record.KeyID) []record.Fact {
 	all := []record.Fact{&record.Parameters{AnchorDays: 7, OtherDays: 180, ProposalDays: 30, JumpSeconds: 600}}
 	for _, o := range []struct {
 		code  record.Code
@@ -74,7 +76,7 @@ func facts(custodians []record.KeyID) []record.Fact {
 	return append(all,
 		&record.Governance{Subject: record.SubjectRecords, Offices: governors, Threshold: 2},
 		&record.Governance{Subject: record.SubjectSecurity, Offices: governors, Threshold: 2},
-		&record.CustodianSet{Code: "CITY", Custodians: custodians},
+		&record.CustodianSet{Code: custody, Custodians: keepers},
 		&record.Series{Code: series, Granularity: record.GranularityDay, Status: record.StatusActive},
 	)
 }
@@ -92,20 +94,21 @@ func newCity(t *testing.T) *city {
 		t.Fatal(err)
 	}
 	founding := node.Founding{ChainID: "muniment-chaos-1", Origin: "records.example.org/chaos", Time: time.Now()}
-	var custodian record.KeyID
+	var keepers []record.KeyID
 	for i := range validators {
 		m := &member{machine: i + 1, home: node.Home(filepath.Join(dir, fmt.Sprint("node-", i+1)))}
 		if i == validators-1 {
 			m.home = smallHome(t, filepath.Join(dir, "small"))
 		}
 		keys := m.makeKeys(t)
-		if i == 0 {
-			custodian = record.KeyIDOf(keys.Custodian.Public().(ed25519.PublicKey))
+		if slices.Contains(custodians, m.machine) {
+			keepers = append(keepers, record.KeyIDOf(keys.Custodian.Public().(ed25519.PublicKey)))
 		}
 		c.nodes = append(c.nodes, m)
 		founding.Members = append(founding.Members, node.Member{Node: keys.Fact(10), Address: m.grpc(), Certificate: keys.Certificate})
 	}
-	founding.Facts = facts([]record.KeyID{custodian})
+	slices.SortFunc(keepers, func(a, b record.KeyID) int { return bytes.Compare(a[:], b[:]) })
+	founding.Facts = facts(keepers)
 	genesis, network, err := node.Found(founding)
 	c.genesis = genesis
 	if err != nil {

@@ -50,9 +50,13 @@ const (
 
 	reads    kind = "read"    // where is the record with this commitment?
 	receipts kind = "receipt" // of the entry Index
+	deposits kind = "deposit" // Content, with the custodian Node
+	openings kind = "open"    // the content of a record
 )
 
-func (k kind) transaction() bool { return k != reads && k != receipts }
+func (k kind) transaction() bool {
+	return k != reads && k != receipts && k != deposits && k != openings
+}
 
 // Outcomes of an operation.
 const (
@@ -86,7 +90,8 @@ type operation struct {
 	Reason  string       `json:"reason,omitempty"`
 	Index   record.Index `json:"index,omitempty"` // of the first item; of the record that was read
 	Height  int64        `json:"height,omitempty"`
-	Locked  bool         `json:"locked,omitempty"` // a record that was read
+	Locked  bool         `json:"locked,omitempty"`  // a record that was read
+	Content string       `json:"content,omitempty"` // deposited, or given out
 }
 
 // nonce gives the nonce of a transaction, which follows from its operation alone:

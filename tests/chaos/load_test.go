@@ -24,6 +24,7 @@ const (
 	anchorers  = 6
 	readers    = 2
 	clerks     = 2 // who hold, release and dispose
+	keepers    = 2 // who deposit content, read it, and have it destroyed
 	pace       = 40 * time.Millisecond
 	answerTime = 6 * time.Second
 	mostTries  = 40
@@ -40,6 +41,9 @@ func (r *recording) load() error {
 	}
 	for range clerks {
 		workers = append(workers, (*worker).dispose)
+	}
+	for range keepers {
+		workers = append(workers, (*worker).keep)
 	}
 	failed := make(chan error, len(workers))
 	for n, work := range workers {

@@ -62,6 +62,7 @@ type disposition struct {
 	records   []record.Index
 	approvals map[record.Code]int64 // height by office
 	locked    bool
+	reports   map[record.KeyID]bool // of custodians
 }
 
 func (l *logbook) violate(invariant, format string, args ...any) {
@@ -157,7 +158,7 @@ func (l *logbook) take(at record.Index, e record.Entry, tx *entered) {
 		l.release(at, e)
 	case record.DispositionEntry:
 		if m, ok := tx.message.(*record.ProposeDisposition); ok {
-			l.dispositions[at] = &disposition{office: e.Office, hash: e.Hash, records: m.Records, approvals: map[record.Code]int64{}}
+			l.dispositions[at] = &disposition{office: e.Office, hash: e.Hash, records: m.Records, approvals: map[record.Code]int64{}, reports: map[record.KeyID]bool{}}
 		}
 	case record.AuthorizationEntry:
 		if d := l.dispositions[e.Disposition]; d == nil || d.locked || d.hash != e.Hash || d.office == e.Office {
@@ -167,6 +168,12 @@ func (l *logbook) take(at record.Index, e record.Entry, tx *entered) {
 		}
 	case record.LockEntry:
 		l.lock(at, e, tx.height)
+	case record.ReportEntry:
+		if d := l.dispositions[e.Disposition]; d == nil || !d.locked || d.reports[e.Custodian] {
+			l.violate("I-03", "entry %d reports on disposition %d, which is not locked or was reported", at, e.Disposition)
+		} else {
+			d.reports[e.Custodian] = true
+		}
 	case record.RefusalEntry:
 		tx.refusal = true
 	}

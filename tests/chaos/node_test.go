@@ -78,7 +78,7 @@ func (c *city) startProgram(t *testing.T, m *member, program string, environment
 	p := &process{ended: make(chan struct{})}
 	p.cmd = c.in(c.machines[m.machine], program, "start", "--home", string(m.home), "--passphrase-file", c.passphrase,
 		"--set", "grpc.listen="+m.grpc(), "--set", "p2p.listen="+m.p2p(), "--set", "p2p.peers="+strings.Join(peers, ","),
-		"--set", "tiles.listen=", "--set", "monitor.listen=", "--set", "custody.erase_every=1s",
+		"--set", "tiles.listen=", "--set", "monitor.listen=", "--set", "custody.erase_every=1s", "--set", "custody.replicate_every=1s",
 		"--set", "watch.refuse_below_percent=2", "--set", "watch.stop_below_percent=1")
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + string(m.home)}, append(slices.Clone(surroundings[(m.machine-1)%validators]), environment...)...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr

@@ -23,7 +23,9 @@ const (
 )
 
 // invariants are what audit holds a history against.
-var invariants = []string{"I-01", "I-02", "I-04", "I-05", "I-06", "I-07", "I-08", "I-09", "I-10", "I-13", "I-15"}
+var invariants = []string{
+	"I-01", "I-02", "I-03", "I-04", "I-05", "I-06", "I-07", "I-08", "I-09", "I-10", "I-11", "I-12", "I-13", "I-14", "I-15",
+}
 
 // results are the figures of all tests of a run.
 type results struct {
@@ -35,12 +37,13 @@ type results struct {
 	figures    map[string]figure
 	judged     int // records
 	receipts   int
+	documents  int            // whose content was asked for at each custodian in the end
 	points     map[string]int // passages by crash point
 }
 
 var tally = results{count: map[kind]map[string]int{}, figures: map[string]figure{}, points: map[string]int{}}
 
-func (r *results) add(history []*attempt, figures map[string]figure, all []violation, judged, receipts int) {
+func (r *results) add(history []*attempt, figures map[string]figure, all []violation, judged, receipts, documents int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.audits++
@@ -60,6 +63,7 @@ func (r *results) add(history []*attempt, figures map[string]figure, all []viola
 	r.violations = append(r.violations, all...)
 	r.judged += judged
 	r.receipts += receipts
+	r.documents += documents
 }
 
 // passed notes that a process has ended at a crash point.
@@ -124,6 +128,7 @@ func (r *results) table(code int, took time.Duration) string {
 	row("crash points at one of four", "%d passages of %d points", passages, len(r.points))
 	row("records judged by Porcupine", "%d", r.judged)
 	row("receipts verified again in the end", "%d", r.receipts)
+	row("documents asked for at each of three custodians in the end", "%d", r.documents)
 	row("invariants", "%s, on %d networks: %d violations", strings.Join(invariants, ", "), r.audits, len(r.violations))
 	row("time", "%.0f s on %d processors, %s", took.Seconds(), runtime.NumCPU(), verdict)
 	b.WriteString("\n| fault | times | longest stop | recovery once a quorum is back |\n| --- | --- | --- | --- |\n")

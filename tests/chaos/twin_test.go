@@ -24,12 +24,12 @@ func TestTwoProcessesOneKey(t *testing.T) {
 	c.adopt(t)
 	r := c.record(t)
 	pause(t, 2*time.Second)
-	one := c.nodes[1]
+	one := c.nodes[2]
 	f := fault{kind: "two processes, one key", machines: []int{one.machine, stranger}, from: time.Since(c.began)}
 	one.kill(t)
 	twin := &member{machine: stranger, id: one.id, home: node.Home(filepath.Join(filepath.Dir(string(one.home)), "twin"))}
 	copyTree(t, string(one.home), string(twin.home))
-	c.part(t, []int{one.machine}, []int{3, 4, stranger})
+	c.part(t, []int{one.machine}, []int{2, 4, stranger})
 	c.part(t, []int{stranger}, []int{1})
 	c.start(t, one)
 	c.start(t, twin)
