@@ -23,6 +23,11 @@ func (p *program) pinnedNetwork(c config) (receipt.Network, error) {
 	if chain == "" {
 		chain = c.Network
 	}
+	return p.pinnedAs(c, chain)
+}
+
+// pinnedAs does so for the network of a name.
+func (p *program) pinnedAs(c config, chain string) (receipt.Network, error) {
 	pin, ok := c.Networks[chain]
 	if !ok {
 		next := "pin one with: muniment network add FILE --fingerprint HEX"

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -14,7 +15,8 @@ func (p *program) networkAddCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "add FILE --fingerprint HEX", Short: "Pin a network file: whom to believe from now on",
 		Long: "Pins the network file that munimentd init wrote. Its fingerprint comes to you by another way than the file:\n" +
-			"by telephone, on paper, from a colleague. All that this program believes rests on it.",
+			"by telephone, on paper, from a colleague. All that this program believes rests on it. A file that was pinned\n" +
+			"before and is up to date by now stays.",
 		Args: exactly(1, "one network file"),
 	}
 	c.Flags().StringVar(&want, "fingerprint", "", "SHA-256 of the file, as munimentd init printed it")
@@ -47,7 +49,10 @@ func (p *program) addNetwork(path, want string) error {
 	if err != nil {
 		return err
 	}
-	if err := replaceFile(p.places.networkFile(n.ChainID), text); err != nil {
+	if kept, err := p.pinnedAs(c, n.ChainID); err == nil && continues(kept, n) {
+		p.say("this file is pinned already, with %s that came since: it stays as it is", counted(len(kept.Eras)-len(n.Eras), "era"))
+		n, want = kept, fingerprint(kept)
+	} else if err := replaceFile(p.places.networkFile(n.ChainID), text); err != nil {
 		return fmt.Errorf("keep network file: %w", err)
 	}
 	if c.Networks == nil {
@@ -67,6 +72,17 @@ func (p *program) addNetwork(path, want string) error {
 		return err
 	}
 	return p.showNetwork(n, c)
+}
+
+// continues tells whether a network file is an older one with the eras that came
+// since. To pin the older one would be to trust keys again that are retired.
+func continues(n, older receipt.Network) bool {
+	if len(n.Eras) <= len(older.Eras) {
+		return false
+	}
+	n.Nodes, n.Eras = older.Nodes, slices.Clone(n.Eras[:len(older.Eras)])
+	n.Eras[len(n.Eras)-1].Closed = nil
+	return fingerprint(n) == fingerprint(older)
 }
 
 func (p *program) networkShowCommand() *cobra.Command {

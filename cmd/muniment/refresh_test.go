@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -270,4 +271,26 @@ func TestNodeLinesComeFromCards(t *testing.T) {
 		t.Errorf("got %+v", r)
 	}
 	d.must("office", "show")
+}
+
+// TestAnOlderFileIsNotPinnedAgain: who repeats the first step of the manual does not
+// go back to keys that are retired.
+func TestAnOlderFileIsNotPinnedAgain(t *testing.T) {
+	d, c, _ := anchoredTable(t)
+	path := d.places.networkFile(c.network.ChainID)
+	text := must(os.ReadFile(path))
+	first := fingerprint(must(receipt.ParseNetwork(text)))
+	older := filepath.Join(t.TempDir(), "city.mun")
+	if err := os.WriteFile(older, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.rotate(" second")
+	now := refreshed(t, d)
+	got := d.must("network", "add", older, "--fingerprint", first)
+	if !strings.Contains(got.stdout, now.Fingerprint) || !strings.Contains(got.stderr, "with 1 era that came since") {
+		t.Errorf("got %s%s", got.stdout, got.stderr)
+	}
+	if got := d.must("network", "show").stdout; !strings.Contains(got, now.Fingerprint) {
+		t.Errorf("pinned is %s", got)
+	}
 }
