@@ -30,9 +30,9 @@ model: ## every interleaving of holds, dispositions and misfortunes, DEPTH (defa
 faults: ## every seeded fault of tests/faults is caught by the check that its header names
 	TESTED=$(TESTED) bash scripts/faults.sh
 
-chaos: ## four real nodes under load and ROUNDS (default 10) of every kind of fault, as root on Linux; SEED=N repeats a run
+chaos: ## four real nodes under load and ROUNDS (default 10) of every kind of fault, as root on Linux; SEED=N repeats a run, RESULTS=FILE keeps the figures
 	go vet -tags chaos ./tests/chaos
-	go test -count=1 -tags chaos -timeout 0 -v ./tests/chaos -rounds $(ROUNDS) $(if $(SEED),-seed $(SEED))
+	go test -count=1 -tags chaos -timeout 0 -v ./tests/chaos -rounds $(ROUNDS) $(if $(SEED),-seed $(SEED)) $(if $(RESULTS),-results $(abspath $(RESULTS)))
 
 fuzz: ## every fuzz target for FUZZTIME (default 60s) each
 	bash scripts/fuzz.sh $(FUZZTIME)
