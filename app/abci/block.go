@@ -20,13 +20,22 @@ const CodeBusy uint32 = 1 << 16
 // hands it out again, it costs its office no room in the mempool.
 const CodeKnown = CodeBusy + 1
 
+// CodeShare is CheckTx's answer where the office of a transaction has as much in
+// the mempool as it may have.
+const CodeShare = CodeBusy + 2
+
 // CheckTx decides whether a transaction enters the mempool.
 func (a *App) CheckTx(_ context.Context, r *types.RequestCheckTx) (*types.ResponseCheckTx, error) {
 	defer a.guard("check transaction")()
-	busy := &types.ResponseCheckTx{Code: CodeBusy, Codespace: "node", Log: "BUSY"}
+	share := &types.ResponseCheckTx{Code: CodeShare, Codespace: "node", Log: "SHARE"}
+	// What follows comes before its signature costs anything, and takes nothing of
+	// the office that it names.
 	line, err := a.lineOf(r.Tx)
-	if err != nil || a.queue.full(line, len(r.Tx)) || a.options.Crowded() && !line.urgent {
-		return busy, nil // before its signature costs anything
+	if err != nil || a.options.Crowded() && !line.urgent {
+		return &types.ResponseCheckTx{Code: CodeBusy, Codespace: "node", Log: "BUSY"}, nil
+	}
+	if a.queue.full(line, len(r.Tx)) && !a.queue.has(sha256.Sum256(r.Tx)) {
+		return share, nil
 	}
 	code, height, before := a.check(r.Tx)
 	if before {
@@ -34,7 +43,7 @@ func (a *App) CheckTx(_ context.Context, r *types.RequestCheckTx) (*types.Respon
 	}
 	if code == ledger.OK {
 		if !a.queue.add(sha256.Sum256(r.Tx), r.Tx, line, height) {
-			return busy, nil
+			return share, nil
 		}
 		return &types.ResponseCheckTx{}, nil
 	}
@@ -156,7 +165,7 @@ func (a *App) Commit(context.Context, *types.RequestCommit) (*types.ResponseComm
 	a.genesis, a.pending = nil, nil
 	view := a.options.View()
 	a.setView(view)
-	a.queue.remove(p.txs...)
+	a.queue.committed(p.changes.Height, p.txs...)
 	a.tell(p)
 	a.options.Committed(view.Head(), p.results)
 	// What comes next is judged by rules that others know: no vote on it, either.

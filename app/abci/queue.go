@@ -10,12 +10,19 @@ import (
 )
 
 // What one office may have in the mempool at once, and how much of it stands in
-// a block before it is another office's turn.
+// a block before it is another office's turn. Nobody's transaction is lost by that:
+// whoever hands in more waits at the node for room.
 const (
 	officePending      = 1000 // transactions, of the mempool's 5,000
 	officePendingBytes = 16 << 20
 	officeUrgent       = 100 // holds and decisions of governance, besides
 	turnBytes          = 32 << 10
+	// What an office has of a block while others are at work, that is, had something
+	// in the mempool in one of the last blocks: whoever comes next waits for this one.
+	sharedTxs     = 32
+	sharedBytes   = 256 << 10
+	sharedPending = 128 // of officePending
+	sharedBlocks  = 200
 	// queuedBlocks is after how many blocks a transaction that is in none of them
 	// is counted no longer: the nodes that make blocks have no use for it.
 	queuedBlocks = 200
@@ -50,10 +57,13 @@ type queue struct {
 	mu    sync.Mutex
 	byKey map[[32]byte]*queued
 	lines map[line]*waitingLine
+	seen  map[record.Code]int64 // height of the state when something of an office was admitted last
+
+	shared bool // several offices are at work
 }
 
 func newQueue() *queue {
-	return &queue{byKey: map[[32]byte]*queued{}, lines: map[line]*waitingLine{}}
+	return &queue{byKey: map[[32]byte]*queued{}, lines: map[line]*waitingLine{}, seen: map[record.Code]int64{}}
 }
 
 // full says whether a line has no room for a transaction of a size.
@@ -69,8 +79,11 @@ func (q *queue) isFull(l line, size int) bool {
 		return false
 	}
 	most := officePending
-	if l.urgent {
+	switch {
+	case l.urgent:
 		most = officeUrgent
+	case q.shared:
+		most = sharedPending
 	}
 	return at.count >= most || at.bytes+size > officePendingBytes
 }
@@ -99,8 +112,33 @@ func (q *queue) add(key [32]byte, raw []byte, l line, height int64) bool {
 	}
 	tx := &queued{key: key, raw: raw, line: l, height: height}
 	q.byKey[key] = tx
+	q.saw(l, height)
 	at.txs, at.count, at.bytes = append(at.txs, tx), at.count+1, at.bytes+len(raw)
 	return true
+}
+
+// saw notes that an office is at work. What is urgent, and what custodians report,
+// takes no turn.
+func (q *queue) saw(l line, height int64) {
+	if l.urgent || l.office == "" {
+		return
+	}
+	q.seen[l.office] = height
+	q.shared = len(q.seen) > 1
+}
+
+// committed forgets the transactions of a block, and the offices that are at work
+// no longer.
+func (q *queue) committed(height int64, keys ...[32]byte) {
+	q.remove(keys...)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for office, at := range q.seen {
+		if at < height-sharedBlocks {
+			delete(q.seen, office)
+		}
+	}
+	q.shared = len(q.seen) > 1
 }
 
 // remove forgets transactions.
@@ -157,8 +195,12 @@ func (q *queue) inTurn(size, height int64, pool [][]byte, good func([]byte) bool
 		ordinary = slices.Concat(ordinary[height%n:], ordinary[:height%n])
 	}
 	b := block{room: size}
-	b.takeTurns(urgent)
-	b.takeTurns(ordinary)
+	b.takeTurns(urgent, ledger.OfficeTxs, int(size))
+	if q.shared {
+		b.takeTurns(ordinary, sharedTxs, sharedBytes)
+	} else {
+		b.takeTurns(ordinary, ledger.OfficeTxs, int(size))
+	}
 	for _, raw := range pool {
 		if q.byKey[sha256.Sum256(raw)] == nil && good(raw) {
 			b.take(raw)
@@ -211,26 +253,26 @@ func (b *block) take(raw []byte) bool {
 }
 
 // takeTurns takes some of each list in turn, until all are empty, have had the
-// share of their office, or do not fit.
-func (b *block) takeTurns(lists [][]*queued) {
-	taken, credit := make([]int, len(lists)), make([]int, len(lists))
+// share of their office, most transactions or more than so many bytes, or do not fit.
+func (b *block) takeTurns(lists [][]*queued, most, bytes int) {
+	taken, used, credit := make([]int, len(lists)), make([]int, len(lists)), make([]int, len(lists))
 	for open := len(lists); open > 0; {
 		open = 0
 		for i, list := range lists {
 			credit[i] += turnBytes
-			for len(list) > 0 && (list[0].gone || len(list[0].raw) <= credit[i]) && taken[i] < ledger.OfficeTxs {
+			for len(list) > 0 && (list[0].gone || len(list[0].raw) <= credit[i]) && taken[i] < most && used[i] < bytes {
 				if tx := list[0]; !tx.gone {
 					if !b.take(tx.raw) {
-						taken[i] = ledger.OfficeTxs
+						taken[i] = most
 						break
 					}
-					credit[i] -= len(tx.raw)
+					credit[i], used[i] = credit[i]-len(tx.raw), used[i]+len(tx.raw)
 					taken[i]++
 				}
 				list = list[1:]
 			}
 			lists[i] = list
-			if len(list) > 0 && taken[i] < ledger.OfficeTxs {
+			if len(list) > 0 && taken[i] < most && used[i] < bytes {
 				open++
 			}
 		}

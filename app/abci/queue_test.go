@@ -2,9 +2,12 @@ package abci
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/muniment/muniment/app/ledger"
 	"github.com/muniment/muniment/app/record"
@@ -38,11 +41,18 @@ func TestOneOfficeIsNotTheMempool(t *testing.T) {
 	c.block()
 	txs := c.fill("DPW", officePending)
 	one := anchor(t, "DPW", today+1, "one more")
-	if got := c.check(one); got != CodeBusy {
-		t.Errorf("one more: code %d, want %d", got, CodeBusy)
+	if got := c.check(one); got != CodeShare {
+		t.Errorf("one more: code %d, want %d", got, CodeShare)
 	}
-	if got := c.check(txs[3]); got != CodeBusy {
+	if got := c.check(txs[3]); got != 0 {
 		t.Errorf("one of them again: code %d", got)
+	}
+	c.block(txs[:2]...)
+	if a, b := c.check(one), c.check(anchor(t, "DPW", today+1, "two more")); a != 0 || b != 0 {
+		t.Errorf("after a block with two of them: codes %d and %d", a, b)
+	}
+	if got := c.check(anchor(t, "DPW", today+1, "three more")); got != CodeShare {
+		t.Errorf("and no third: code %d", got)
 	}
 	for _, raw := range [][]byte{anchor(t, "PARKS", today+1, "another's"), hold(t, "DPW", "hold"), proposeOffice(t, "WATER")} {
 		if got := c.check(raw); got != 0 {
@@ -52,18 +62,60 @@ func TestOneOfficeIsNotTheMempool(t *testing.T) {
 	for i := range officeUrgent - 1 {
 		c.check(hold(t, "DPW", fmt.Sprint("hold ", i)))
 	}
-	if got := c.check(hold(t, "DPW", "one hold more")); got != CodeBusy {
+	if got := c.check(hold(t, "DPW", "one hold more")); got != CodeShare {
 		t.Errorf("one hold more: code %d", got)
 	}
 	if got := c.check(hold(t, "PARKS", "hold")); got != 0 {
 		t.Errorf("another office's hold: code %d", got)
 	}
-	c.block(txs[:2]...)
-	if a, b := c.check(one), c.check(anchor(t, "DPW", today+1, "two more")); a != 0 || b != 0 {
-		t.Errorf("after a block with two of them: codes %d and %d", a, b)
+}
+
+// TestOfficesAtWorkShareTheMempool: while several are at work, each has less room
+// and less of a block, and has more again when it is alone.
+func TestOfficesAtWorkShareTheMempool(t *testing.T) {
+	c := newChain(t, nil)
+	c.init()
+	c.block()
+	txs := c.fill("DPW", sharedPending)
+	others := c.fill("PARKS", 1)
+	if got := c.check(anchor(t, "DPW", today+1, "one more")); got != CodeShare {
+		t.Errorf("one more beside another office: code %d, want %d", got, CodeShare)
 	}
-	if got := c.check(anchor(t, "DPW", today+1, "three more")); got != CodeBusy {
-		t.Errorf("and no third: code %d", got)
+	if got := c.prepare(4 << 20); len(got) != sharedTxs+1 {
+		t.Errorf("a block has %d of both, want %d", len(got), sharedTxs+1)
+	}
+	c.block(append(txs[:2:2], others...)...)
+	for i, want := range []uint32{0, 0, CodeShare} {
+		if got := c.check(anchor(t, "DPW", today+1, fmt.Sprint("later ", i))); got != want {
+			t.Errorf("after a block with two of them, number %d: code %d, want %d", i, got, want)
+		}
+	}
+	for range sharedBlocks {
+		c.block()
+	}
+	if got := c.check(anchor(t, "DPW", today+1, "alone")); got != 0 {
+		t.Errorf("when the other office has rested: code %d", got)
+	}
+	if got := c.prepare(4 << 20); len(got) != sharedPending+1 {
+		t.Errorf("a block has %d of the only office, want all %d", len(got), sharedPending+1)
+	}
+}
+
+// TestNobodyTakesTheRoomOfAnother: what names an office's key without its signature
+// takes none of its room.
+func TestNobodyTakesTheRoomOfAnother(t *testing.T) {
+	c := newChain(t, nil)
+	c.init()
+	c.block()
+	for i := range officePending + 10 {
+		raw := anchor(t, "PARKS", today+1, fmt.Sprint("forged ", i))
+		raw[len(raw)-1] ^= 1
+		if got := ledger.Code(c.check(raw)); got != ledger.CodeBadSignature {
+			t.Fatalf("forged transaction %d: %v", i, got)
+		}
+	}
+	if got := c.check(anchor(t, "PARKS", today+1, "its own")); got != 0 {
+		t.Errorf("the office's own: code %d", got)
 	}
 }
 
@@ -104,6 +156,7 @@ func TestOfficesTakeTurns(t *testing.T) {
 	c.block()
 	many := c.fill("DPW", officePending)
 	few := c.fill("PARKS", 5)
+	c.app.queue.shared = false // as for a block in which each has a large share
 	first := hold(t, "DPW", "hold")
 	c.check(first)
 	size := int64(0)
@@ -151,7 +204,7 @@ func TestABlockHasTheShareOfAnOffice(t *testing.T) {
 		lists = append(lists, list)
 	}
 	b := block{room: 1 << 20}
-	b.takeTurns(lists)
+	b.takeTurns(lists, ledger.OfficeTxs, 1<<20)
 	if len(b.txs) != 2*ledger.OfficeTxs {
 		t.Errorf("%d transactions of two offices, want %d", len(b.txs), 2*ledger.OfficeTxs)
 	}
@@ -160,17 +213,41 @@ func TestABlockHasTheShareOfAnOffice(t *testing.T) {
 	}
 }
 
-// TestSubmitTellsAnOfficeThatItSentTooMuch at the door.
-func TestSubmitTellsAnOfficeThatItSentTooMuch(t *testing.T) {
+// TestSubmitWaitsForRoom: an office that sends too much waits, and is told so if no
+// room comes; another office does not.
+func TestSubmitWaitsForRoom(t *testing.T) {
 	inBubble(t, func(t *testing.T, p *pool) {
-		p.c.fill("DPW", officePending)
-		if a := now(t, p.submit(t.Context(), anchor(t, "DPW", today+1, "one more"))); !errors.Is(a.err, ErrBusy) {
-			t.Errorf("got %+v, want %v", a, ErrBusy)
+		p.txs = p.c.fill("DPW", officePending)
+		late, more := p.submit(t.Context(), anchor(t, "DPW", today+1, "one more")), p.submit(t.Context(), anchor(t, "DPW", today+1, "two more"))
+		ctx, cancel := context.WithCancel(t.Context())
+		gone := p.submit(ctx, anchor(t, "DPW", today+1, "three more"))
+		pending1(t, late)
+		cancel()
+		if a := now(t, gone); !errors.Is(a.err, ErrShare) {
+			t.Errorf("of who did not wait: %+v, want %v", a, ErrShare)
 		}
 		ch := p.submit(t.Context(), anchor(t, "PARKS", today+1, "another's"))
 		p.block()
 		if a := now(t, ch); a.err != nil || a.result.Code != ledger.OK {
 			t.Errorf("another office: %+v", a)
+		}
+		for range officePending / sharedTxs {
+			p.block()
+			synctest.Wait() // who waits for room hands in
+		}
+		p.block()
+		for _, ch := range []<-chan answer{late, more} {
+			if a := now(t, ch); a.err != nil || a.result.Code != ledger.OK {
+				t.Errorf("when there was room: %+v", a)
+			}
+		}
+		for i := range sharedPending {
+			p.c.check(anchor(t, "DPW", today+1, fmt.Sprint("again ", i)))
+		}
+		begin := time.Now()
+		a := <-p.submit(t.Context(), anchor(t, "DPW", today+1, "never"))
+		if took := time.Since(begin); !errors.Is(a.err, ErrShare) || took != roomWait {
+			t.Errorf("after %v: %+v, want %v after %v", took, a, ErrShare, roomWait)
 		}
 	})
 }

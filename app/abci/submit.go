@@ -15,6 +15,9 @@ var (
 	// ErrBusy is returned where the mempool has no room for the transaction.
 	// The caller may try again later.
 	ErrBusy = errors.New("node is busy")
+	// ErrShare is returned where the office of the transaction has as much in the
+	// mempool as it may have. The caller may try again later.
+	ErrShare = errors.New("the office has its share of the mempool under way")
 	// ErrKnown is what the mempool's function returns for a transaction that it
 	// has seen before and may hold or have seen committed.
 	ErrKnown = errors.New("transaction is known to the mempool")
@@ -34,6 +37,9 @@ var (
 // again at the first such look, the second, the fourth, and so on: each of them
 // was told once, and may have had no room.
 const pushAgain = 2 * time.Second
+
+// roomWait is how long a caller waits for room.
+const roomWait = 10 * time.Second
 
 // outcome is what a waiter is told.
 type outcome struct {
@@ -74,10 +80,8 @@ func (a *App) Next() <-chan struct{} {
 // gets its first answer again, with its first height. The caller must not
 // change raw afterwards.
 func (a *App) Submit(ctx context.Context, raw []byte) (ledger.Result, int64, error) {
-	if line, err := a.lineOf(raw); err != nil {
-		return ledger.Result{}, 0, internal(err)
-	} else if key := sha256.Sum256(raw); a.queue.full(line, len(raw)) && !a.queue.has(key) {
-		return ledger.Result{}, 0, fmt.Errorf("submit: office %s has much under way: %w", line.office, ErrBusy)
+	if err := a.room(ctx, raw); err != nil {
+		return ledger.Result{}, 0, err
 	}
 	// The signature is verified here, on the caller's goroutine, and remembered
 	// for CheckTx, which the mempool calls one at a time.
@@ -94,6 +98,11 @@ func (a *App) Submit(ctx context.Context, raw []byte) (ledger.Result, int64, err
 	}
 	for looks := 0; ; looks++ {
 		done, o, err := a.try(raw)
+		if errors.Is(err, ErrShare) { // others were quicker
+			if err = a.room(ctx, raw); err == nil {
+				continue
+			}
+		}
 		if err != nil || done {
 			return o.result, o.height, err
 		}
@@ -112,6 +121,33 @@ func (a *App) Submit(ctx context.Context, raw []byte) (ledger.Result, int64, err
 			timer.Stop()
 			return ledger.Result{}, 0, fmt.Errorf("submit: %w: %w", ErrOutcomeUnknown, ctx.Err())
 		case <-timer.C:
+		}
+	}
+}
+
+// room waits a few blocks until the office of a transaction has room for it in the
+// mempool. It comes before its signature costs anything.
+func (a *App) room(ctx context.Context, raw []byte) error {
+	line, err := a.lineOf(raw)
+	if err != nil {
+		return internal(err)
+	}
+	key := sha256.Sum256(raw)
+	late := time.NewTimer(roomWait)
+	defer late.Stop()
+	for {
+		next := a.Next()
+		if !a.queue.full(line, len(raw)) || a.queue.has(key) {
+			return nil
+		}
+		select {
+		case <-next:
+		case <-a.stopping:
+			return fmt.Errorf("submit: %w", ErrStopping)
+		case <-ctx.Done():
+			return fmt.Errorf("submit: %w: %w", ErrShare, ctx.Err())
+		case <-late.C:
+			return fmt.Errorf("submit: office %s: %w", line.office, ErrShare)
 		}
 	}
 }
@@ -142,6 +178,8 @@ func (a *App) try(raw []byte) (done bool, o outcome, err error) {
 		return false, outcome{}, nil
 	case CodeBusy:
 		return false, outcome{}, fmt.Errorf("submit: %w", ErrBusy)
+	case CodeShare:
+		return false, outcome{}, fmt.Errorf("submit: %w", ErrShare)
 	case CodeKnown: // committed since Submit looked
 		o, known, err := a.answered(raw)
 		return known, o, err

@@ -265,7 +265,7 @@ func (s served) View() ledger.View { return s.node.View() }
 func (s served) Submit(ctx context.Context, raw []byte) (ledger.Result, int64, error) {
 	result, height, err := s.node.Submit(ctx, raw)
 	for _, known := range []struct{ from, to error }{
-		{abci.ErrOutcomeUnknown, rpc.ErrOutcomeUnknown}, {abci.ErrBusy, rpc.ErrBusy}, {abci.ErrStopping, rpc.ErrStopping},
+		{abci.ErrOutcomeUnknown, rpc.ErrOutcomeUnknown}, {abci.ErrShare, rpc.ErrShare}, {abci.ErrBusy, rpc.ErrBusy}, {abci.ErrStopping, rpc.ErrStopping},
 	} {
 		if errors.Is(err, known.from) {
 			return result, height, fmt.Errorf("%w: %w", known.to, err)

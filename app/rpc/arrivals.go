@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc/tap"
 )
@@ -23,7 +24,12 @@ func (s *Server) arrive(ctx context.Context, info *tap.Info) (context.Context, e
 	}
 	c, err := s.authority.allow(ctx, method)
 	if err == nil {
-		err = s.arriving.enter(c.payer(), s.limits.arriving)
+		if err = s.quota.room(c.payer(), s.limits.calls); err == nil {
+			err = s.arriving.enter(c.payer(), s.limits.arriving)
+		}
+		if err != nil {
+			s.pause(ctx)
+		}
 	}
 	if err != nil {
 		return ctx, s.concluded(method, c, err)
@@ -34,6 +40,17 @@ func (s *Server) arrive(ctx context.Context, info *tap.Info) (context.Context, e
 		ctx = context.WithValue(ctx, arrivedKey{}, arrived)
 	}
 	return s.limits.bound(ctx, info)
+}
+
+// pause makes the connection of whoever calls too much wait for its refusal: a
+// refusal costs as much as many a call, and who is refused at once calls again.
+func (s *Server) pause(ctx context.Context) {
+	over := time.NewTimer(s.limits.pause)
+	defer over.Stop()
+	select {
+	case <-over.C:
+	case <-ctx.Done():
+	}
 }
 
 // arrived says that the request of a unary call is there.

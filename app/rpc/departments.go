@@ -22,8 +22,17 @@ type departments struct {
 // submitWindow is how many transactions of one stream are under way at once.
 const submitWindow = 64
 
-// Submit hands in one transaction.
+// Submit hands in one transaction, in its caller's turn.
 func (d *departments) Submit(ctx context.Context, r *apiv1.SubmitRequest) (*apiv1.SubmitResponse, error) {
+	line := lineOf(ctx, r.Transaction)
+	if err := d.server.door.enter(ctx, line); err != nil {
+		return nil, err
+	}
+	defer d.server.door.leave(line)
+	return d.handIn(ctx, r)
+}
+
+func (d *departments) handIn(ctx context.Context, r *apiv1.SubmitRequest) (*apiv1.SubmitResponse, error) {
 	result, height, err := d.server.options.Node.Submit(ctx, r.Transaction)
 	if err != nil {
 		return nil, err
@@ -39,7 +48,8 @@ func submitted(result ledger.Result, height int64) *apiv1.SubmitResponse {
 	return resp
 }
 
-// SubmitStream hands in transactions as they come, a window of them at once.
+// SubmitStream hands in transactions as they come, a window of them at once. It
+// reads no more of them while the caller's office has its share under way.
 func (d *departments) SubmitStream(stream grpc.BidiStreamingServer[apiv1.SubmitStreamRequest, apiv1.SubmitStreamResponse]) error {
 	ctx := stream.Context() // ends when this function returns
 	queue := make(chan chan submission, submitWindow)
@@ -56,7 +66,16 @@ func (d *departments) SubmitStream(stream grpc.BidiStreamingServer[apiv1.SubmitS
 			case <-ctx.Done():
 				return ctx.Err()
 			}
-			d.server.running.Go(func() { one <- d.submit(ctx, r.GetSubmit().GetTransaction()) })
+			transaction := r.GetSubmit().GetTransaction()
+			line := lineOf(ctx, transaction)
+			if err := d.server.door.enter(ctx, line); err != nil {
+				one <- submission{err: err}
+				return err
+			}
+			d.server.running.Go(func() {
+				defer d.server.door.leave(line)
+				one <- d.submit(ctx, transaction)
+			})
 		}
 	}
 	d.server.running.Go(func() {
@@ -89,7 +108,7 @@ func (d *departments) submit(ctx context.Context, transaction []byte) (s submiss
 	defer recovered(&s.err)
 	ctx, cancel := context.WithTimeout(ctx, d.server.limits.call)
 	defer cancel()
-	s.resp, s.err = d.Submit(ctx, &apiv1.SubmitRequest{Transaction: transaction})
+	s.resp, s.err = d.handIn(ctx, &apiv1.SubmitRequest{Transaction: transaction})
 	return s
 }
 

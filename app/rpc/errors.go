@@ -15,6 +15,7 @@ import (
 // What a Node returns where a transaction has no outcome.
 var (
 	ErrBusy           = errors.New("node is busy")
+	ErrShare          = errors.New("the office has its share of the node under way")
 	ErrStopping       = errors.New("node is stopping")
 	ErrOutcomeUnknown = errors.New("outcome of the transaction is not known yet")
 )
@@ -125,6 +126,8 @@ func reasonOf(err error) (reason, text string) {
 		return reasonOutcomeUnknown, "the outcome is not known yet: submit the same transaction again"
 	case errors.Is(err, ErrStopping):
 		return reasonStopping, "the node is stopping: try again later"
+	case errors.Is(err, ErrShare):
+		return reasonBusy, "the office has as many transactions under way as the network takes of one office: wait until some are committed, then submit this one again"
 	case errors.Is(err, ErrBusy):
 		return reasonBusy, "the node is busy: try again later"
 	case errors.Is(err, context.DeadlineExceeded):

@@ -21,8 +21,10 @@ type limits struct {
 	streams      uint32        // calls under way on one connection; more wait at the client
 	arriving     int           // calls of one office or node that it may still send for; more are refused
 	calls        int           // calls under way of one office or node; more are refused
+	transactions int           // under way of one office or node; more wait in line
 	inquiries    int           // lists over all records under way of one office; more are refused
 	parcels      int           // records that one node is sending; more are refused
+	pause        time.Duration // of a connection, before a call is refused that is one too many
 	handshake    time.Duration // from accepting a connection to its first call
 	call         time.Duration // a unary call from its first byte to its last
 	stalled      time.Duration // one message of a stream, in or out
@@ -31,8 +33,8 @@ type limits struct {
 }
 
 var standard = limits{
-	messageBytes: 600 << 10, headerBytes: 16 << 10, connections: 512, visits: 256, streams: 256, calls: 1024, inquiries: 2, parcels: 16,
-	arriving: 256, handshake: 10 * time.Second, call: time.Minute, stalled: time.Minute, inquiry: 10 * time.Minute, age: 24 * time.Hour,
+	messageBytes: 600 << 10, headerBytes: 16 << 10, connections: 512, visits: 256, streams: 256, calls: 1024, transactions: 256, inquiries: 2, parcels: 16,
+	arriving: 256, pause: 200 * time.Millisecond, handshake: 10 * time.Second, call: time.Minute, stalled: time.Minute, inquiry: 10 * time.Minute, age: 24 * time.Hour,
 }
 
 // unary are the methods that are one request and one answer, and whose answer
@@ -77,10 +79,24 @@ func (q *quota) enter(payer string, most int) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.runs[payer] >= most {
-		return refuse(reasonBusy, "%s has %d such calls under way: wait until some have ended", payer, most)
+		return tooMany(payer, most)
 	}
 	q.runs[payer]++
 	return nil
+}
+
+// room says whether enter would let a call in now.
+func (q *quota) room(payer string, most int) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.runs[payer] >= most {
+		return tooMany(payer, most)
+	}
+	return nil
+}
+
+func tooMany(payer string, most int) error {
+	return refuse(reasonBusy, "%s has %d such calls under way: wait until some have ended", payer, most)
 }
 
 // leave counts a call out.

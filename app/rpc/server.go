@@ -76,6 +76,7 @@ type Server struct {
 	visits      quota // of connections to the public listener
 	arriving    quota // of calls; see arrive
 	quota       quota // of calls
+	door        *door // for transactions
 	inquiries   quota // of lists over all records
 	comparisons quota // of other custodians
 	parcels     quota // from other custodians
@@ -102,7 +103,7 @@ func New(o Options) *Server { return newServer(o, standard) }
 // public one.
 func newServer(o Options, l limits, more ...grpc.ServerOption) *Server {
 	s := &Server{
-		options: o, limits: l, visits: newQuota(), arriving: newQuota(), quota: newQuota(), inquiries: newQuota(), comparisons: newQuota(), parcels: newQuota(),
+		options: o, limits: l, visits: newQuota(), arriving: newQuota(), quota: newQuota(), door: newDoor(l.transactions), inquiries: newQuota(), comparisons: newQuota(), parcels: newQuota(),
 		inventories: &inventories{custody: o.Custody, now: o.Now}, health: health.NewServer(),
 	}
 	if s.options.Handled == nil {

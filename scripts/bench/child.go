@@ -20,6 +20,7 @@ const childMode = "child"
 var children = map[string]func(dir string, in *bufio.Scanner, out *json.Encoder) error{
 	"bare":  serveBare,
 	"empty": serveEmpty,
+	"flood": serveFlood,
 }
 
 func runChild(args []string) int {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	mathrand "math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -29,6 +30,30 @@ func freePorts(n int) (ports []int, err error) {
 		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
 	}
 	return ports, nil
+}
+
+// freeRun gives the first of so many ports of the loopback in a row that nobody
+// listens on now. They are below those that the system gives to callers: a
+// connection of somebody else must not take one before its node listens.
+func freeRun(n int) (int, error) {
+	for range 100 {
+		first := 10_000 + mathrand.IntN(20_000)
+		if allFree(first, n) {
+			return first, nil
+		}
+	}
+	return 0, fmt.Errorf("no %d free ports in a row", n)
+}
+
+func allFree(first, n int) bool {
+	for port := first; port < first+n; port++ {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			return false
+		}
+		defer l.Close()
+	}
+	return true
 }
 
 // bareFour are validators of one network that run the counting application. The
@@ -96,14 +121,14 @@ func (b *bench) startFour() (*node, error) {
 	if err != nil {
 		return nil, err
 	}
-	ports, err := freePorts(1)
+	base, err := freeRun(10 * (validators + 1))
 	if err != nil {
 		return nil, err
 	}
 	place := filepath.Join(dir, "net")
 	home := func(i int) string { return filepath.Join(place, fmt.Sprintf("node-%d", i+1)) }
 	n := &node{home: home(0), address: "127.0.0.1:7450", clients: make(map[string]tls.Certificate)}
-	passphrase, err := n.found(dir, program, "testnet", place, "--validators", strconv.Itoa(validators), "--base-port", strconv.Itoa(ports[0]))
+	passphrase, err := n.found(dir, program, "testnet", place, "--validators", strconv.Itoa(validators), "--base-port", strconv.Itoa(base))
 	if err != nil {
 		return nil, err
 	}

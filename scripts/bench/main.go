@@ -4,6 +4,7 @@
 //	go run ./scripts/bench [-rows REGEXP] [-short] [-out FILE]
 //	go run ./scripts/bench -rows erasure [-out FILE]
 //	go run ./scripts/bench -growth 10000000 [-out FILE]
+//	go run ./scripts/bench -flood 100000 [-out FILE]
 //
 // The node is a munimentd process of its own, reached through its TLS listener;
 // so are the counting application on CometBFT and the empty call. A row takes
@@ -37,6 +38,7 @@ type options struct {
 	out    string
 	dir    string
 	growth int64
+	flood  int
 
 	profile string // folder for profiles of the node
 }
@@ -64,6 +66,7 @@ var rows = []row{
 	{name: "redacted copy of a custodian", run: runFiled},
 	{name: "retention", run: runRetention},
 	{name: "four validators", run: runFour, long: "5 minutes"},
+	{name: "flood of an office", run: runFlood, long: "10 minutes"},
 	{name: "limits of the machine", run: runLimits},
 }
 
@@ -93,6 +96,7 @@ func main() {
 	flag.StringVar(&o.out, "out", "", "write the table to this file as well")
 	flag.StringVar(&o.dir, "dir", "", "where to make the temporary folder (default: the system's)")
 	flag.Int64Var(&o.growth, "growth", 0, "anchor so many records in one network, and measure on the way, instead of the rows")
+	flag.IntVar(&o.flood, "flood", 0, "measure the row of an office's flood alone, with so many transactions")
 	flag.StringVar(&o.profile, "profile", "", "take a CPU profile of the node in each round, into this folder (figures suffer a little)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -104,6 +108,9 @@ func main() {
 }
 
 func run(ctx context.Context, o options, stdout, stderr io.Writer) (err error) {
+	if o.flood > 0 && o.rows == "" {
+		o.rows = "^flood of an office$"
+	}
 	wanted, err := regexp.Compile(o.rows)
 	if err != nil {
 		return fmt.Errorf("-rows: %w", err)

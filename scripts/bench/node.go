@@ -52,7 +52,7 @@ access = []
 code = %q
 roles = ["DEPARTMENT"]
 signing = [%q]
-access = []
+access = [%q]
 
 [[office]]
 code = %q
@@ -209,7 +209,7 @@ func (n *node) found(dir, program string, command ...string) (string, error) {
 		}
 		n.signing[office], public[office] = key, hexKey(key)
 	}
-	for _, office := range []string{department, auditor} {
+	for _, office := range []string{department, small, auditor} {
 		_, access, err := ed25519.GenerateKey(rand.Reader)
 		if err != nil {
 			return "", err
@@ -219,7 +219,7 @@ func (n *node) found(dir, program string, command ...string) (string, error) {
 			return "", err
 		}
 	}
-	document := fmt.Sprintf(founding, n.address, custody, clerk, public[clerk], small, public[small],
+	document := fmt.Sprintf(founding, n.address, custody, clerk, public[clerk], small, public[small], public[small+"/access"],
 		department, public[department], public[department+"/access"], auditor, public[auditor], public[auditor+"/access"],
 		operator, public[operator], clerk, clerk, series)
 	passphrase, file := filepath.Join(dir, "passphrase"), filepath.Join(dir, "founding.toml")
