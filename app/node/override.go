@@ -75,15 +75,31 @@ func (h Home) readOverride() (receipt.Override, bool, error) {
 	return o, err == nil, err
 }
 
-// allowed says whether an office lets a peer connect that the ledger does not
-// list. The file is read and judged anew each time.
+// allowed says whether a peer may connect that the ledger does not list: an office
+// lets it in, or this node is catching up, and what it trusts lists the peer. The
+// file is read and judged anew each time.
 func (n *Node) allowed(id string) bool {
+	if n.pinned(id) {
+		return true
+	}
 	o, ok, err := n.home.readOverride()
 	if err == nil && ok {
 		err = JudgeOverride(o, n.app.View(), n.network.ID, n.now())
 	}
 	n.overrides.tell(n.log, o, ok, err)
 	return ok && err == nil && slices.Contains(o.Nodes, id)
+}
+
+// pinned says, while this node is catching up, whether the network file of its home
+// or the last handover that it has names a peer. Its ledger may be from before any
+// node that runs now, and would know nobody who could give it the blocks.
+func (n *Node) pinned(id string) bool {
+	if n.engine == nil || !n.engine.ConsensusReactor().WaitSync() {
+		return false
+	}
+	network := n.cosigning.network()
+	return slices.ContainsFunc(network.Nodes, func(one receipt.Node) bool { return one.ID == id }) ||
+		slices.ContainsFunc(network.Eras[len(network.Eras)-1].Validators, func(v receipt.Validator) bool { return v.NodeID == id })
 }
 
 // overrides is what the log was last told of the override.
