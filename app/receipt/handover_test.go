@@ -182,6 +182,32 @@ func TestEveryKeyReplaced(t *testing.T) {
 	}
 }
 
+// TestALaterKeyThatLooksLikeAnEarlierOne: a cosigner that chooses a key with the key
+// hash of the one before makes no receipt bad that the earlier one has signed.
+func TestALaterKeyThatLooksLikeAnEarlierOne(t *testing.T) {
+	by, next := keepersOf("0", "1", "2", "3"), keepersOf("0", "1", "2", "3")
+	by[3].cosigner, next[3].cosigner = testKey("twin 53751"), testKey("twin 156985")
+	first := testNetwork(4, 0, 0)
+	id := NodeID(by[3].node.Public().(ed25519.PublicKey))
+	i := slices.IndexFunc(first.Eras[0].Validators, func(v Validator) bool { return v.NodeID == id })
+	first.Eras[0].Validators[i].Cosigner = publicOf(by[3].cosigner)
+	w := newWorld(t, first)
+	const size = atLast + 1
+	signed := by.sign(w.body(size), w.network.Origin, 4, w.now()/second+100)
+	n := extended(t, w.network, w.opens(opening{era: next.era(2, 0, record.Witnesses{}), by: by}))
+	if a, b := n.Eras[0].Validators[i].CosignerKey(n.Origin), n.Eras[1].Validators[i].CosignerKey(n.Origin); a == b || a.Name != b.Name || a.Hash() != b.Hash() {
+		t.Fatalf("%s and %s do not look alike", a, b)
+	}
+	proof := must1(tlog.ProveTree(n.Eras[0].Closed.Size, size, w))
+	if s, err := n.CheckCheckpoint(signed, proof); err != nil || s.Era != 1 {
+		t.Errorf("era %d, %v", s.Era, err)
+	}
+	broken := bytes.Replace(signed, signed[len(signed)-20:len(signed)-10], []byte("AAAAAAAAAA"), 1)
+	if _, err := n.CheckCheckpoint(broken, proof); !hasReason(err, BadCosignature) {
+		t.Errorf("a signature that is good in no era: %v", err)
+	}
+}
+
 func hasReason(err error, want Reason) bool {
 	refusal, ok := errors.AsType[*Refusal](err)
 	return ok && refusal.Reason == want

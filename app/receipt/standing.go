@@ -1,6 +1,7 @@
 package receipt
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -58,6 +59,7 @@ func (n Network) checkSignatures(c Checkpoint) (Standing, error) {
 		return Standing{}, refuse(UnknownOrigin, "the tree is of %s, the network file of %s", c.Origin, n.Origin)
 	}
 	members := false
+	var bad error
 	for i := len(n.Eras) - 1; i >= 0; i-- {
 		ev, err := n.Eras[i].evaluator(n.Origin)
 		if err != nil {
@@ -72,8 +74,18 @@ func (n Network) checkSignatures(c Checkpoint) (Standing, error) {
 		}
 		members = true
 		if ev.grade(c.Signatures) != "" {
-			return n.standing(c, i, ev)
+			s, err := n.standing(c, i, ev)
+			refusal, refused := errors.AsType[*Refusal](err)
+			if !refused || refusal.Reason != BadCosignature {
+				return s, err
+			}
+			// A key is named by four bytes of a hash, and who chooses a later one can
+			// have it look like its earlier one. So the earlier one is tried.
+			bad = cmp.Or(bad, err)
 		}
+	}
+	if bad != nil {
+		return Standing{}, bad
 	}
 	if !members {
 		return Standing{}, refuse(UnknownSigner, "the network file has no era of these signers: %s", names(c.Signatures))
