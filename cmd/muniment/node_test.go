@@ -13,6 +13,7 @@ import (
 	"github.com/muniment/muniment/app/identity"
 	"github.com/muniment/muniment/app/receipt"
 	"github.com/muniment/muniment/app/record"
+	apiv1 "github.com/muniment/muniment/proto/muniment/api/v1"
 )
 
 // governors are two desks that decide about security, in one city.
@@ -277,6 +278,29 @@ func TestWitnessesAndVersions(t *testing.T) {
 	g.clerk.fails(exitRefused, "(UPGRADE_PENDING)", "upgrade", "propose", "3", "--at", "2000")
 	if got := g.clerk.must("office", "show").stdout; !strings.Contains(got, "rules of the ledger: version 2 from block 1000 on\n") || !strings.Contains(got, "witnesses: none") {
 		t.Errorf("office show: %q", got)
+	}
+}
+
+// TestARefusalThatDoesNotLast: a node answers with the refusal of one block, and
+// another node brings the same transaction into the next one, where it is executed.
+func TestARefusalThatDoesNotLast(t *testing.T) {
+	g := newGovernors(t)
+	_, card := g.card("library", "library", "library-validator", "library-cosigner", "library-log", "library-custodian")
+	var proposal actResult
+	if err := json.Unmarshal([]byte(g.clerk.must("node", "admit", card, "--power", "0", "--output", "json").stdout), &proposal); err != nil {
+		t.Fatal(err)
+	}
+	answers := 0
+	g.city.set(hooks{lie: func(r *apiv1.SubmitResponse) {
+		if answers++; answers == 1 {
+			r.Reason, r.FirstIndex, r.Count, r.TransactionIndex = "QUORUM_AT_RISK", 0, 0, 0
+		}
+	}})
+	if said := g.it.must("office", "approve", numeral(uint64(proposal.Index))).stderr; answers != 2 || !strings.Contains(said, "trying again") {
+		t.Errorf("after %d answers: %q", answers, said)
+	}
+	if len(g.nodes()) != 2 {
+		t.Errorf("nodes: %+v", g.nodes())
 	}
 }
 

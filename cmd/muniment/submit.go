@@ -23,7 +23,9 @@ const submitAttempts = 3
 
 // quorumAttempts is how often an act is handed in that the ledger refuses because
 // a validator was not heard in the last block: one that was down, or slow, is
-// heard in the block that the refusal is in.
+// heard in the block that the refusal is in. It is the same transaction each time:
+// it has left no entry, and nodes that had not executed it yet may bring it into
+// another block by themselves. It is executed once all the same.
 const quorumAttempts = 5
 
 // sign makes a transaction of a message.
@@ -94,13 +96,12 @@ func (s *session) act(ctx context.Context, m record.Message) (actResult, error) 
 
 // carryOut is act that gives the verdict on the act's receipt as well.
 func (s *session) carryOut(ctx context.Context, m record.Message) (actResult, receipt.Verdict, error) {
-	var raw []byte
+	raw, err := s.sign(m, s.ledgerDay()+notAfterDays)
+	if err != nil {
+		return actResult{}, receipt.Verdict{}, err
+	}
 	var response *apiv1.SubmitResponse
-	var err error
 	for attempt := 1; ; attempt++ {
-		if raw, err = s.sign(m, s.ledgerDay()+notAfterDays); err != nil {
-			return actResult{}, receipt.Verdict{}, err
-		}
 		response, _, err = s.submit(ctx, raw)
 		if reasonOf(err) != ledger.CodeQuorumAtRisk.String() || attempt == quorumAttempts || sleep(ctx, s.program.pause) != nil {
 			break
