@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -61,7 +62,8 @@ var varying = []struct {
 	{regexp.MustCompile(`height( +)\d+`), "height${1}N"},
 	{regexp.MustCompile(`size( +)\d+ bytes`), "size${1}N bytes"},
 	{regexp.MustCompile(`after block \d+`), "after block N"},
-	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "ADDRESS"},
+	{loopback, "ADDRESS"},
+	{regexp.MustCompile(`[34] of 4 validators`), "N of 4 validators"}, // the fourth may be late
 }
 
 func normal(text string) string {
@@ -75,27 +77,49 @@ func TestReadmeSession(t *testing.T) { typed(t, "```console") }
 
 func TestReadmeRedactAndDestroy(t *testing.T) { typed(t, "```console second") }
 
+func TestReadmeNetwork(t *testing.T) { typed(t, "```console network") }
+
+// withFreePorts gives a command with ports that are free here: those of the README may
+// be in use. A network of several nodes names each in the command.
+func withFreePorts(t *testing.T, taken map[string]string, command string) string {
+	t.Helper()
+	command = loopback.ReplaceAllStringFunc(command, func(address string) string {
+		if taken[address] == "" {
+			taken[address] = ports.Free(t)
+		}
+		return taken[address]
+	})
+	if len(taken) > 0 {
+		return command
+	}
+	return strings.Replace(command, "munimentd start", "munimentd start --set grpc.listen=${address} --set p2p.listen=127.0.0.1:0 --set tiles.listen=127.0.0.1:0 --set monitor.listen=127.0.0.1:0", 1)
+}
+
+var loopback = regexp.MustCompile(`127\.0\.0\.1:\d+`)
+
 // typed types a session of the README into one shell and compares what it
 // prints, but for hashes, times and ports. Standard error is not compared: the
 // README shows what a program answers, not its advice.
 func typed(t *testing.T, fence string) {
 	work := t.TempDir()
 	address := ports.Free(t)
+	taken := map[string]string{} // addresses of the README, and those that stand for them here
 	var script bytes.Buffer
 	const mark = "@@@ step"
+	fmt.Fprintln(&script, "trap 'kill $(jobs -p) 2>/dev/null' EXIT; trap 'exit 143' TERM") // no node outlives its session
 	steps := session(t, fence)
 	for i, s := range steps {
-		// The README's ports may be in use here.
-		command := strings.Replace(s.command, "munimentd start", "munimentd start --set grpc.listen=${address} --set p2p.listen=127.0.0.1:0 --set tiles.listen=127.0.0.1:0 --set monitor.listen=127.0.0.1:0", 1)
+		command := withFreePorts(t, taken, s.command)
 		fmt.Fprintf(&script, "%s\n", command)
 		if strings.Contains(command, "--example >") {
 			fmt.Fprintf(&script, "address=%s\nsed -i \"s/^address = .*/address = \\\"$address\\\"/\" founding.toml\n", address)
 		}
 		fmt.Fprintf(&script, "echo '%s' %d\n", mark, i)
 	}
-	deadline, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	deadline, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	shell := exec.CommandContext(deadline, "bash", "-m", "-s")
+	shell.Cancel, shell.WaitDelay = func() error { return shell.Process.Signal(syscall.SIGTERM) }, 30*time.Second
 	shell.Dir = work
 	shell.Env = append(os.Environ(), "PATH="+programs+":"+os.Getenv("PATH"), "XDG_CONFIG_HOME="+filepath.Join(work, "config"),
 		"XDG_STATE_HOME="+filepath.Join(work, "state"), "XDG_DATA_HOME="+filepath.Join(work, "data"), "NO_COLOR=1")
