@@ -333,7 +333,11 @@ func (m Manifest) isOf(home Home, keys Keys) error {
 		}
 	}
 	if !custodian {
-		return fmt.Errorf("%w: its custodian key is %.16s, and this home has none such", ErrOtherBackup, m.custodian())
+		var mine Manifest
+		if key, ok := custodianOf(keys.Fact(0)); ok {
+			mine.Custodian = &key
+		}
+		return fmt.Errorf("%w: its custodian key is %.16s, this home's is %.16s", ErrOtherBackup, m.custodian(), mine.custodian())
 	}
 	if !node {
 		return fmt.Errorf("%w: it is of node %s, this home is of %s", ErrOtherBackup, m.Node, keys.ID())

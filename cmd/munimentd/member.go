@@ -254,9 +254,16 @@ func (o options) showCard(c *cobra.Command) error {
 }
 
 func memberExportCommand(o *options) *cobra.Command {
-	return &cobra.Command{
+	var witnesses []string
+	c := &cobra.Command{
 		Use:   "export DIR",
 		Short: "Write what a new member needs to join this network: genesis.json, network.mun and the members' cards",
+		Long: `Write what a new member needs to join this network: genesis.json, network.mun and
+the members' cards.
+
+The network file is the one that munimentd network prints, with the keys and nodes
+that came since the founding: it names those from whom the new member gets the
+blocks. So its fingerprint is not that of the founding.`,
 		Args:  oneFolder("which folder is to be made? give one DIR"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := o.checkHome(); err != nil {
@@ -269,12 +276,20 @@ func memberExportCommand(o *options) *cobra.Command {
 			if err != nil {
 				return withCode(exitPrecondition, err)
 			}
+			// As it is now: nobody of the founding may be there any more.
+			now, err := o.upToDate(witnesses)
+			if err != nil {
+				return err
+			}
+			out.Network = now.Marshal()
 			if err := out.Write(args[0]); err != nil {
 				return fmt.Errorf("write %s: %w", args[0], err)
 			}
 			return o.handedOut(c, args[0], out, "Next, at the new member:\n  munimentd member join "+args[0]+"\n")
 		},
 	}
+	c.Flags().StringArrayVar(&witnesses, "witness", nil, "name of a witness, as it stands in its signatures")
+	return c
 }
 
 func memberJoinCommand(o *options) *cobra.Command {

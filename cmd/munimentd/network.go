@@ -32,18 +32,24 @@ that network.mun does not have yet. The node may run or be stopped.`,
 	return c
 }
 
-func (o options) printNetwork(c *cobra.Command, witnesses []string) error {
+// upToDate gives the network file of the home as it is now.
+func (o options) upToDate(witnesses []string) (receipt.Network, error) {
 	n, err := o.node().UpToDate(witnesses...)
 	if refusal, ok := errors.AsType[*receipt.Refusal](err); ok {
 		code := exitContradicted
 		if refusal.Reason == receipt.UnknownWitness {
 			code = exitPrecondition
 		}
-		return withCode(code, err)
+		return receipt.Network{}, withCode(code, err)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return withCode(exitPrecondition, fmt.Errorf("there is no network file in %s: %w", o.home, err))
+		return receipt.Network{}, withCode(exitPrecondition, fmt.Errorf("there is no network file in %s: %w", o.home, err))
 	}
+	return n, err
+}
+
+func (o options) printNetwork(c *cobra.Command, witnesses []string) error {
+	n, err := o.upToDate(witnesses)
 	if err != nil {
 		return err
 	}
