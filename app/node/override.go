@@ -29,8 +29,11 @@ func JudgeOverride(o receipt.Override, v ledger.View, network [sha256.Size]byte,
 	if o.Network != network {
 		return fmt.Errorf("%w: it is of network %x", ErrOverride, o.Network[:8])
 	}
-	if today := record.LedgerDay(now.UnixNano()); today > o.Until {
+	switch today := record.LedgerDay(now.UnixNano()); {
+	case today > o.Until:
 		return fmt.Errorf("%w: its last day was %s", ErrOverride, o.Until)
+	case o.Until-today > receipt.OverrideDays+1: // the ledger's day may be yesterday's
+		return fmt.Errorf("%w: its last day %s is more than %d days ahead", ErrOverride, o.Until, receipt.OverrideDays)
 	}
 	key, ok, err := ledger.KeyOf(v, o.Key)
 	if err != nil {

@@ -38,7 +38,8 @@ func TestOverrideLetsIn(t *testing.T) {
 	if n.allowed(id) {
 		t.Error("without an override")
 	}
-	other, yesterday := good, good
+	other, yesterday, forEver := good, good, good
+	forEver.Until += receipt.OverrideDays + 2
 	other.Network[0] ^= 1
 	yesterday.Until--
 	for name, c := range map[string]struct {
@@ -47,6 +48,7 @@ func TestOverrideLetsIn(t *testing.T) {
 	}{
 		"another network":                  {other, clerk},
 		"yesterday":                        {yesterday, clerk},
+		"more than a month ahead":          {forEver, clerk},
 		"an office that decides nothing":   {good, officeKey("DPW")},
 		"a key that nobody has registered": {good, officeKey("NOBODY")},
 		"a key of this node":               {good, n.keys.Node},

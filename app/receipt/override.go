@@ -17,6 +17,10 @@ import (
 // MaxOverrideBytes bounds a signed override.
 const MaxOverrideBytes = 8 << 10
 
+// OverrideDays is how far ahead the last day of an override may be: what is to
+// last longer is decided on the ledger.
+const OverrideDays = 30
+
 const (
 	overrideTitle  = "muniment/override/v1"
 	overrideDomain = "muniment/v1/override\n" // before the lines that are signed

@@ -11,9 +11,6 @@ import (
 	"github.com/muniment/muniment/app/record"
 )
 
-// overrideDays is how far ahead the last day of an override may be.
-const overrideDays = 30
-
 func (p *program) nodeOverrideCommand() *cobra.Command {
 	var until, out string
 	c := &cobra.Command{
@@ -40,8 +37,8 @@ func (p *program) nodeOverrideCommand() *cobra.Command {
 		switch {
 		case out == "":
 			return usage("where to? give -o FILE")
-		case day < today || day > today+overrideDays:
-			return usage("--until %s: use today or one of the %d days after it", until, overrideDays)
+		case day < today || day > today+receipt.OverrideDays:
+			return usage("--until %s: use today or one of the %d days after it", until, receipt.OverrideDays)
 		}
 		for _, id := range args {
 			if raw, err := hex.DecodeString(id); err != nil || len(raw) != 20 || hex.EncodeToString(raw) != id {
