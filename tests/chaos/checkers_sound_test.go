@@ -209,6 +209,23 @@ func TestContentsAreJudged(t *testing.T) {
 	}
 }
 
+// TestExcuses: what one custodian alone had may be gone with its backup's age; what
+// another one has may not.
+func TestExcuses(t *testing.T) {
+	lapses := map[int][]lapse{2: {{10 * time.Second, 20 * time.Second}}}
+	for _, c := range []struct {
+		node, has int
+		at        time.Duration
+		want      bool
+	}{
+		{2, 0, 15 * time.Second, true}, {2, 1, 15 * time.Second, false}, {1, 0, 15 * time.Second, false}, {2, 0, 9 * time.Second, false}, {2, 0, 21 * time.Second, false},
+	} {
+		if got := (document{node: c.node, deposited: c.at}).excused(lapses, c.has); got != c.want {
+			t.Errorf("%+v: got %v", c, got)
+		}
+	}
+}
+
 // TestCheckerOutOfTime: who had no time has found nothing out.
 func TestCheckerOutOfTime(t *testing.T) {
 	s := newSound(t)

@@ -54,6 +54,7 @@ type member struct {
 
 	backups  int
 	wentBack []time.Duration // when it was restored, since the city began
+	lapses   []lapse         // what it forgot then
 }
 
 func (m *member) p2p() string  { return fmt.Sprintf("%s:%d", addressOf(m.machine), p2pPort) }

@@ -1,6 +1,11 @@
 package chaos
 
-import "slices"
+import (
+	"slices"
+	"time"
+
+	"github.com/muniment/muniment/app/record"
+)
 
 // judgeContents wants what a custodian gave out to be what was deposited, and nothing
 // of it where the answer is no.
@@ -24,20 +29,38 @@ func judgeContents(history []*attempt) (all []violation) {
 	return all
 }
 
-// kept lists the deposits that were anchored, with the index of their records.
-func kept(history []*attempt) (all []*attempt) {
-	content := map[hexBytes]string{}
+// A document is content that was deposited, and that was anchored.
+type document struct {
+	index     record.Index
+	content   string
+	node      int // where it was deposited
+	deposited time.Duration
+}
+
+// documents lists the deposits that were anchored.
+func documents(history []*attempt) (all []document) {
+	by := map[hexBytes]*attempt{}
 	for _, a := range history {
 		if a.Kind == deposits && a.Outcome == outcomeOK {
-			content[a.Commitments[0]] = a.Content
+			by[a.Commitments[0]] = a
 		}
 	}
 	for _, a := range history {
-		if a.Kind == anchors && a.Outcome == outcomeOK && len(a.Commitments) == 1 && content[a.Commitments[0]] != "" {
-			one := *a
-			one.Content = content[a.Commitments[0]]
-			all = append(all, &one)
+		if a.Kind != anchors || a.Outcome != outcomeOK || len(a.Commitments) != 1 {
+			continue
+		}
+		if d := by[a.Commitments[0]]; d != nil {
+			all = append(all, document{a.Index, d.Content, d.Node, d.returned})
 		}
 	}
-	return slices.Clip(all)
+	return all
+}
+
+// A lapse is what a custodian forgets that is restored: from its backup to its end.
+type lapse struct{ from, to time.Duration }
+
+// excused says whether nobody may have a document: the one custodian that had it was
+// restored before it had a copy made. Whoever has a copy has to hand it on.
+func (d document) excused(lapses map[int][]lapse, has int) bool {
+	return has == 0 && slices.ContainsFunc(lapses[d.node], func(l lapse) bool { return l.from <= d.deposited && d.deposited <= l.to })
 }

@@ -101,6 +101,7 @@ func (n *nemesis) restored(t *testing.T, struck []*member, mending func()) {
 	m := struck[0]
 	m.backups++
 	backup := filepath.Join(filepath.Dir(string(m.home)), fmt.Sprintf("backup-%d-%d", m.machine, m.backups))
+	from := time.Since(n.began)
 	n.munimentd(t, m, "backup", backup)
 	n.rest(t, time.Second, 2*time.Second)
 	m.kill(t)
@@ -115,6 +116,7 @@ func (n *nemesis) restored(t *testing.T, struck []*member, mending func()) {
 	}
 	mending()
 	m.wentBack = append(m.wentBack, time.Since(n.began))
+	m.lapses = append(m.lapses, lapse{from, time.Since(n.began)})
 	n.back(t, struck)
 }
 
