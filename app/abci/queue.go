@@ -19,7 +19,7 @@ const (
 	turnBytes          = 32 << 10
 	// What an office has of a block while others are at work, that is, had something
 	// in the mempool in one of the last blocks: whoever comes next waits for this one.
-	sharedTxs     = 32
+	sharedTxs     = 16
 	sharedBytes   = 256 << 10
 	sharedPending = 128 // of officePending
 	sharedBlocks  = 200

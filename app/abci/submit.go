@@ -39,7 +39,7 @@ var (
 const pushAgain = 2 * time.Second
 
 // roomWait is how long a caller waits for room.
-const roomWait = 10 * time.Second
+const roomWait = 30 * time.Second
 
 // outcome is what a waiter is told.
 type outcome struct {
