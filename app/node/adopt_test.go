@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
+	cmtstore "github.com/cometbft/cometbft/proto/tendermint/store"
 
 	"github.com/muniment/muniment/app/receipt"
 	"github.com/muniment/muniment/app/record"
@@ -168,6 +169,13 @@ func TestWhatAdoptRefuses(t *testing.T) {
 			v[len(v)-5] ^= 1 // in the signature
 			return v
 		}), ErrUntrue, fmt.Sprintf("block %d", head)},
+		{"the first blocks pruned", forged(t, backup, engineKey("blockStore"), func([]byte) []byte {
+			value, err := (&cmtstore.BlockStoreState{Base: 2, Height: head}).Marshal()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return value
+		}), ErrPruned, "blocks 2 to"},
 	} {
 		home := newcomer(t, of)
 		before := contents(t, home)

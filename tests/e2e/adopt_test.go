@@ -63,7 +63,7 @@ func TestANodeBeginsWithAPeersBackup(t *testing.T) {
 	w.begin(t, 3)
 	w.at[2].as(t, 0, "DPW", "receipt", later)
 
-	// A new member begins with the same backup.
+	// A new member begins with a backup that has a second era.
 	fifth := &hall{city: &city{home: node.Home(filepath.Join(w.dir, "node-5")), network: w.network, offices: w.offices}, desk: w.desk, tmp: w.tmp, secret: w.secret}
 	fifth.operator(t, 0, "", "member", "request", "--p2p", ports.Free(t), "--grpc", ports.Free(t), "--passphrase-file", w.secret)
 	fifth.operator(t, 7, "run munimentd member join first", "member", "adopt", backup)
@@ -71,7 +71,12 @@ func TestANodeBeginsWithAPeersBackup(t *testing.T) {
 	w.at[0].decide(t, 0, card, "node", "admit", card)
 	w.at[0].operator(t, 0, "", "member", "export", handout)
 	fifth.operator(t, 0, "", "member", "join", handout)
-	fifth.operator(t, 0, "", "member", "adopt", backup)
+	until(t, "the first has the handover", func() bool { s := w.at[0].health(t); return s.Size == s.Cosigned && s.Validators == 5 })
+	backup = filepath.Join(w.dir, "backup-2")
+	w.at[0].operator(t, 0, "", "backup", backup)
+	if out := fifth.operator(t, 0, "", "member", "adopt", backup).stdout; !strings.Contains(out, ", 2 of its eras") {
+		t.Errorf("adopting says\n%s", out)
+	}
 	newcomer := launch(t, "start", "--home", string(fifth.home), "--passphrase-file", w.secret, "--set", "log.level=debug",
 		"--set", "tiles.listen=", "--set", "monitor.listen=", "--set", "watch.refuse_below_percent=2", "--set", "watch.stop_below_percent=1")
 	size := w.at[0].health(t).Size
