@@ -20,7 +20,9 @@ import (
 func canary() string {
 	b := make([]byte, 12)
 	rand.Read(b)
-	return "canary" + hex.EncodeToString(b)
+	word := "canary" + hex.EncodeToString(b)
+	keep("canary", []byte(word))
+	return word
 }
 
 // found lists the files below dir that contain a needle as it is, in hex or in

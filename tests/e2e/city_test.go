@@ -74,6 +74,7 @@ func newKey(t testing.TB) ed25519.PrivateKey {
 	if err != nil {
 		t.Fatal(err)
 	}
+	keep("key of an office", key.Seed())
 	return key
 }
 
@@ -96,6 +97,8 @@ func newCity(t testing.TB) *city {
 	if err != nil {
 		t.Fatal(err)
 	}
+	keepKeys(t, c.home)
+	noSecretsBelow(t, string(c.home))
 	text, err := os.ReadFile(c.home.Network())
 	if err != nil {
 		t.Fatal(err)
@@ -130,6 +133,7 @@ type running struct {
 	t      testing.TB
 	cmd    *exec.Cmd
 	stderr bytes.Buffer
+	stdout bytes.Buffer // read it when the process has ended
 	done   chan error
 	tiles  string // address
 }
@@ -160,16 +164,21 @@ func launchProgram(t testing.TB, program string, tell func(line string), args ..
 	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(r.leaksNothing)
 	t.Cleanup(r.kill)
 	lines := bufio.NewReader(stdout)
 	line, err := lines.ReadString('\n')
+	r.stdout.WriteString(line)
 	go func() {
-		for tell != nil {
+		for {
 			more, err := lines.ReadString('\n')
+			r.stdout.WriteString(more)
 			if err != nil {
 				break
 			}
-			tell(strings.TrimSuffix(more, "\n"))
+			if tell != nil {
+				tell(strings.TrimSuffix(more, "\n"))
+			}
 		}
 		r.done <- r.cmd.Wait()
 	}()
@@ -211,6 +220,11 @@ func (r *running) kill() {
 	r.cmd.Process.Kill()
 	err := <-r.done
 	r.done <- err
+}
+
+// leaksNothing looks at all that the process has said.
+func (r *running) leaksNothing() {
+	newSearch().said(r.t, "what the node says", r.stderr.Bytes(), r.stdout.Bytes())
 }
 
 // account makes an account certificate of an office with its key.

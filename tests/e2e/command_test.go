@@ -37,6 +37,9 @@ func finish(t testing.TB, cmd *exec.Cmd, code int, words string) ended {
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
 	e := ended{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+	if name := filepath.Base(cmd.Path); name == "munimentd" {
+		newSearch().said(t, strings.Join(append([]string{name}, cmd.Args[1:]...), " "), stdout.Bytes(), stderr.Bytes())
+	}
 	what := fmt.Sprintf("%s %s: %v\n%s%s", filepath.Base(cmd.Path), strings.Join(cmd.Args[1:], " "), err, e.stdout, e.stderr)
 	if e.code != code || strings.Contains(e.stderr, "goroutine ") || strings.Contains(e.stderr, "panic") {
 		t.Fatalf("want exit code %d without a panic: %s", code, what)

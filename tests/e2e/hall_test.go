@@ -72,6 +72,7 @@ func newHall(t testing.TB) *hall {
 		h.offices[code] = office{code: code, roles: roles, signing: newKey(t), access: newKey(t)}
 	}
 	h.found(t)
+	noSecretsBelow(t, dir, "desk", "passphrase")
 	h.staff(t)
 	return h
 }
@@ -87,6 +88,7 @@ func (h *hall) found(t testing.TB) {
 		if i == 0 {
 			f.Facts = h.facts(record.KeyIDOf(keys.Custodian.Public().(ed25519.PublicKey)))
 		}
+		keepKeys(t, home)
 		f.Members = append(f.Members, node.Member{Node: keys.Fact(uint32(10 * (1 - i))), Address: h.address, Certificate: keys.Certificate})
 		h.ids[i] = keys.ID()
 	}
@@ -324,6 +326,7 @@ func find(t testing.TB, pattern *regexp.Regexp, text string) string {
 // anchor keeps a file of the desk's records and gives its index.
 func (h *hall) anchor(t testing.TB, name string, content []byte, more ...string) string {
 	t.Helper()
+	keepRecord(content, more)
 	path := write(t, filepath.Join(h.desk, "records", name), content)
 	return find(t, firstNumber, h.as(t, 0, "DPW", append([]string{"anchor", "--series", "DEMO-MINUTES", "--date", "2019-08-15", path}, more...)...).stdout)
 }

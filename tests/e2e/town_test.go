@@ -67,8 +67,10 @@ func newTown(t testing.TB) *town {
 	if err != nil {
 		t.Fatal(err)
 	}
+	noSecretsBelow(t, dir, "desk", "passphrase")
 	for i := range w.at {
 		home := node.TestnetHome(dir, i+1)
+		keepKeys(t, home)
 		config, err := node.LoadConfig(home, nil, nil)
 		if err != nil {
 			t.Fatal(err)
