@@ -245,6 +245,28 @@ func (c *Keychain) Of(n *record.Node) (Keys, bool) {
 	return k, true
 }
 
+// hasDropped tells whether each key that a ledger registers and the home lacks can
+// be one that was dropped: of its use a number is missing. Then the ledger is the old
+// one, from a backup, or of a node that gets its blocks anew.
+func (c *Keychain) hasDropped(n *record.Node) bool {
+	publics := map[string][32]byte{"validator": n.ValidatorKey, "cosigner": n.CosignerKey, "log": n.LogKey, "custodian": n.CustodianKey}
+	for use, key := range publics {
+		if _, ok := c.find(use, key); ok || key == [32]byte{} {
+			continue
+		}
+		count, newest := 0, 0
+		for _, g := range c.Generations() {
+			if g.Use == use {
+				count, newest = count+1, g.Number
+			}
+		}
+		if count == newest {
+			return false
+		}
+	}
+	return true
+}
+
 // Make makes the next generation of a key, sealed like the others. Nothing else
 // changes: it counts once the ledger registers it. Steps, each safe to repeat
 // after a crash:

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -313,5 +314,45 @@ func TestABackupOutlivesTheKeysOfItsTime(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
+	}
+}
+
+// A node whose ledger is older than its keys, as after a restore or half-way through
+// the blocks that it gets anew, starts though the keys of that time were dropped; one
+// that has lost a key does not.
+func TestAnOldLedgerRegistersDroppedKeys(t *testing.T) {
+	start := func(home Home) error {
+		n, err := New(home, testConfig(), Options{Passphrase: passphrase, Log: slog.New(slog.DiscardHandler), Heartbeat: time.Second, Fatal: func(err error) { t.Error(err) }})
+		if err == nil {
+			err = n.Stop()
+		}
+		return err
+	}
+	dir, configs := newTestnet(t, 1, 1)
+	home := TestnetHome(dir, 1)
+	n := open(t, home, configs[0], time.Second)
+	if err := n.Start(); err != nil {
+		t.Fatal(err)
+	}
+	submit(t, n, anchor(t, n, "under the first keys"))
+	if err := n.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	c := openKeychain(t, home)
+	for _, use := range []string{"cosigner", "log", "custodian"} {
+		makeGeneration(t, c, use)
+		if err := c.Drop(use, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := start(home); err != nil {
+		t.Errorf("keys that were dropped: %v", err)
+	}
+	registered := c.Newest().Fact(10)
+	if !c.hasDropped(registered) {
+		t.Error("keys that are all there count as lost")
+	}
+	if registered.ValidatorKey[0] ^= 1; c.hasDropped(registered) {
+		t.Error("a validator key that is lost counts as dropped, though none ever was")
 	}
 }

@@ -43,10 +43,14 @@ func (n *Node) chooseKeys() error {
 		return err
 	}
 	keys, ok := n.keys.chain.Of(fact)
-	if !ok {
+	switch {
+	case ok:
+		n.keys = keys
+	case n.keys.chain.hasDropped(fact):
+		n.log.Warn("the ledger of this home registers a key of this node that was retired and dropped since: the node goes by its newest keys while it catches up")
+	default:
 		return fmt.Errorf("node %s: %w", n.keys.ID(), ErrKeyAway)
 	}
-	n.keys = keys
 	return nil
 }
 
@@ -195,6 +199,9 @@ func (n *Node) renewCard(fact *record.Node) error {
 		}
 	}
 	keys, ok := n.keys.chain.Of(fact)
+	if !ok && n.engine.ConsensusReactor().WaitSync() && n.keys.chain.hasDropped(fact) {
+		return nil
+	}
 	if !ok {
 		return fmt.Errorf("node %s: %w", id, ErrKeyAway)
 	}
