@@ -264,7 +264,7 @@ the members' cards.
 The network file is the one that munimentd network prints, with the keys and nodes
 that came since the founding: it names those from whom the new member gets the
 blocks. So its fingerprint is not that of the founding.`,
-		Args:  oneFolder("which folder is to be made? give one DIR"),
+		Args: oneFolder("which folder is to be made? give one DIR"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := o.checkHome(); err != nil {
 				return withCode(exitPrecondition, err)
