@@ -118,7 +118,9 @@ func (o options) testnet(c *cobra.Command, dir string, flags testnetFlags) (err 
 // makeTestnet makes everything in a folder that becomes DIR.
 func (o options) makeTestnet(c *cobra.Command, dir string, flags testnetFlags, passphrase []byte) (receipt.Network, error) {
 	offices := offices{dir: dir, passphraseFile: o.passphraseFile}
-	name, text, err := "of the example", exampleFounding, error(nil)
+	var text []byte
+	var err error
+	name := "of the example"
 	if flags.founding != "" {
 		name = flags.founding
 		text, err = os.ReadFile(flags.founding)
