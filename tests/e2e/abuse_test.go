@@ -222,8 +222,11 @@ func (a abused) halves(ctx context.Context, calls, bytesEach int, begun, refused
 			}
 			r.Header.Set("Content-Type", "application/grpc")
 			r.Header.Set("Te", "trailers")
-			if resp, err := transport.RoundTrip(r); err == nil {
+			resp, err := transport.RoundTrip(r)
+			if err == nil {
 				resp.Body.Close()
+			}
+			if ctx.Err() == nil {
 				refused.Add(1)
 			}
 		})
@@ -278,7 +281,8 @@ func TestT29_Messages(t *testing.T) {
 		const connections, calls, each = 8, 240, 590 << 10
 		target := abused{b.address, apiv1.Departments_Submit_FullMethodName, &tls.Config{InsecureSkipVerify: true, Certificates: []tls.Certificate{b.account(t, "DPW")}}}
 		var sent, refused atomic.Int64
-		b.survives(t, func() bool { return sent.Load()+refused.Load() >= connections*calls }, func(ctx context.Context) {
+		// Seven hundred would be more than the memory that a node may take.
+		b.survives(t, func() bool { return refused.Load() >= 500 || sent.Load() >= 700 }, func(ctx context.Context) {
 			var group sync.WaitGroup
 			for range connections {
 				group.Go(func() { target.halves(ctx, calls, each, &sent, &refused) })
