@@ -201,10 +201,6 @@ func openHouseOf(t testing.TB, name string, fs vfs.FS, dir string, ledger *city,
 	return h
 }
 
-func tryHouse(fs vfs.FS, dir string, ledger *city, clock *clock, fatal func(error)) (*house, error) {
-	return tryHouseOf("custodian", fs, dir, ledger, clock, fatal)
-}
-
 func tryHouseOf(name string, fs vfs.FS, dir string, ledger *city, clock *clock, fatal func(error)) (*house, error) {
 	root, err := testRoot()
 	if err != nil {

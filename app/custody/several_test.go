@@ -313,14 +313,14 @@ func TestOneCustodianDestroysNothingOfAnother(t *testing.T) {
 // none of it, and erases it without owing a report.
 func TestLostCustodianComesBack(t *testing.T) {
 	s := newShared(t, 2)
-	a, b := s.houses[0], s.houses[1]
+	a := s.houses[0]
 	gone, part := a.keep(t, "DEMO-MINUTES", minutes, "title"), a.keep(t, "DEMO-MINUTES", minutes+"part\n", "title")
 	beside := a.keep(t, "DEMO-MINUTES", minutes+"beside\n", "title")
 	s.replicate(t)
 	s.setCustodians(t, custodianNames[:1], custodianNames[1])
 	a.erase(t, s.redact(t, "DEMO-MINUTES", part, a.file(t, part, 5)), s.destroy(t, "DEMO-MINUTES", gone))
 	s.setCustodians(t, custodianNames[:2])
-	b = s.restart(t, 1)
+	b := s.restart(t, 1)
 	b.wantShut(t, "destroyed by the others", gone, Locked)
 	b.wantShut(t, "redacted by the others, and the redaction is not here", part, Quarantined)
 	b.wantShut(t, "beside them", beside, Quarantined)

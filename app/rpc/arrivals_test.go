@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 net/http has no transport that keeps one connection for all that is asked of it
+
 package rpc
 
 import (

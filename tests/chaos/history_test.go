@@ -1,3 +1,5 @@
+//lint:file-ignore U1000 what is unused here is used under the tag chaos
+
 package chaos
 
 import (
