@@ -128,6 +128,13 @@ func (c *city) goesOn(t *testing.T, name string, proposed *atomic.Int64) {
 	if got := proposed.Load(); got < turns {
 		t.Errorf("the dishonest proposer had %d turns while %d transactions were handed in", got, count)
 	}
+	// Each was acknowledged by the node that it was handed to; another one may be a
+	// block behind that.
+	acknowledged := int64(0)
+	for _, n := range c.nodes {
+		acknowledged = max(acknowledged, n.View().Head().Size)
+	}
+	eventually(t, "all that was acknowledged", func() bool { return c.nodes[1].View().Head().Size >= acknowledged })
 	found := map[record.Commitment]int{}
 	head := c.nodes[1].View().Head()
 	for i := range record.Index(head.Size) {
