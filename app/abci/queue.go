@@ -51,6 +51,13 @@ type waitingLine struct {
 	bytes int
 }
 
+func (w *waitingLine) length() int {
+	if w == nil {
+		return 0
+	}
+	return w.count
+}
+
 // queue knows what is in the mempool, by offices. The engine's mempool is one
 // line, in which one office could stand before all others.
 type queue struct {
@@ -59,11 +66,35 @@ type queue struct {
 	lines map[line]*waitingLine
 	seen  map[record.Code]int64 // height of the state when something of an office was admitted last
 
-	shared bool // several offices are at work
+	shared   bool         // several offices are at work
+	reserved map[line]int // places for what is about to come, by Submit; no zeros
 }
 
 func newQueue() *queue {
-	return &queue{byKey: map[[32]byte]*queued{}, lines: map[line]*waitingLine{}, seen: map[record.Code]int64{}}
+	return &queue{byKey: map[[32]byte]*queued{}, lines: map[line]*waitingLine{}, seen: map[record.Code]int64{}, reserved: map[line]int{}}
+}
+
+// reserve takes a place in a line, if there is one that nobody has reserved.
+func (q *queue) reserve(l line, size int) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.isFull(l, size) {
+		return false
+	}
+	if at := q.lines[l]; q.reserved[l] > 0 && q.reserved[l]+at.length() >= q.most(l) {
+		return false
+	}
+	q.reserved[l]++
+	return true
+}
+
+// release gives the place back: what it was for has come, or will not.
+func (q *queue) release(l line) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.reserved[l]--; q.reserved[l] == 0 {
+		delete(q.reserved, l)
+	}
 }
 
 // full says whether a line has no room for a transaction of a size.
@@ -75,17 +106,18 @@ func (q *queue) full(l line, size int) bool {
 
 func (q *queue) isFull(l line, size int) bool {
 	at := q.lines[l]
-	if at == nil {
-		return false
-	}
-	most := officePending
+	return at != nil && (at.count >= q.most(l) || at.bytes+size > officePendingBytes)
+}
+
+// most is how many transactions have a place in a line.
+func (q *queue) most(l line) int {
 	switch {
 	case l.urgent:
-		most = officeUrgent
+		return officeUrgent
 	case q.shared:
-		most = sharedPending
+		return sharedPending
 	}
-	return at.count >= most || at.bytes+size > officePendingBytes
+	return officePending
 }
 
 // has says whether a transaction waits.

@@ -251,3 +251,27 @@ func TestSubmitWaitsForRoom(t *testing.T) {
 		}
 	})
 }
+
+// TestPlacesAreReservedOnce: of those who wait for room, no more go on than there are
+// places, also together with what comes from other nodes.
+func TestPlacesAreReservedOnce(t *testing.T) {
+	q, l := newQueue(), line{office: "DPW", urgent: true}
+	for i := range officeUrgent / 2 {
+		q.add([32]byte{byte(i)}, []byte{1}, l, 1)
+	}
+	for range officeUrgent - officeUrgent/2 {
+		if !q.reserve(l, 1) {
+			t.Fatal("a place that is free cannot be reserved")
+		}
+	}
+	if q.reserve(l, 1) || !q.reserve(line{office: "PARKS", urgent: true}, 1) {
+		t.Error("a place was given twice, or none to another office")
+	}
+	q.release(l)
+	if !q.reserve(l, 1) || q.reserve(l, 1) {
+		t.Error("what was given back is not one place")
+	}
+	if !q.add([32]byte{99}, []byte{1}, l, 1) {
+		t.Error("what comes is kept out by who may come")
+	}
+}

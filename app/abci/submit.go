@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/muniment/muniment/app/ledger"
@@ -80,11 +81,9 @@ func (a *App) Next() <-chan struct{} {
 // gets its first answer again, with its first height. The caller must not
 // change raw afterwards.
 func (a *App) Submit(ctx context.Context, raw []byte) (ledger.Result, int64, error) {
-	if err := a.room(ctx, raw); err != nil {
-		return ledger.Result{}, 0, err
-	}
 	// The signature is verified here, on the caller's goroutine, and remembered
-	// for CheckTx, which the mempool calls one at a time.
+	// for CheckTx, which the mempool calls one at a time. It comes before room: what
+	// an office has not signed takes none of its room.
 	if code, _, _ := a.check(raw); code != ledger.OK {
 		return a.refusal(raw, code)
 	}
@@ -96,10 +95,16 @@ func (a *App) Submit(ctx context.Context, raw []byte) (ledger.Result, int64, err
 	if o, done, err := a.answered(raw); err != nil || done {
 		return o.result, o.height, err
 	}
+	leave, err := a.room(ctx, raw)
+	if err != nil {
+		return ledger.Result{}, 0, err
+	}
+	defer func() { leave() }()
 	for looks := 0; ; looks++ {
 		done, o, err := a.try(raw)
-		if errors.Is(err, ErrShare) { // others were quicker
-			if err = a.room(ctx, raw); err == nil {
+		leave()
+		if errors.Is(err, ErrShare) { // what came from other nodes was quicker
+			if leave, err = a.room(ctx, raw); err == nil {
 				continue
 			}
 		}
@@ -125,29 +130,34 @@ func (a *App) Submit(ctx context.Context, raw []byte) (ledger.Result, int64, err
 	}
 }
 
-// room waits a few blocks until the office of a transaction has room for it in the
-// mempool. It comes before its signature costs anything.
-func (a *App) room(ctx context.Context, raw []byte) error {
+// room waits a few blocks for a place in the mempool, of those that the office of a
+// transaction has, and reserves it until leave is called. Who waits costs little: no
+// more go on than there are places.
+func (a *App) room(ctx context.Context, raw []byte) (leave func(), err error) {
+	none := func() {}
 	line, err := a.lineOf(raw)
 	if err != nil {
-		return internal(err)
+		return none, internal(err)
 	}
 	key := sha256.Sum256(raw)
 	late := time.NewTimer(roomWait)
 	defer late.Stop()
 	for {
 		next := a.Next()
-		if !a.queue.full(line, len(raw)) || a.queue.has(key) {
-			return nil
+		if a.queue.has(key) {
+			return none, nil
+		}
+		if a.queue.reserve(line, len(raw)) {
+			return sync.OnceFunc(func() { a.queue.release(line) }), nil
 		}
 		select {
 		case <-next:
 		case <-a.stopping:
-			return fmt.Errorf("submit: %w", ErrStopping)
+			return none, fmt.Errorf("submit: %w", ErrStopping)
 		case <-ctx.Done():
-			return fmt.Errorf("submit: %w: %w", ErrShare, ctx.Err())
+			return none, fmt.Errorf("submit: %w: %w", ErrShare, ctx.Err())
 		case <-late.C:
-			return fmt.Errorf("submit: office %s: %w", line.office, ErrShare)
+			return none, fmt.Errorf("submit: office %s: %w", line.office, ErrShare)
 		}
 	}
 }
