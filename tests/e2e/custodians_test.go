@@ -233,7 +233,9 @@ func TestAnExchangeIsCutOff(t *testing.T) {
 		w.nodes[c.node].kill()
 		until := filepath.Join(t.TempDir(), "go-on")
 		stopped := w.beginAt(t, program, c.node, c.point, until)
-		w.copied(t, 2-c.node, 2, records)
+		if records > 0 { // of none, who was killed may have everything
+			w.copied(t, 2-c.node, 2, records)
+		}
 		index, content := w.minutes(t, 0, fmt.Sprint("minutes-", records))
 		contents[index], records = content, records+1
 		<-stopped
