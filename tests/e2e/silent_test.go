@@ -60,8 +60,10 @@ func TestACustodianNeverReports(t *testing.T) {
 
 	// It is found again after all. What it kept it has to destroy, and it says so.
 	w.begin(t, 2)
-	w.at[2].erase(t)
-	w.at[2].reads(t, before, "", "DESTROYED", 6)
+	until(t, "it has caught up, and has destroyed what it owed", func() bool {
+		w.at[2].erase(t)
+		return strings.Contains(w.at[2].try(t, "DPW", "read", before, "-o", w.out("destroyed")).stderr, "(DESTROYED)")
+	})
 	w.at[2].reads(t, later, "", "(", 6)
 	w.as(t, 0, "DPW", "certificate", before, "-o", w.out("certificate"))
 	if out := w.as(t, 0, "CLERK", "disposition", "list", "--open").stdout; strings.Contains(out, open) {
