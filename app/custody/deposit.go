@@ -235,6 +235,9 @@ func (c *Custody) put(d prepared, layout []byte, titles []vault.CatalogueLeaf) e
 		return err
 	}
 	r.Since = view.Head().Size
+	if err := c.rings.Make(ringOf(r)); err != nil {
+		return err
+	}
 	err := c.vault.Put(vault.Deposit{
 		Record: r, Leaves: d.leaves, Layout: layout, Catalogue: titles, Sealed: c.sealed(d, titles), Size: d.size(),
 	})

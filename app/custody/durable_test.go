@@ -88,6 +88,7 @@ func TestEveryCrashOfADeposit(t *testing.T) {
 	for i, clone := range disk.clones {
 		t.Run(fmt.Sprintf("%d %s", i, disk.names[i]), func(t *testing.T) {
 			h := openHouse(t, clone, "house", ledger, clock)
+			wantRings(t, h)
 			held, err := h.Holds("CLERK", want)
 			if err != nil || i >= acknowledged && !held {
 				t.Errorf("held %v, %v", held, err)
@@ -117,6 +118,15 @@ func TestEveryCrashOfADeposit(t *testing.T) {
 		t.Errorf("%d crashes kept the deposit and %d lost it: the test reached one side only", whole, nothing)
 	}
 	disk.wantReached(t, "house/vault", "house/rings/ring-CLERK_DEMO-MINUTES-1", "ring-CLERK_DEMO-MINUTES.epoch", "house/rings/office-CLERK.key", "house/access-log")
+}
+
+// wantRings wants the ring of every record that a crash has left: a node does not
+// start where one is missing.
+func wantRings(t *testing.T, h *house) {
+	t.Helper()
+	if lost, err := LostRings(h.vault, h.rings.Rings()); err != nil || len(lost) != 0 {
+		t.Errorf("rings lost: %v, %v", lost, err)
+	}
 }
 
 // wantSwept opens a house when the last day of all deposits is over: nothing is left.

@@ -208,6 +208,9 @@ func (k *keeping) fresh() error {
 	if err != nil {
 		return err
 	}
+	if err := k.rings.Make(ringOf(d.deposit.Record)); err != nil {
+		return err
+	}
 	if err := k.vault.Put(d.deposit); err != nil {
 		if _, is := ReasonOf(err); is || errors.Is(err, ErrParcel) {
 			return err

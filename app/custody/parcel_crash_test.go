@@ -37,6 +37,7 @@ func TestEveryCrashOfAParcel(t *testing.T) {
 		t.Run(fmt.Sprintf("%d %s", i, disk.names[i]), func(t *testing.T) {
 			sweep := clone.CrashClone(vfs.CrashCloneCfg{})
 			h := openHouseOf(t, custodianNames[1], clone, "house", city, clock)
+			wantRings(t, h)
 			if err := h.CatchUp(context.Background()); err != nil {
 				t.Fatal(err)
 			}

@@ -241,6 +241,15 @@ func (k *Keyring) with(find func() (*ring, error), use func(*ring) error) error 
 	}
 }
 
+// Make makes a ring durably, where there is none. Whoever keeps sealed bytes of its
+// records calls it before: a ring that is not there was lost, and never not yet made.
+func (k *Keyring) Make(id RingID) error {
+	if !id.valid() {
+		return fmt.Errorf("make ring %.40q: %w", id, ErrRing)
+	}
+	return k.outcome("make", id, k.with(k.made(id), func(*ring) error { return nil }))
+}
+
 // Put keeps the state of a record, 1 byte to MaxState, durably. It refuses a
 // record that has a state (ErrExists) or had one (ErrDestroyed). The first state
 // of a ring makes the ring.
