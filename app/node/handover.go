@@ -212,14 +212,28 @@ func (c *cosigning) begin(v ledger.View, number int) error {
 	if err != nil {
 		return err
 	}
-	t.opens = &opens
-	if err := makeFolder(c.trust.dir, c.trust.at); err != nil {
+	begun, err := c.draft(number, text)
+	if err != nil {
 		return err
 	}
-	if err := replaceFile(handoverFile(c.trust.dir, number), text, c.trust.at); err != nil {
-		return err
+	if begun {
+		t.opens = &opens
 	}
 	return c.keep(t)
+}
+
+// draft makes a handover durable that lacks signatures; false where another node
+// has brought all of it meanwhile: that stays as it is.
+func (c *cosigning) draft(number int, text []byte) (bool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.trust.eras() >= number {
+		return false, nil
+	}
+	if err := makeFolder(c.trust.dir, c.trust.at); err != nil {
+		return false, err
+	}
+	return true, replaceFile(handoverFile(c.trust.dir, number), text, c.trust.at)
 }
 
 // stateReceipt makes the state receipt of an era under the tree of a view.

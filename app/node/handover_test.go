@@ -200,6 +200,34 @@ func TestHandover(t *testing.T) {
 	}
 }
 
+// TestAHandoverComesWhileOneSigns: another node brings the handover while this one,
+// which is behind, signs the same tree. What it brought stays, on disk too.
+func TestAHandoverComesWhileOneSigns(t *testing.T) {
+	c := newChronicle(t, 4)
+	ps := c.crew()
+	site := c.site(c.members[3])
+	behind := c.start(site, c.views[0])
+	v := c.opens(c.members[0], c.members[1], c.members[2], memberKeys("another"))
+	sees(v, ps[:3]...)
+	all(ps[:3]...)
+	whole := ps[0].handoversAfter(1, 1)
+	behind.now = func() time.Time {
+		for _, text := range whole {
+			if err := behind.addHandover(text); err != nil {
+				t.Error(err)
+			}
+		}
+		return time.Unix(1_900_000_000, 0)
+	}
+	sees(v, behind)
+	stands(t, c, v.head.Size, 2, behind)
+	quiet(t, behind)
+	if drafts, lacking, err := behind.begun(); len(drafts) > 0 || lacking > 0 || err != nil {
+		t.Errorf("%d handovers lack signatures, %d eras are known, %v", len(drafts), lacking, err)
+	}
+	stands(t, c, v.head.Size, 2, c.start(site, v))
+}
+
 // TestRemovedNodesStopCosigning: a node that leaves signs the tree that says so,
 // and nothing after it, without an alarm on any side.
 func TestRemovedNodesStopCosigning(t *testing.T) {

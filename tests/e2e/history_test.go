@@ -216,7 +216,7 @@ func (h *history) fact(t testing.TB) record.Fact {
 	case 0:
 		return &record.Series{Code: code, Granularity: one(h, record.GranularityDay, record.GranularityMonth, record.GranularityYear), Status: record.StatusActive}
 	case 1:
-		return &record.Office{Code: code, Roles: []record.Role{record.RoleDepartment}, Status: one(h, record.StatusActive, record.StatusActive, record.StatusInactive)}
+		return &record.Office{Code: code, Roles: []record.Role{record.RoleDepartment}, Status: one(h, record.StatusActive, record.StatusActive, record.StatusSuspended)}
 	case 2:
 		return &record.Key{Office: "DPW", Use: record.UseAccess, PublicKey: [32]byte(newKey(t)[32:]), Status: record.StatusActive}
 	case 3:
