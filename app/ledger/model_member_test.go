@@ -200,17 +200,23 @@ func (m *model) unfitWitnesses(f *record.Witnesses) string {
 }
 
 func (m *model) unfitUpgrade(f *record.Upgrade, height int64) string {
-	now := int64(1)
-	for _, v := range m.upgrades {
-		if v.height > height {
+	decided, inForce := m.upgrades, m.upgrades
+	for len(inForce) > 0 && inForce[len(inForce)-1].height > height {
+		inForce = inForce[:len(inForce)-1]
+	}
+	if n := int64(len(inForce)); int64(f.Version) == n+1 {
+		return "NO_CHANGE"
+	}
+	for _, v := range decided[len(inForce):] {
+		switch {
+		case int64(f.Version) == v.number && f.Height == v.height:
+			return "NO_CHANGE"
+		case int64(f.Version) != v.number, v.height < height+10:
 			return "UPGRADE_PENDING"
 		}
-		now = v.number
 	}
 	switch {
-	case int64(f.Version) == now:
-		return "NO_CHANGE"
-	case int64(f.Version) != now+1:
+	case int64(f.Version) != int64(len(inForce))+2:
 		return "BAD_FACT"
 	case f.Height < height+10:
 		return "BAD_HEIGHT"
@@ -278,7 +284,7 @@ func (m *model) stateMember(f record.Fact, at int64) bool {
 	case *record.Witnesses:
 		m.facts["witnesses"] = modelFact{at, f}
 	case *record.Upgrade:
-		m.upgrades = append(m.upgrades, modelVersionOfRules{int64(f.Version), f.Height, at})
+		m.upgrades = append(m.upgrades[:int64(f.Version)-2], modelVersionOfRules{int64(f.Version), f.Height, at})
 	case *record.CustodianSet:
 		now := m.custodianSet(f.Code)
 		m.newSets = m.newSets || now.Code == "" && len(m.eras) > 0

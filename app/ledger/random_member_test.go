@@ -236,7 +236,7 @@ func (g *generator) upgrade() *record.Upgrade {
 	next := uint32(len(g.model.upgrades)) + 2
 	return &record.Upgrade{
 		Version: max(2, next+pick[uint32](g.rand, 0, 0, 0, 0, 1)-pick[uint32](g.rand, 0, 0, 0, 1)),
-		Height:  max(2, g.model.height+1+pick[int64](g.rand, 9, 10, 12, 14)),
+		Height:  max(2, g.model.height+1+pick[int64](g.rand, 9, 10, 12, 14, 22)),
 	}
 }
 

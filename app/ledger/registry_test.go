@@ -31,7 +31,7 @@ func list(all map[string][]byte) func([]byte) iter.Seq2[ledger.Value, error] {
 func TestRegistryListsWhatIsRegistered(t *testing.T) {
 	c, g := playRandom(t, 7, 90, map[string]int{})
 	registryIsTheModel(t, c, g)
-	d := playMembers(t, 4, 90, map[string]int{})
+	d := playMembers(t, 1, 90, map[string]int{})
 	if len(d.model.upgrades) == 0 || d.model.facts["witnesses"].fact == nil || len(d.model.nodes()) == len(d.model.members) {
 		t.Error("nothing about the network has changed")
 	}

@@ -44,21 +44,26 @@ func NextVersion(v View) (number uint32, height int64, ok bool, err error) {
 	return last.number, last.height, true, nil
 }
 
-// changeVersion judges an upgrade: to the next version, far enough ahead, one at a time.
+// changeVersion judges an upgrade: to the next version, far enough ahead, one at a
+// time. The height of one that is decided can be decided anew while it is as far
+// ahead, so that a mistyped one does not end all upgrades.
 func changeVersion(v View, f *record.Upgrade, at record.Index, height int64) ([]Value, Code, error) {
 	list, err := versionsOf(v)
 	if err != nil {
 		return nil, 0, err
 	}
-	now := version{number: 1}
+	now, pending := version{number: 1}, version{}
+	if last := len(list) - 1; last >= 0 && list[last].height > height {
+		list, pending = list[:last], list[last]
+	}
 	if len(list) > 0 {
 		now = list[len(list)-1]
 	}
 	switch {
-	case now.height > height:
-		return nil, CodeUpgradePending, nil
-	case f.Version == now.number:
+	case f.Version == now.number, f.Version == pending.number && f.Height == pending.height:
 		return nil, CodeNoChange, nil
+	case pending.number > 0 && (f.Version != pending.number || pending.height-height < upgradeHeights):
+		return nil, CodeUpgradePending, nil
 	case f.Version != now.number+1:
 		return nil, CodeBadFact, nil
 	case f.Height-height < upgradeHeights:
