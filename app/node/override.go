@@ -26,14 +26,8 @@ func (h Home) Override() string { return h.path("override.mun") }
 // JudgeOverride says why an override lets nobody in, by the state of a ledger and
 // a clock: nil if it does.
 func JudgeOverride(o receipt.Override, v ledger.View, network [sha256.Size]byte, now time.Time) error {
-	if o.Network != network {
-		return fmt.Errorf("%w: it is of network %x", ErrOverride, o.Network[:8])
-	}
-	switch today := record.LedgerDay(now.UnixNano()); {
-	case today > o.Until:
-		return fmt.Errorf("%w: its last day was %s", ErrOverride, o.Until)
-	case o.Until-today > receipt.OverrideDays+1: // the ledger's day may be yesterday's
-		return fmt.Errorf("%w: its last day %s is more than %d days ahead", ErrOverride, o.Until, receipt.OverrideDays)
+	if err := standing(o, network, now); err != nil {
+		return err
 	}
 	key, ok, err := ledger.KeyOf(v, o.Key)
 	if err != nil {
@@ -57,6 +51,39 @@ func JudgeOverride(o receipt.Override, v ledger.View, network [sha256.Size]byte,
 		return fmt.Errorf("%w: office %s does not decide about security", ErrOverride, key.Office)
 	}
 	return nil
+}
+
+// standing says what can be said of an override without a ledger: whether it is of
+// this network, and whether its last day is neither over nor too far ahead.
+func standing(o receipt.Override, network [sha256.Size]byte, now time.Time) error {
+	if o.Network != network {
+		return fmt.Errorf("%w: it is of network %x", ErrOverride, o.Network[:8])
+	}
+	switch today := record.LedgerDay(now.UnixNano()); {
+	case today > o.Until:
+		return fmt.Errorf("%w: its last day was %s", ErrOverride, o.Until)
+	case o.Until-today > receipt.OverrideDays+1: // the ledger's day may be yesterday's
+		return fmt.Errorf("%w: its last day %s is more than %d days ahead", ErrOverride, o.Until, receipt.OverrideDays)
+	}
+	return nil
+}
+
+// PutOverride puts a signed override into the home, in the place of the one before,
+// unless it is of another network or its day is over. Whether its key may let
+// anybody in is for the node to judge, by its ledger.
+func (h Home) PutOverride(text []byte, now time.Time) (receipt.Override, error) {
+	o, err := receipt.ParseOverride(text)
+	if err != nil {
+		return receipt.Override{}, err
+	}
+	genesis, err := os.ReadFile(h.Genesis())
+	if err != nil {
+		return receipt.Override{}, err
+	}
+	if err := standing(o, sha256.Sum256(genesis), now); err != nil {
+		return receipt.Override{}, err
+	}
+	return o, replaceFile(h.Override(), text, nil)
 }
 
 // readOverride reads the override of a home, false where there is none.

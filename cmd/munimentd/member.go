@@ -32,7 +32,7 @@ func memberCommand(o *options) *cobra.Command {
 		},
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(memberRequestCommand(o), memberCardCommand(o), memberExportCommand(o), memberJoinCommand(o), memberAdoptCommand(o))
+	c.AddCommand(memberRequestCommand(o), memberCardCommand(o), memberExportCommand(o), memberJoinCommand(o), memberAdoptCommand(o), memberOverrideCommand(o))
 	return c
 }
 

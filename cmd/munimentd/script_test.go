@@ -15,6 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/muniment/muniment/app/node"
+	"github.com/muniment/muniment/app/receipt"
 	"github.com/muniment/muniment/app/record"
 )
 
@@ -37,7 +38,7 @@ func TestScripts(t *testing.T) {
 			return os.WriteFile(filepath.Join(env.WorkDir, "founding.toml"), foundingText(), 0o600)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "change": change, "home": home, "holds": holds, "future": future, "oneline": oneLine, "token": token, "serves": serves,
+			"exits": exits, "change": change, "home": home, "holds": holds, "future": future, "oneline": oneLine, "token": token, "serves": serves, "override": override,
 		},
 	})
 }
@@ -93,6 +94,21 @@ func home(ts *testscript.TestScript, neg bool, args []string) {
 		},
 	})
 	ts.Check(err)
+}
+
+// override has somebody sign that a node may connect until so many days from now:
+// override HOME DAYS FILE
+func override(ts *testscript.TestScript, neg bool, args []string) {
+	days, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	until := int(record.LedgerDay(time.Now().UnixNano())) + days
+	seed := sha256.Sum256([]byte("0"))
+	o := receipt.Override{
+		Network: sha256.Sum256([]byte(ts.ReadFile(args[0] + "/genesis.json"))), Nodes: []string{strings.Repeat("ab", 20)}, Until: record.Day(until),
+	}
+	text, err := o.Sign(ed25519.NewKeyFromSeed(seed[:]))
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), text, 0o600))
 }
 
 // holds wants a folder to hold exactly so much: holds DIR NAME...
