@@ -47,7 +47,7 @@ func (p *program) openKey(c config, office record.Code, use string, passphrase [
 	}
 	label, seed, err := keyfile.Open(passphrase, text)
 	if errors.Is(err, keyfile.ErrSealed) {
-		return nil, failed(exitError, "WRONG_PASSPHRASE", "", "%s: %w", path, err)
+		return nil, failed(exitError, "WRONG_PASSPHRASE", "type it again; if it is lost, make new keys (muniment key new) and have them registered", "%s: %w", path, err)
 	}
 	if err != nil {
 		return nil, failed(exitError, "BAD_KEY_FILE", "", "%s: %w", path, err)

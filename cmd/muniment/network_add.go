@@ -19,7 +19,7 @@ func (p *program) networkAddCommand() *cobra.Command {
 			"before and is up to date by now stays.",
 		Args: exactly(1, "one network file"),
 	}
-	c.Flags().StringVar(&want, "fingerprint", "", "SHA-256 of the file, as munimentd init printed it")
+	c.Flags().StringVar(&want, "fingerprint", "", "SHA-256 of the file, as munimentd init, genesis join or network printed it")
 	c.RunE = func(_ *cobra.Command, args []string) error { return p.addNetwork(args[0], want) }
 	return c
 }
@@ -33,7 +33,7 @@ func (p *program) addNetwork(path, want string) error {
 	if err != nil {
 		return failed(exitError, "BAD_NETWORK_FILE", "", "network file %s: %w", path, err)
 	}
-	const ask = "ask whoever runs the node for the fingerprint that munimentd init printed, by another way than the file came"
+	const ask = "ask whoever runs a node for the fingerprint, by another way than the file came: munimentd init or genesis join printed it, munimentd network prints that of today's file"
 	switch got := fingerprint(n); {
 	case want == "":
 		return failed(exitUsage, "NO_FINGERPRINT", ask, "give --fingerprint: without it anybody could have made this file")

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/spf13/cobra"
 
@@ -18,6 +20,9 @@ const (
 // readCard reads the card of a node and verifies the signatures of all its keys.
 func readCard(path string) (receipt.Card, error) {
 	text, err := readBounded(path, receipt.MaxCardBytes)
+	if errors.Is(err, fs.ErrNotExist) {
+		return receipt.Card{}, failed(exitNotFound, "NO_SUCH_FILE", "name the card that munimentd member request or munimentd keys new has made", "there is no file %s", path)
+	}
 	if err != nil {
 		return receipt.Card{}, fmt.Errorf("read member card: %w", err)
 	}
@@ -126,6 +131,9 @@ func (p *program) nodeReplaceCommand() *cobra.Command {
 			}
 			if !c.Flags().Changed("power") {
 				power = gone.Power
+			}
+			if nodeIDOf(gone) == card.ID() {
+				return nil, failed(exitRefused, "KEY_REGISTERED", "give the card of the node that comes; other keys of one that stays: muniment node change CARD", "card %s is of the node that is to go", args[0])
 			}
 			fact := card.Fact(power)
 			fact.Replaces = record.KeyIDOf(gone.NodeKey[:])

@@ -115,8 +115,11 @@ func TestNodesComeChangeAndLeave(t *testing.T) {
 	}
 	g.clerk.fails(exitRefused, "(KEY_REGISTERED)", "node", "change", card) // a key comes once
 
+	g.clerk.fails(exitRefused, "is of the node that is to go (KEY_REGISTERED)", "node", "replace", next, "--old", library)
+	g.clerk.fails(exitNotFound, "there is no file nothere.card (NO_SUCH_FILE)", "node", "change", "nothere.card")
 	archive, replacement := g.card("archive", "archive", "library-validator", "library-cosigner", "library-log-2", "library-custodian")
 	if said := g.decide("node", "replace", replacement, "--old", library[:6]); !strings.Contains(said, "its node key changes") ||
+		!strings.Contains(said, "the one that goes is node "+library) ||
 		!strings.Contains(said, "node "+archive+" takes the place of the one whose node key has the id") {
 		t.Errorf("approval of a replacement says %q", said)
 	}
@@ -186,7 +189,7 @@ func TestMistakesAboutNodes(t *testing.T) {
 	} {
 		g.clerk.fails(exitUsage, test.says, test.args...)
 	}
-	g.clerk.fails(exitError, "read member card", "node", "admit", g.clerk.path("absent"))
+	g.clerk.fails(exitNotFound, "(NO_SUCH_FILE)", "node", "admit", g.clerk.path("absent"))
 }
 
 func TestOverrideIsSigned(t *testing.T) {

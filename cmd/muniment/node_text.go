@@ -99,6 +99,9 @@ func (r registry) sayNode(p *program, f *record.Node) {
 		p.say("the node is %s now", powerText(now.Power))
 		return
 	}
+	if now.NodeKey != f.NodeKey {
+		p.say("the one that goes is node %s", nodeIDOf(now))
+	}
 	for _, one := range []struct {
 		name        string
 		before, now [32]byte

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"golang.org/x/term"
@@ -40,6 +41,9 @@ func (p *program) passphrase(prompt string, fresh bool) ([]byte, error) {
 func (p *program) askPassphrase(prompt string) ([]byte, error) {
 	if p.passphraseFile != "" {
 		text, err := readBounded(p.passphraseFile, maxPassphrase)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, failed(exitNotFound, "NO_SUCH_FILE", "name a file that has the passphrase in its first line, or leave --passphrase-file out to be asked", "there is no file %s", p.passphraseFile)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("read passphrase: %w", err)
 		}
