@@ -475,7 +475,7 @@ func (c *copying) handOver(ctx context.Context, set record.Code) error {
 			return fmt.Errorf("custodian %s: %w: this node has not gone to it yet: try again", shortID(id), ErrNotCopied)
 		}
 		if err := c.bring(ctx, p, set, true); err != nil {
-			return fmt.Errorf("custodian %s: %w: %w", shortID(id), ErrNotCopied, err)
+			return fmt.Errorf("custodian %s: %w: %w: nothing was destroyed here: see that its node runs, and leave again then", shortID(id), ErrNotCopied, err)
 		}
 	}
 	return nil

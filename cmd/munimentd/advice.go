@@ -46,6 +46,7 @@ var advice = []struct {
 	{node.ErrOtherBackup, "nothing was changed: use a backup of this home, or the home that it is of"},
 	{node.ErrUntrue, "nothing was changed: use another backup, and tell the offices whose this one is"},
 	{node.ErrNotJoined, "run munimentd member join first"},
+	{node.ErrJoined, "a home is of one network only: make another with munimentd member request --home DIR"},
 	{node.ErrNothingMissing, "move away what is to be replaced, and restore then"},
 	{keyring.ErrBackup, "nothing was changed: use another backup of the keyring"},
 	{custody.ErrLedgerOld, "restore a newer ledger/, or move vault/ away and restore an older one; where there are other validators, look at why this node does not get their blocks"},

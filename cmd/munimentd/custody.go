@@ -42,7 +42,7 @@ answered that it wants nothing of what is here now.`,
 			if o.output == "json" {
 				return json.NewEncoder(c.OutOrStdout()).Encode(all)
 			}
-			all.print(c.OutOrStdout(), s.Claim != "")
+			all.print(c.OutOrStdout(), s.Claim != "", s.RecordsHere)
 			return nil
 		},
 	}
@@ -89,10 +89,12 @@ func setsOf(s *apiv1.StatusResponse) custodySets {
 	return all
 }
 
-func (a custodySets) print(w io.Writer, custodian bool) {
+func (a custodySets) print(w io.Writer, custodian bool, records uint64) {
 	switch {
 	case !custodian:
 		fmt.Fprintln(w, "this node keeps no content")
+	case len(a.Sets) == 0 && records == 0:
+		fmt.Fprintln(w, "this node shares no set with another custodian, and keeps no record")
 	case len(a.Sets) == 0:
 		fmt.Fprintln(w, "this node shares no set with another custodian: what it keeps is here alone")
 	}

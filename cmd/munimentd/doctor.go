@@ -292,11 +292,12 @@ func (o options) checkListeners(running bool) finding {
 	if err != nil {
 		return bad("mend the configuration first", "unknown")
 	}
-	addresses := []string{config.P2P.Listen, config.GRPC.Listen, config.Tiles.Listen, config.Monitor.Listen}
-	for _, address := range addresses {
+	var addresses []string
+	for _, address := range []string{config.P2P.Listen, config.GRPC.Listen, config.Tiles.Listen, config.Monitor.Listen} {
 		if address == "" {
 			continue
 		}
+		addresses = append(addresses, address)
 		l, err := net.Listen("tcp", address)
 		if err != nil {
 			return bad("stop the other program, or change the address in munimentd.toml", "%v", err)
@@ -316,6 +317,8 @@ func checkRunning(s *apiv1.StatusResponse, err error, now time.Time) finding {
 		return warning("wait", "catching up at height %d", s.Height)
 	case age > 3*time.Minute || age < -time.Minute:
 		return bad("look at the clock of this machine and at the other validators", "the last block is %v old, height %d", age, s.Height)
+	case s.Peers == 0 && s.Validators > 1:
+		return warning("look at the log of this node, which says so where the offices have removed it; else see that the others run and that p2p gets through", "no other node is connected, height %d", s.Height)
 	case s.CosignedSize != s.LogSize:
 		return warning("wait; if it stays so, look at the other validators", "%d of %d entries are cosigned", s.CosignedSize, s.LogSize)
 	}

@@ -117,6 +117,9 @@ func (o options) assemble(c *cobra.Command, a assembly, files []string) error {
 	if err := out.Write(a.out); err != nil {
 		return errors.Join(fmt.Errorf("write %s: %w", a.out, err), emptied(a.out), undo())
 	}
+	if n := len(cards); n == 2 || n == 3 {
+		fmt.Fprintf(c.ErrOrStderr(), "munimentd: of %d members none can be down: four are the fewest of which one can\n", n)
+	}
 	return o.handedOut(c, a.out, out, "Give the folder to every member, and read the fingerprint aloud. Each of them:\n  munimentd genesis join "+a.out+"\n")
 }
 

@@ -343,6 +343,7 @@ when it ran last. Keys that wait for a decision stay. The node may run.`,
 				fmt.Fprintln(c.OutOrStdout(), "no key of this home is retired")
 				return nil
 			}
+			fmt.Fprintln(c.OutOrStdout(), "deleted:")
 			return o.showKeys(c, dropped)
 		},
 	}

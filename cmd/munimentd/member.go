@@ -46,6 +46,9 @@ func (r *reach) add(c *cobra.Command) {
 
 // check refuses addresses that nobody else could dial.
 func (r reach) check() error {
+	if r.p2p != "" && r.p2p == r.grpc {
+		return withCode(exitUsage, fmt.Errorf("--p2p and --grpc are both %q: give each a port of its own", r.p2p))
+	}
 	for flag, address := range map[string]string{"--p2p": r.p2p, "--grpc": r.grpc} {
 		if address == "" {
 			return withCode(exitUsage, errors.New("where is this node reached? give --p2p and --grpc, each as host:port"))

@@ -24,7 +24,7 @@ const unfinished = "unfinished"
 
 var (
 	errUnfinished = errors.New("the making of this home was interrupted: remove the folder, and make it again")
-	errNotEmpty   = errors.New("the folder is not empty: name another with --home, or clear it if it is no home")
+	errNotEmpty   = errors.New("the folder is not empty: name another, or clear it if it is no home")
 )
 
 // checkFinished refuses a home that is still in the making.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"golang.org/x/term"
@@ -14,6 +15,9 @@ import (
 func (o options) passphrase(confirm bool) ([]byte, error) {
 	if o.passphraseFile != "" {
 		text, err := os.ReadFile(o.passphraseFile)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("read passphrase: %s is not there: name a file that has it with --passphrase-file, or leave that out to be asked", o.passphraseFile)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("read passphrase: %w", err)
 		}

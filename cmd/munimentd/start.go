@@ -81,7 +81,11 @@ func (o options) start(c *cobra.Command, flags map[string]string, withoutRings b
 	err = service.Start(c.Context())
 	if err == nil && c.Context().Err() == nil {
 		addresses := service.Addresses()
-		fmt.Fprintf(c.OutOrStdout(), "serving: gRPC %s, tiles %s\n", addresses.GRPC, addresses.Tiles)
+		tiles := ""
+		if addresses.Tiles != "" { // they may be off
+			tiles = ", tiles " + addresses.Tiles
+		}
+		fmt.Fprintf(c.OutOrStdout(), "serving: gRPC %s%s\n", addresses.GRPC, tiles)
 		err = service.Wait(c.Context())
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
