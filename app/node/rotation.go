@@ -302,7 +302,10 @@ func (n *Node) left() (bool, error) {
 		n.log.Error(fmt.Sprintf("this node goes by another node key from now on, as the offices have decided: run munimentd keys use node %d and start it again", number))
 		return true, nil
 	}
-	n.log.Error("this node is no longer a member of the network, as the offices have decided: the other nodes end its connections; stop it, or have it admitted again with new keys")
+	const gone = "this node is no longer a member of the network, as the offices have decided: the other nodes end its connections; stop it, or have it admitted again with new keys"
+	n.log.Error(gone)
+	n.metrics.alarms.Inc()
+	n.health.alarm(gone)
 	return true, nil
 }
 
