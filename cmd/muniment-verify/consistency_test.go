@@ -78,6 +78,7 @@ func TestRetiredKeys(t *testing.T) {
 		says string
 	}{
 		{"without", nil, exitIndeterminate, "KEYS_RETIRED"},
+		{"without, and what to do", nil, exitIndeterminate, "\nnext           muniment receipt refresh --proof PROOF FILE gets the proof"},
 		{"with the proof", []string{"--consistency", good}, exitDone, "the tree is part of the last tree of closed era 1"},
 		{"with another proof", []string{"--consistency", files["closed, with another proof"]}, exitContradicted, "ERA_CONTRADICTED"},
 		{"with the proof of another log", []string{"--consistency", write("other", bytes.Replace(goodText, []byte("origin "), []byte("origin x"), 1))}, exitError, "the network file of"},

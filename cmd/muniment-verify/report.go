@@ -11,6 +11,12 @@ import (
 	"github.com/muniment/muniment/app/receipt"
 )
 
+// nextOf says what to do where keys of the network have changed since.
+var nextOf = map[receipt.Reason]string{
+	receipt.KeysRetired:   "muniment receipt refresh --proof PROOF FILE gets the proof; give it here with --consistency PROOF",
+	receipt.UnknownSigner: "a newer network file may name them: muniment network refresh gets it, or munimentd network at a node",
+}
+
 // text renders the report for people. A field that a stranger named stands
 // behind "metadata", so that it cannot pass for a finding.
 func (r report) text() string {
@@ -25,6 +31,11 @@ func (r report) text() string {
 	b.WriteByte('\n')
 	if r.Detail != "" {
 		line("because", "%s", printable(r.Detail))
+	}
+	for _, reason := range r.Reasons {
+		if next, ok := nextOf[reason]; ok {
+			line("next", "%s", next)
+		}
 	}
 	if r.Content != nil {
 		r.contentText(line)
