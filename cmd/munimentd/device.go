@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -157,8 +156,9 @@ func claimSaid(claim record.Claim, device, model string) map[string]string {
 // where it keeps no content.
 func (o options) claim() (c record.Claim, device string, err error) {
 	keys := o.node().Keys()
-	if _, err := os.Stat(filepath.Join(keys, "custodian.key")); errors.Is(err, fs.ErrNotExist) {
-		return 0, "", nil
+	// Of any generation: the first one is deleted in the end.
+	if found, err := filepath.Glob(filepath.Join(keys, "custodian*.key")); err != nil || len(found) == 0 {
+		return 0, "", err
 	}
 	text, err := os.ReadFile(filepath.Join(keys, "ring-root.key"))
 	if err != nil {
