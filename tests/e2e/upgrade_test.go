@@ -121,7 +121,7 @@ func TestTheRulesChangeAtAHeight(t *testing.T) {
 	err = <-old.done
 	old.done <- err
 	sentence := fmt.Sprintf("munimentd: the network applies rules version 2 from block %d on: this program knows older rules only: install a munimentd that knows them\n", height)
-	if code := old.cmd.ProcessState.ExitCode(); code != 7 || !strings.HasSuffix(old.stderr.String(), "\n"+sentence) || strings.Contains(old.stderr.String(), "goroutine ") {
+	if code := old.cmd.ProcessState.ExitCode(); code != 7 || !strings.HasSuffix(said(old.stderr.String()), "\n"+sentence) || strings.Contains(old.stderr.String(), "goroutine ") {
 		t.Errorf("the older program ended with code %d, %v:\n%s", code, err, said(old.stderr.String()))
 	}
 	again := program(t, 7, sentence[len("munimentd: "):len(sentence)-1], "munimentd", w.args(3)...)
