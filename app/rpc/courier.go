@@ -128,8 +128,10 @@ func (c *Courier) Compare(ctx context.Context, set record.Code, leaving bool, mo
 	if err := stream.CloseSend(); err != nil {
 		return Compared{}, answered(err)
 	}
-	if _, err := stream.Recv(); !errors.Is(err, io.EOF) {
-		return Compared{}, answered(errors.Join(err, errUnasked))
+	if _, err := stream.Recv(); err == nil {
+		return Compared{}, errUnasked
+	} else if !errors.Is(err, io.EOF) {
+		return Compared{}, answered(err)
 	}
 	return q.done, nil
 }

@@ -236,8 +236,14 @@ func TestAnExchangeIsCutOff(t *testing.T) {
 		if records > 0 { // of none, who was killed may have everything
 			w.copied(t, 2-c.node, 2, records)
 		}
-		index, content := w.minutes(t, 0, fmt.Sprint("minutes-", records))
-		contents[index], records = content, records+1
+		index, content := "", fmt.Sprintf("Minutes %d.\n\nThey name %s.\n", records, canary())
+		anchor := func() { index = w.at[0].anchor(t, fmt.Sprintf("minutes-%d.txt", records), []byte(content)) }
+		if c.node == 0 { // it may die before it answers: the same command again, then
+			file := write(t, filepath.Join(w.desk, "records", fmt.Sprintf("minutes-%d.txt", records)), []byte(content))
+			w.at[0].try(t, "DPW", "anchor", "--series", "DEMO-MINUTES", "--date", "2019-08-15", file)
+		} else {
+			anchor()
+		}
 		<-stopped
 		if c.other {
 			w.nodes[2-c.node].kill()
@@ -247,6 +253,10 @@ func TestAnExchangeIsCutOff(t *testing.T) {
 			w.nodes[c.node].kill()
 			w.begin(t, c.node)
 		}
+		if c.node == 0 {
+			anchor()
+		}
+		contents[index], records = content, records+1
 		w.copied(t, 0, 2, records)
 		w.copied(t, 2, 2, records)
 		for index, content := range contents {
