@@ -82,6 +82,7 @@ type hooks struct {
 	moved      func() bool               // after a state proof: the ledger moves on
 	stateKey   func(key []byte) []byte   // whose state is given
 
+	tree        func(size int64) int64  // what a checkpoint says of its size
 	consistency func(first int64) int64 // from which tree a consistency proof leads
 }
 

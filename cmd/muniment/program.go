@@ -25,6 +25,7 @@ type program struct {
 	stderrTerminal bool
 	now            func() time.Time
 	pause          time.Duration // before a call that found no node is made again
+	slow           time.Duration // without a block, before that is said
 	places         places
 
 	started bool // a command began: errors before are errors of usage
@@ -41,7 +42,7 @@ func newProgram() *program {
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 		stdoutTerminal: term.IsTerminal(int(os.Stdout.Fd())),
 		stderrTerminal: term.IsTerminal(int(os.Stderr.Fd())),
-		now:            time.Now, pause: time.Second, places: userPlaces(),
+		now:            time.Now, pause: time.Second, slow: 10 * time.Second, places: userPlaces(),
 	}
 }
 

@@ -38,6 +38,9 @@ func (a auditorsFake) Checkpoint(context.Context, *apiv1.CheckpointRequest) (*ap
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	size := c.view.Head().Size
+	if hook := c.hooks.tree; hook != nil {
+		size = hook(size)
+	}
 	return &apiv1.CheckpointResponse{Checkpoint: c.checkpoint(), Size: uint64(size)}, nil
 }
 

@@ -39,6 +39,7 @@ type session struct {
 	account identity.Account
 	signing ed25519.PrivateKey // nil unless it was asked for
 	access  ed25519.PrivateKey
+	stalled bool // no block comes: it was said
 
 	mu     sync.Mutex // guards conn and until
 	conn   *grpc.ClientConn

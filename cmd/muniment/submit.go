@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/muniment/muniment/app/ledger"
@@ -44,7 +45,7 @@ func (s *session) sign(m record.Message, notAfter record.Day) ([]byte, error) {
 // the response is there then too.
 func (s *session) submit(ctx context.Context, raw []byte) (response *apiv1.SubmitResponse, attempts int, err error) {
 	for attempt := 1; ; attempt++ {
-		response, err := departmentsCall(ctx, s, apiv1.DepartmentsClient.Submit, &apiv1.SubmitRequest{Transaction: raw})
+		response, err := s.handIn(ctx, raw)
 		switch {
 		case err == nil && response.Reason == "OK":
 			return response, attempt, nil
@@ -56,6 +57,41 @@ func (s *session) submit(ctx context.Context, raw []byte) (response *apiv1.Submi
 		if err := sleep(ctx, s.program.pause*time.Duration(attempt)); err != nil {
 			return nil, attempt, err
 		}
+	}
+}
+
+// handIn is one call of submit. It says so when no block comes.
+func (s *session) handIn(ctx context.Context, raw []byte) (*apiv1.SubmitResponse, error) {
+	watched, cancel := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() { s.watchBlocks(watched) })
+	response, err := departmentsCall(ctx, s, apiv1.DepartmentsClient.Submit, &apiv1.SubmitRequest{Transaction: raw})
+	cancel()
+	watch.Wait()
+	if reason := reasonOf(err); s.stalled && (reason == "DEADLINE" || reason == outcomeUnknown) {
+		return nil, failed(exitUnavailable, reason, "nothing is lost: run the same command again when they are up", "no block came: too few validators seem to be up")
+	}
+	s.stalled = s.stalled && err != nil
+	return response, err
+}
+
+// watchBlocks says once that no block comes, when the log has not grown for a while
+// in which it should have: what was handed in waits for a block.
+func (s *session) watchBlocks(ctx context.Context) {
+	wait := s.program.slow / 2
+	size := func() (uint64, bool) {
+		if sleep(ctx, wait) != nil {
+			return 0, false
+		}
+		tree, err := unary(ctx, s, apiv1.NewAuditorsClient, apiv1.AuditorsClient.Checkpoint, &apiv1.CheckpointRequest{})
+		return tree.GetSize(), err == nil
+	}
+	for before, ok := size(); ok && wait > 0 && !s.stalled; {
+		now, answered := size()
+		if s.stalled = answered && now == before; s.stalled {
+			s.program.say("no block for %s: too few validators seem to be up. Nothing is lost, and this goes on waiting", s.program.slow)
+		}
+		before, ok = now, answered
 	}
 }
 
