@@ -141,7 +141,7 @@ var adviceOn = map[string]string{
 	"TOO_MANY_DECISIONS": "muniment redact list RECORD shows them: one of them may do",
 	"UNKNOWN_NODE":       "muniment node list shows the nodes",
 	"QUORUM_AT_RISK":     "see that every validator is up, then run the same command again; one node at a time, and a node that is down only by itself; of three validators or fewer none can be down, and none can change its keys",
-	"CUSTODIAN_STAYS":    "run munimentd custody leave at the node, then muniment custody set CODE --remove ID; one that is gone for good is named with --lost",
+	"CUSTODIAN_STAYS":    "run munimentd custody leave at the node, then muniment custody set CODE --remove ID; one that is gone for good is named with --lost; other keys of the node change without its custodian key: have its operator run munimentd keys new without custodian",
 	"UNKNOWN_CUSTODIAN":  "muniment custody list shows the sets, muniment node list who has a custodian key",
 	"TOO_MANY_MEMBERS":   "propose that another node leaves first: muniment node remove ID",
 	"OFFICE_QUOTA":       "run the same command again in a moment",

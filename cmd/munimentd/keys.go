@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"text/tabwriter"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/muniment/muniment/app/node"
 	"github.com/muniment/muniment/app/receipt"
 	"github.com/muniment/muniment/app/record"
+	apiv1 "github.com/muniment/muniment/proto/muniment/api/v1"
 )
 
 func keysCommand(o *options) *cobra.Command {
@@ -148,7 +150,11 @@ func keysNewCommand(o *options) *cobra.Command {
 Nothing else changes: the node may run, and goes on with the keys that are
 registered. Give the card to the offices that govern security; when they have
 decided, a running node goes over by itself. After a new node key its operator
-runs munimentd keys use node and starts it again.`,
+runs munimentd keys use node and starts it again.
+
+A custodian key changes while the node is in no custodian set. One that waits is
+on the card only where custodian is named: so a card without it is made by naming
+the other uses.`,
 		Example: "  munimentd keys new validator cosigner log",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -180,6 +186,16 @@ func (o options) newKeys(c *cobra.Command, uses []string, at reach) error {
 			return err
 		}
 	}
+	custodian := slices.Contains(uses, "custodian")
+	if custodian && o.runs() {
+		s, err := o.status(c.Context())
+		if err == nil {
+			err = mayChangeCustodian(s)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	old := chain.InUse().ID()
 	replaces := false
 	for i, use := range uses {
@@ -198,6 +214,11 @@ func (o options) newKeys(c *cobra.Command, uses []string, at reach) error {
 	keys := chain.InUse()
 	if replaces {
 		keys = chain.Newest()
+	}
+	if !custodian {
+		if err := keepCustodian(chain, &keys); err != nil {
+			return err
+		}
 	}
 	card, err := node.MakeCard(keys, at.p2p, at.grpc, time.Now())
 	if err != nil {
@@ -225,6 +246,31 @@ func (o options) newKeys(c *cobra.Command, uses []string, at reach) error {
 	}
 	fmt.Fprintf(c.OutOrStdout(), "\ncard         %s\nfingerprint  %x\n\nGive the card to the offices that govern security, and the fingerprint by another\nway. One of them runs:\n  %s\n",
 		o.node().OwnCard(), fingerprint, next)
+	return nil
+}
+
+// mayChangeCustodian refuses a custodian key that could not be registered: it
+// changes while its node is in no set.
+func mayChangeCustodian(s *apiv1.StatusResponse) error {
+	if len(s.Copies) == 0 {
+		return nil
+	}
+	set := s.Copies[0].Set
+	return withCode(exitPrecondition, fmt.Errorf("this node is in custodian set %[1]s, and its custodian key changes while it is in none, so nothing was made: first run munimentd custody leave %[1]s, and have an office run muniment custody set %[1]s --remove with the id of this node", set))
+}
+
+// keepCustodian leaves a custodian key that waits out of a card that is made for
+// other keys: while the node is in a set no card with it would be taken.
+func keepCustodian(chain *node.Keychain, keys *node.Keys) error {
+	fact, registered, err := chain.Registered()
+	if err != nil || !registered {
+		return err
+	}
+	for _, g := range chain.Generations() {
+		if g.Use == "custodian" && g.Public() == fact.CustodianKey {
+			keys.Custodian = g.Key
+		}
+	}
 	return nil
 }
 
@@ -316,7 +362,12 @@ func keysDropCommand(o *options) *cobra.Command {
 
 Retired is what came before the key that the ledger registers, as the node knew it
 when it ran last. Keys that wait for a decision stay. The node may run.`,
-		Args: noArgs,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return withCode(exitUsage, errors.New("keys drop takes no names: it deletes every key that munimentd keys lists as retired, and no other"))
+			}
+			return nil
+		},
 		RunE: func(c *cobra.Command, _ []string) error {
 			chain, err := o.keychain()
 			if err != nil {

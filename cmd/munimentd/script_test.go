@@ -38,7 +38,7 @@ func TestScripts(t *testing.T) {
 			return os.WriteFile(filepath.Join(env.WorkDir, "founding.toml"), foundingText(), 0o600)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "change": change, "home": home, "holds": holds, "future": future, "oneline": oneLine, "token": token, "serves": serves, "override": override,
+			"exits": exits, "change": change, "home": home, "holds": holds, "future": future, "oneline": oneLine, "token": token, "serves": serves, "override": override, "custodian": custodian,
 		},
 	})
 }
@@ -109,6 +109,19 @@ func override(ts *testscript.TestScript, neg bool, args []string) {
 	text, err := o.Sign(ed25519.NewKeyFromSeed(seed[:]))
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[2]), text, 0o600))
+}
+
+// custodian compares the custodian keys of two cards: custodian CARD CARD same|differ
+func custodian(ts *testscript.TestScript, neg bool, args []string) {
+	var keys [2][32]byte
+	for i := range keys {
+		card, err := receipt.ParseCard([]byte(ts.ReadFile(args[i])))
+		ts.Check(err)
+		keys[i] = card.Node.CustodianKey
+	}
+	if (keys[0] == keys[1]) != (args[2] == "same") {
+		ts.Fatalf("custodian keys %x and %x, want %s", keys[0], keys[1], args[2])
+	}
 }
 
 // holds wants a folder to hold exactly so much: holds DIR NAME...
