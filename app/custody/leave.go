@@ -35,6 +35,9 @@ func (c *Custody) Leave(ctx context.Context, set record.Code, safe func(context.
 }
 
 func (c *Custody) leave(ctx context.Context, set record.Code, safe func(context.Context) error) (record.Departure, error) {
+	if err := c.isIn(set); err != nil {
+		return 0, err
+	}
 	if err := c.takes(c.config.View(), set); err != nil {
 		return 0, err
 	}
@@ -76,6 +79,23 @@ func (c *Custody) leave(ctx context.Context, set record.Code, safe func(context.
 	}
 	crashpoint("departure: rotated")
 	return departure, c.config.Depart(ctx, &record.LeaveCustody{Set: set, Departure: departure})
+}
+
+// isIn refuses a set that this custodian cannot leave, and says what comes next.
+func (c *Custody) isIn(set record.Code) error {
+	view := c.config.View()
+	s, _, err := ledger.CustodianSetOf(view, set)
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(s.Custodians, c.config.Custodian) {
+		return refuse(UnknownCustody, "this node is not in it: nothing is to be done; muniment custody list shows the sets")
+	}
+	_, gone, err := ledger.DepartureOf(view, set, c.config.Custodian)
+	if err == nil && gone {
+		err = refuse(UnknownCustody, "this node has left it already: an office takes it out with muniment custody set %.16s --remove and the id of this node", set)
+	}
+	return err
 }
 
 // handOver returns when the other custodians have all that lives here. What they are

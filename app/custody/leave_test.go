@@ -79,6 +79,9 @@ func TestACustodianLeaves(t *testing.T) {
 	wantReason(t, "send to who has left", b.SendParcel(ctx, keyID(a.name), one.Ref, &out), Denied)
 	_, err = a.Leave(ctx, "CITY", func(context.Context) error { return nil })
 	wantReason(t, "leave again", err, UnknownCustody)
+	if !strings.Contains(err.Error(), "this node has left it already: an office takes it out with muniment custody set CITY --remove ") {
+		t.Errorf("who leaves again is told %v", err)
+	}
 	// Dispositions are the others' affair from now on; and it can come back.
 	s.setCustodians(t, custodianNames[1:2])
 	b.erase(t, s.destroy(t, "DEMO-PERMITS", other))
@@ -106,7 +109,10 @@ func TestNobodyLeavesTooEarly(t *testing.T) {
 		}
 		return err
 	}
-	wantReason(t, "no such set", errOf(a.Leave(ctx, "NONE", safe)), UnknownCustody)
+	none := errOf(a.Leave(ctx, "NONE", safe))
+	if wantReason(t, "no such set", none, UnknownCustody); !strings.Contains(none.Error(), "this node is not in it: nothing is to be done") {
+		t.Errorf("who leaves no set is told %v", none)
+	}
 	if _, err := a.deposited(t, "waits for its anchor"); err != nil {
 		t.Fatal(err)
 	}

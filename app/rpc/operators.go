@@ -40,7 +40,7 @@ func (o *operators) Backup(ctx context.Context, m *apiv1.BackupRequest) (*apiv1.
 // LeaveCustody has this node hand over what it keeps of a set and leave it.
 func (o *operators) LeaveCustody(ctx context.Context, m *apiv1.LeaveCustodyRequest) (*apiv1.LeaveCustodyResponse, error) {
 	if o.server.options.Leave == nil || o.server.options.Custody == nil {
-		return nil, refuse(reasonNotCustodian, "this node keeps no content")
+		return nil, refuse(reasonNotCustodian, "this node keeps no content, so it is in no custodian set: run this at the node that is to leave")
 	}
 	if set := record.Code(m.Set); !set.Valid() {
 		return nil, refuse(reasonMalformed, "%.16q is no code of a custodian set", set)

@@ -9,11 +9,13 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -113,12 +115,30 @@ func (o options) ask(ctx context.Context, call func(context.Context, apiv1.Opera
 	}
 	defer client.Close()
 	err = call(ctx, apiv1.NewOperatorsClient(client))
-	switch s := status.Convert(err); s.Code() {
+	return answered(err)
+}
+
+// answered gives what a call of the node came to. A node that refuses gives a
+// reason, and its sentence says what went wrong; without one nobody has answered.
+func answered(err error) error {
+	s := status.Convert(err)
+	reasoned := slices.ContainsFunc(s.Details(), func(detail any) bool {
+		info, ok := detail.(*errdetails.ErrorInfo)
+		return ok && info.Domain == "muniment"
+	})
+	code := exitError
+	switch s.Code() {
 	case codes.OK:
 		return nil
-	case codes.Internal, codes.FailedPrecondition, codes.Canceled: // the sentence says what went wrong
-		return withCode(exitError, errors.New(s.Message()))
-	default:
-		return withCode(exitUnavailable, fmt.Errorf("the node does not answer: %s: look at its log", s.Message()))
+	case codes.InvalidArgument:
+		code = exitUsage
+	case codes.FailedPrecondition, codes.PermissionDenied, codes.NotFound, codes.AlreadyExists:
+		code = exitPrecondition
+	case codes.Unavailable, codes.DeadlineExceeded, codes.ResourceExhausted:
+		code = exitUnavailable
+		if !reasoned {
+			return withCode(code, fmt.Errorf("the node does not answer: %s: look at its log", s.Message()))
+		}
 	}
+	return withCode(code, errors.New(s.Message()))
 }

@@ -183,8 +183,8 @@ func TestACustodianLeaves(t *testing.T) {
 	if out := w.at[2].operator(t, 0, "", "custody", "status").stdout; !strings.Contains(out, "shares no set") {
 		t.Errorf("after it has left, its status says %s", out)
 	}
-	w.at[2].operator(t, 1, "", "custody", "leave", "CITY")
-	w.at[2].operator(t, 8, "", "custody", "leave", "city hall")
+	w.at[2].operator(t, 7, "", "custody", "leave", "CITY")
+	w.at[2].operator(t, 2, "", "custody", "leave", "city hall")
 	later, laterContent := w.minutes(t, 0, "later")
 	w.copied(t, 1, 2, 2)
 	w.same(t, later, laterContent, 0, 1)
