@@ -14,6 +14,7 @@ import (
 // keys and what it signed, and a member that is new. The backup is refused where it
 // was changed; the node goes on from it, gets the rest from the others, and votes.
 func TestANodeBeginsWithAPeersBackup(t *testing.T) {
+	t.Parallel()
 	w := newTown(t)
 	w.begin(t)
 	const content = "The council met.\n"

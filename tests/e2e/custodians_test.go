@@ -34,6 +34,7 @@ func (w *town) minutes(t testing.TB, at int, name string) (index, content string
 // TestCustodiansKeepTheSameRecords: what is deposited with one custodian is read at
 // each; a destruction is certified when each has reported.
 func TestCustodiansKeepTheSameRecords(t *testing.T) {
+	t.Parallel()
 	w := adopted(t)
 	words := map[string][]byte{"content": []byte(canary()), "title": []byte(canary()), "file name": []byte(canary())}
 	content := fmt.Sprintf("Minutes.\n\nThey name %s.\n\nThe meeting rose.\n", words["content"])
@@ -77,6 +78,7 @@ func TestCustodiansKeepTheSameRecords(t *testing.T) {
 // TestACustodianIsAway during a deposit, a redaction that is filed and a destruction:
 // the departments go on, and it catches up when it is back.
 func TestACustodianIsAway(t *testing.T) {
+	t.Parallel()
 	w := adopted(t)
 	first, _ := w.minutes(t, 0, "first")
 	kept, keptContent := w.minutes(t, 1, "kept")
@@ -120,6 +122,7 @@ func TestACustodianIsAway(t *testing.T) {
 // TestALostDiskIsFilledByTheOthers: a custodian of which keys and ledger are left,
 // and none of the content.
 func TestALostDiskIsFilledByTheOthers(t *testing.T) {
+	t.Parallel()
 	w := adopted(t)
 	gone, _ := w.minutes(t, 2, "gone")
 	contents := map[string]string{}
@@ -165,6 +168,7 @@ func TestALostDiskIsFilledByTheOthers(t *testing.T) {
 
 // TestACustodianLeaves: it hands over first, and then nothing of the set opens there.
 func TestACustodianLeaves(t *testing.T) {
+	t.Parallel()
 	w := adopted(t)
 	w.nodes[1].kill()
 	index, content := w.minutes(t, 2, "minutes")
@@ -209,6 +213,7 @@ var crashing = sync.OnceValues(func() (string, error) {
 // TestAnExchangeIsCutOff: whoever of the two dies at whatever step, nothing is lost
 // and nothing is there twice when it is back.
 func TestAnExchangeIsCutOff(t *testing.T) {
+	t.Parallel()
 	program, err := crashing()
 	if err != nil {
 		t.Fatal(err)
@@ -274,26 +279,23 @@ func TestAnExchangeIsCutOff(t *testing.T) {
 // beginAt starts a node that stops at a crash point, and tells when it does.
 func (w *town) beginAt(t testing.TB, program string, i int, point, until string) <-chan struct{} {
 	t.Helper()
-	t.Setenv("MUNIMENT_STOP_POINT", point)
-	t.Setenv("MUNIMENT_STOP_PASSAGE", "1")
-	t.Setenv("MUNIMENT_STOP_UNTIL", until)
-	t.Setenv("MUNIMENT_CRASH_POINT", point)
-	t.Setenv("MUNIMENT_CRASH_PASSAGE", "1")
+	surrounding := []string{
+		"MUNIMENT_STOP_POINT=" + point, "MUNIMENT_STOP_PASSAGE=1", "MUNIMENT_STOP_UNTIL=" + until,
+		"MUNIMENT_CRASH_POINT=" + point, "MUNIMENT_CRASH_PASSAGE=1", program,
+	}
 	stopped := make(chan struct{})
-	w.nodes[i] = launchProgram(t, program, func(line string) {
+	w.nodes[i] = launchProgram(t, "env", func(line string) {
 		if line == "crash point: "+point {
 			close(stopped)
 		}
-	}, w.args(i)...)
-	for _, name := range []string{"STOP_POINT", "STOP_PASSAGE", "STOP_UNTIL", "CRASH_POINT", "CRASH_PASSAGE"} {
-		os.Unsetenv("MUNIMENT_" + name)
-	}
+	}, append(surrounding, w.args(i)...)...)
 	return stopped
 }
 
 // TestACustodianStandsStill: one that is stopped in the middle, as by a partition,
 // keeps nobody from working, and goes on where it was.
 func TestACustodianStandsStill(t *testing.T) {
+	t.Parallel()
 	w := adopted(t)
 	w.copied(t, 0, 3, 0)
 	w.nodes[2].cmd.Process.Signal(syscall.SIGSTOP)

@@ -90,6 +90,7 @@ func (h *hall) book(t testing.TB) book {
 // whether they carried the blocks out, fetched them, replayed them or began with
 // a backup.
 func TestSameAppHashEverywhere(t *testing.T) {
+	t.Parallel()
 	t.Logf("the seed of this history: -history %d", *historySeed)
 	h := &history{town: newTown(t), random: rand.New(rand.NewPCG(*historySeed, 0)), did: map[string]int{}}
 	h.beginIn(t, 0, 1, 2, 3)

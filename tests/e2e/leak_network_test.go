@@ -21,6 +21,7 @@ import (
 // and stated in words, and for every key. What is below the nodes' folder and what
 // each process says is looked at besides, as where any test ends.
 func TestFourNodesSayNothing(t *testing.T) {
+	t.Parallel()
 	w := adopted(t)
 	x := &trace{hall: w.at[0], words: map[string][]byte{}}
 	conn, works := x.dial(t, "CLERK"), x.dial(t, "DPW")

@@ -91,6 +91,7 @@ func (w *town) pinned() string {
 // removed while too few are up; a fifth node is admitted, finds everybody and votes;
 // a member that leaves is cut off, and says so.
 func TestMembersComeAndGo(t *testing.T) {
+	t.Parallel()
 	w := newTown(t)
 	w.begin(t)
 	index := w.anchor(t, "minutes.txt", []byte("The council met.\n"))
@@ -157,6 +158,7 @@ func TestMembersComeAndGo(t *testing.T) {
 // TestEveryKeyOfEveryNodeChanges: all keys of all nodes are replaced by decisions,
 // while the network goes on. What was proved in the first era stays proved.
 func TestEveryKeyOfEveryNodeChanges(t *testing.T) {
+	t.Parallel()
 	w := newTown(t)
 	w.begin(t)
 	const content = "The council met.\n"

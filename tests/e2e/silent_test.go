@@ -10,6 +10,7 @@ import (
 // it. The offices name it as lost, which is on the record; that closes nothing of what
 // was open, and what comes later no longer waits for it.
 func TestACustodianNeverReports(t *testing.T) {
+	t.Parallel()
 	w := adopted(t)
 	before, _ := w.minutes(t, 0, "before")
 	later, laterContent := w.minutes(t, 1, "later")

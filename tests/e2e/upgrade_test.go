@@ -77,6 +77,7 @@ func (w *town) goOn(t testing.TB, conn *grpc.ClientConn, height int64) {
 // next rules hold; who does not know them stops there, says so, and goes on once
 // its program is exchanged.
 func TestTheRulesChangeAtAHeight(t *testing.T) {
+	t.Parallel()
 	w := newTown(t)
 	w.begin(t)
 	dir, err := newer()
