@@ -145,6 +145,22 @@ func ReadHandout(dir string) (Handout, error) {
 	return h, nil
 }
 
+// Of gives the handout of a network as it is now: with the cards of the nodes that
+// its network file lists, and of no other.
+func (h Handout) Of(n receipt.Network) (Handout, error) {
+	now := Handout{Genesis: h.Genesis, Network: n.Marshal()}
+	for _, text := range h.Cards {
+		card, err := receipt.ParseCard(text)
+		if err != nil {
+			return Handout{}, err
+		}
+		if slices.ContainsFunc(n.Nodes, func(listed receipt.Node) bool { return listed.ID == card.ID() }) {
+			now.Cards = append(now.Cards, text)
+		}
+	}
+	return now, nil
+}
+
 func (h Handout) parse() (Genesis, receipt.Network, error) {
 	g, err := ParseGenesis(h.Genesis)
 	if err != nil {

@@ -152,7 +152,7 @@ func (n *Node) followKeys(ctx context.Context) {
 		fact, ok, err := n.registered(n.View())
 		if err == nil && ok {
 			err = errors.Join(n.renewCard(fact), n.noteRegistered(fact, &noted))
-			if n.keys.Custodian != nil && fact.CustodianKey != public(n.keys.Custodian) {
+			if n.otherCustodian(fact) {
 				err = errors.Join(err, ErrCustodianKey)
 			}
 		}
@@ -164,6 +164,12 @@ func (n *Node) followKeys(ctx context.Context) {
 			said = text
 		}
 	}
+}
+
+// otherCustodian tells whether the ledger registers another custodian key of this
+// node than the one under which it keeps content since its start.
+func (n *Node) otherCustodian(fact *record.Node) bool {
+	return n.keys.Custodian != nil && fact.CustodianKey != public(n.keys.Custodian)
 }
 
 // tellEngine has the engine ask again where it goes by another validator key

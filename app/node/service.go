@@ -292,6 +292,9 @@ func (s served) Status() *apiv1.StatusResponse {
 			r.RecordsHere = records
 		}
 		r.Claim = s.rings.Claim().String()
+		if fact, ok, err := s.node.registered(s.node.View()); err == nil && ok {
+			r.RestartForCustodianKey = s.node.otherCustodian(fact)
+		}
 		if pending, quarantined, err := s.custody.Pending(); err == nil {
 			r.ErasuresPending, r.Quarantined = pending, quarantined
 		}

@@ -1,11 +1,14 @@
 package node
 
 import (
+	"crypto/rand"
 	"errors"
 	"os"
 	"slices"
 	"testing"
+	"time"
 
+	"github.com/muniment/muniment/app/identity"
 	"github.com/muniment/muniment/app/receipt"
 )
 
@@ -33,6 +36,14 @@ func TestNetworkFileUpToDate(t *testing.T) {
 	if err != nil || len(n.Eras) != 2 || len(n.Nodes) != 3 || slices.ContainsFunc(n.Nodes, func(n receipt.Node) bool { return n.ID == fourth.ID() }) {
 		t.Errorf("%d eras, %d nodes, %v", len(n.Eras), len(n.Nodes), err)
 	}
+	// Who was replaced is in no handout of now.
+	old := Handout{Genesis: []byte("genesis")}
+	for _, keys := range append([]*Keys{fourth}, c.members[:3]...) {
+		old.Cards = append(old.Cards, cardOf(t, keys))
+	}
+	if out, err := old.Of(n); err != nil || !slices.EqualFunc(out.Cards, old.Cards[1:], slices.Equal) || string(out.Network) != string(n.Marshal()) {
+		t.Errorf("%d of %d cards are handed out, %v", len(out.Cards), len(old.Cards), err)
+	}
 
 	sees(c.opens(c.members[:3]...), ps[0]) // and not the others
 	draft, err := os.ReadFile(handoverFile(ps[0].trust.dir, 3))
@@ -52,4 +63,20 @@ func TestNetworkFileUpToDate(t *testing.T) {
 	if _, err := Home(t.TempDir()).UpToDate(); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("without a file: %v", err)
 	}
+}
+
+// cardOf gives the card of a node of a chronicle.
+func cardOf(t *testing.T, keys *Keys) []byte {
+	t.Helper()
+	certificate, err := identity.ServerCertificate(rand.Reader, keys.Node, receipt.ServerName(keys.ID()), time.Unix(1_890_000_000, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	with := *keys
+	with.Certificate = certificate
+	text, err := MakeCard(with, "127.0.0.1:1", "127.0.0.1:2", time.Unix(1_890_000_000, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }

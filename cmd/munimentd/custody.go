@@ -42,7 +42,7 @@ answered that it wants nothing of what is here now.`,
 			if o.output == "json" {
 				return json.NewEncoder(c.OutOrStdout()).Encode(all)
 			}
-			all.print(c.OutOrStdout(), s.Claim != "", s.RecordsHere)
+			all.print(c.OutOrStdout(), s)
 			return nil
 		},
 	}
@@ -50,7 +50,8 @@ answered that it wants nothing of what is here now.`,
 
 // custodySets is what munimentd custody status prints.
 type custodySets struct {
-	Sets []custodySet `json:"sets"`
+	Sets    []custodySet `json:"sets"`
+	Restart bool         `json:"restart"` // the node has another custodian key since it was started
 }
 
 type custodySet struct {
@@ -72,7 +73,7 @@ type custodyPeer struct {
 }
 
 func setsOf(s *apiv1.StatusResponse) custodySets {
-	all := custodySets{Sets: []custodySet{}}
+	all := custodySets{Sets: []custodySet{}, Restart: s.RestartForCustodianKey}
 	for _, one := range s.Copies {
 		set := custodySet{Set: one.Set, Records: one.Records, Custodians: one.Custodians, Complete: one.Complete, Peers: []custodyPeer{}}
 		for _, p := range one.Peers {
@@ -89,9 +90,12 @@ func setsOf(s *apiv1.StatusResponse) custodySets {
 	return all
 }
 
-func (a custodySets) print(w io.Writer, custodian bool, records uint64) {
+func (a custodySets) print(w io.Writer, s *apiv1.StatusResponse) {
+	records := s.RecordsHere
 	switch {
-	case !custodian:
+	case s.RestartForCustodianKey:
+		fmt.Fprintln(w, "the ledger registers another custodian key of this node: start it again, so that it keeps content under that one")
+	case s.Claim == "":
 		fmt.Fprintln(w, "this node keeps no content")
 	case len(a.Sets) == 0 && records == 0:
 		fmt.Fprintln(w, "this node shares no set with another custodian, and keeps no record")
@@ -139,6 +143,9 @@ func copies(s *apiv1.StatusResponse) (line string) {
 			line += "; "
 		}
 		line += one.Set + " " + complete(one.Complete, one.Custodians)
+	}
+	if s.RestartForCustodianKey {
+		return "start this node again: it has another custodian key now"
 	}
 	if line == "" {
 		return "this node shares no records with another custodian"

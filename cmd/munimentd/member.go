@@ -284,7 +284,9 @@ blocks. So its fingerprint is not that of the founding.`,
 			if err != nil {
 				return err
 			}
-			out.Network = now.Marshal()
+			if out, err = out.Of(now); err != nil {
+				return err
+			}
 			if err := out.Write(args[0]); err != nil {
 				return fmt.Errorf("write %s: %w", args[0], err)
 			}

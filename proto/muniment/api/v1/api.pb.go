@@ -5597,27 +5597,28 @@ func (*StatusRequest) Descriptor() ([]byte, []int) {
 }
 
 type StatusResponse struct {
-	state           protoimpl.MessageState `protogen:"open.v1"`
-	ChainId         string                 `protobuf:"bytes,1,opt,name=chain_id,json=chainId,proto3" json:"chain_id,omitempty"`
-	Origin          string                 `protobuf:"bytes,2,opt,name=origin,proto3" json:"origin,omitempty"`
-	Network         []byte                 `protobuf:"bytes,3,opt,name=network,proto3" json:"network,omitempty"`
-	Height          uint64                 `protobuf:"varint,4,opt,name=height,proto3" json:"height,omitempty"`
-	BlockTime       int64                  `protobuf:"varint,5,opt,name=block_time,json=blockTime,proto3" json:"block_time,omitempty"` // Unix nanoseconds
-	LogSize         uint64                 `protobuf:"varint,6,opt,name=log_size,json=logSize,proto3" json:"log_size,omitempty"`
-	CosignedSize    uint64                 `protobuf:"varint,7,opt,name=cosigned_size,json=cosignedSize,proto3" json:"cosigned_size,omitempty"`
-	AppHash         []byte                 `protobuf:"bytes,8,opt,name=app_hash,json=appHash,proto3" json:"app_hash,omitempty"`
-	Validators      uint32                 `protobuf:"varint,9,opt,name=validators,proto3" json:"validators,omitempty"`
-	Peers           uint32                 `protobuf:"varint,10,opt,name=peers,proto3" json:"peers,omitempty"`
-	CatchingUp      bool                   `protobuf:"varint,11,opt,name=catching_up,json=catchingUp,proto3" json:"catching_up,omitempty"`
-	RecordsHere     uint64                 `protobuf:"varint,12,opt,name=records_here,json=recordsHere,proto3" json:"records_here,omitempty"` // records whose content this node's custodian keeps
-	FreeBytes       uint64                 `protobuf:"varint,13,opt,name=free_bytes,json=freeBytes,proto3" json:"free_bytes,omitempty"`       // on the volume of the home
-	Version         string                 `protobuf:"bytes,14,opt,name=version,proto3" json:"version,omitempty"`
-	Claim           string                 `protobuf:"bytes,15,opt,name=claim,proto3" json:"claim,omitempty"`                                             // "C1" or "C3": what erasures claim here
-	ErasuresPending uint64                 `protobuf:"varint,16,opt,name=erasures_pending,json=erasuresPending,proto3" json:"erasures_pending,omitempty"` // locked dispositions whose report this custodian owes
-	Quarantined     []string               `protobuf:"bytes,17,rep,name=quarantined,proto3" json:"quarantined,omitempty"`                                 // rings that are older than the ledger's erasures
-	Copies          []*CopiesOfSet         `protobuf:"bytes,18,rep,name=copies,proto3" json:"copies,omitempty"`                                           // of each set that this node belongs to, ascending by code
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	state                  protoimpl.MessageState `protogen:"open.v1"`
+	ChainId                string                 `protobuf:"bytes,1,opt,name=chain_id,json=chainId,proto3" json:"chain_id,omitempty"`
+	Origin                 string                 `protobuf:"bytes,2,opt,name=origin,proto3" json:"origin,omitempty"`
+	Network                []byte                 `protobuf:"bytes,3,opt,name=network,proto3" json:"network,omitempty"`
+	Height                 uint64                 `protobuf:"varint,4,opt,name=height,proto3" json:"height,omitempty"`
+	BlockTime              int64                  `protobuf:"varint,5,opt,name=block_time,json=blockTime,proto3" json:"block_time,omitempty"` // Unix nanoseconds
+	LogSize                uint64                 `protobuf:"varint,6,opt,name=log_size,json=logSize,proto3" json:"log_size,omitempty"`
+	CosignedSize           uint64                 `protobuf:"varint,7,opt,name=cosigned_size,json=cosignedSize,proto3" json:"cosigned_size,omitempty"`
+	AppHash                []byte                 `protobuf:"bytes,8,opt,name=app_hash,json=appHash,proto3" json:"app_hash,omitempty"`
+	Validators             uint32                 `protobuf:"varint,9,opt,name=validators,proto3" json:"validators,omitempty"`
+	Peers                  uint32                 `protobuf:"varint,10,opt,name=peers,proto3" json:"peers,omitempty"`
+	CatchingUp             bool                   `protobuf:"varint,11,opt,name=catching_up,json=catchingUp,proto3" json:"catching_up,omitempty"`
+	RecordsHere            uint64                 `protobuf:"varint,12,opt,name=records_here,json=recordsHere,proto3" json:"records_here,omitempty"` // records whose content this node's custodian keeps
+	FreeBytes              uint64                 `protobuf:"varint,13,opt,name=free_bytes,json=freeBytes,proto3" json:"free_bytes,omitempty"`       // on the volume of the home
+	Version                string                 `protobuf:"bytes,14,opt,name=version,proto3" json:"version,omitempty"`
+	Claim                  string                 `protobuf:"bytes,15,opt,name=claim,proto3" json:"claim,omitempty"`                                                                      // "C1" or "C3": what erasures claim here
+	ErasuresPending        uint64                 `protobuf:"varint,16,opt,name=erasures_pending,json=erasuresPending,proto3" json:"erasures_pending,omitempty"`                          // locked dispositions whose report this custodian owes
+	Quarantined            []string               `protobuf:"bytes,17,rep,name=quarantined,proto3" json:"quarantined,omitempty"`                                                          // rings that are older than the ledger's erasures
+	Copies                 []*CopiesOfSet         `protobuf:"bytes,18,rep,name=copies,proto3" json:"copies,omitempty"`                                                                    // of each set that this node belongs to, ascending by code
+	RestartForCustodianKey bool                   `protobuf:"varint,19,opt,name=restart_for_custodian_key,json=restartForCustodianKey,proto3" json:"restart_for_custodian_key,omitempty"` // the ledger registers another custodian key of this node than it was started with
+	unknownFields          protoimpl.UnknownFields
+	sizeCache              protoimpl.SizeCache
 }
 
 func (x *StatusResponse) Reset() {
@@ -5774,6 +5775,13 @@ func (x *StatusResponse) GetCopies() []*CopiesOfSet {
 		return x.Copies
 	}
 	return nil
+}
+
+func (x *StatusResponse) GetRestartForCustodianKey() bool {
+	if x != nil {
+		return x.RestartForCustodianKey
+	}
+	return false
 }
 
 var File_muniment_api_v1_api_proto protoreflect.FileDescriptor
@@ -6206,7 +6214,7 @@ const file_muniment_api_v1_api_proto_rawDesc = "" +
 	"\x14LeaveCustodyResponse\x12\x1c\n" +
 	"\tdeparture\x18\x01 \x01(\tR\tdeparture\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x04R\x05index\"\x0f\n" +
-	"\rStatusRequest\"\xbb\x04\n" +
+	"\rStatusRequest\"\xf6\x04\n" +
 	"\x0eStatusResponse\x12\x19\n" +
 	"\bchain_id\x18\x01 \x01(\tR\achainId\x12\x16\n" +
 	"\x06origin\x18\x02 \x01(\tR\x06origin\x12\x18\n" +
@@ -6231,7 +6239,8 @@ const file_muniment_api_v1_api_proto_rawDesc = "" +
 	"\x05claim\x18\x0f \x01(\tR\x05claim\x12)\n" +
 	"\x10erasures_pending\x18\x10 \x01(\x04R\x0ferasuresPending\x12 \n" +
 	"\vquarantined\x18\x11 \x03(\tR\vquarantined\x124\n" +
-	"\x06copies\x18\x12 \x03(\v2\x1c.muniment.api.v1.CopiesOfSetR\x06copies*\x92\x01\n" +
+	"\x06copies\x18\x12 \x03(\v2\x1c.muniment.api.v1.CopiesOfSetR\x06copies\x129\n" +
+	"\x19restart_for_custodian_key\x18\x13 \x01(\bR\x16restartForCustodianKey*\x92\x01\n" +
 	"\aPurpose\x12\x17\n" +
 	"\x13PURPOSE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11PURPOSE_CASE_WORK\x10\x01\x12\x1a\n" +
