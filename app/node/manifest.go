@@ -102,8 +102,11 @@ func ParseManifest(text []byte) (Manifest, error) {
 		return Manifest{}, fmt.Errorf("%w: %d bytes, at most %d", ErrManifest, len(text), maxManifest)
 	}
 	lines := strings.Split(string(text), "\n")
-	if len(lines) < 10 || lines[0] != manifestTitle || lines[len(lines)-1] != "" {
-		return Manifest{}, fmt.Errorf("%w: %d lines", ErrManifest, len(lines)-1)
+	if lines[0] != manifestTitle {
+		return Manifest{}, fmt.Errorf("%w: it does not begin with %q", ErrManifest, manifestTitle)
+	}
+	if len(lines) < 10 || lines[len(lines)-1] != "" {
+		return Manifest{}, fmt.Errorf("%w: it ends early", ErrManifest)
 	}
 	m, err := parseManifestHead(lines[1:7])
 	if err != nil {

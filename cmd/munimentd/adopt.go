@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -37,7 +39,7 @@ custodians when the node runs. What came after the backup it gets by block sync.
 }
 
 func (o options) adopt(c *cobra.Command, backup string) error {
-	if err := errors.Join(o.checkKeys(), checkBackup(backup, false)); err != nil {
+	if err := errors.Join(o.checkKeys(), checkAdopted(backup)); err != nil {
 		return withCode(exitPrecondition, err)
 	}
 	const every = 1000
@@ -49,8 +51,10 @@ func (o options) adopt(c *cobra.Command, backup string) error {
 	switch {
 	case errors.Is(err, node.ErrUntrue), errors.Is(err, node.ErrBackupDamaged), errors.Is(err, node.ErrManifest):
 		return withCode(exitContradicted, err)
+	case errors.Is(err, node.ErrNothingMissing):
+		return withCode(exitPrecondition, fmt.Errorf("%s has a ledger, so nothing was adopted: move ledger/ away first, and leave signer/ as it is", o.home))
 	case errors.Is(err, node.ErrNoBackup), errors.Is(err, node.ErrOtherBackup), errors.Is(err, node.ErrHomeRuns), errors.Is(err, node.ErrRestoring),
-		errors.Is(err, node.ErrRestoreBusy), errors.Is(err, node.ErrNothingMissing), errors.Is(err, node.ErrNotJoined), errors.Is(err, node.ErrPruned),
+		errors.Is(err, node.ErrRestoreBusy), errors.Is(err, node.ErrNotJoined), errors.Is(err, node.ErrPruned),
 		errors.Is(err, node.ErrNoBlocks), errors.Is(err, node.ErrOtherDisk):
 		return withCode(exitPrecondition, err)
 	case err != nil:
@@ -69,5 +73,19 @@ AppHash      %x
 Next:
   munimentd start --home %s
 `, a.Node, clock(a.Taken), a.Height, a.Entries, a.Eras, a.AppHash, o.home)
+	return nil
+}
+
+// checkAdopted refuses what cannot be the backup of a member.
+func checkAdopted(path string) error {
+	const next = "name the folder that munimentd backup has made at another member"
+	switch info, err := os.Stat(path); {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s is not there: %s", path, next)
+	case err != nil:
+		return fmt.Errorf("read backup: %w", err)
+	case !info.IsDir():
+		return fmt.Errorf("%s is not a folder: %s", path, next)
+	}
 	return nil
 }

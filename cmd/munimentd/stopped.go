@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"io/fs"
+	"os"
+	"path/filepath"
 
 	"github.com/muniment/muniment/app/node"
 	"github.com/muniment/muniment/app/record"
@@ -15,6 +17,9 @@ import (
 func (o options) checkLedger(s *apiv1.StatusResponse) finding {
 	if s != nil {
 		return ok("height %d, the node has it open", s.Height)
+	}
+	if _, err := os.Stat(filepath.Join(o.node().Signer(), "validator.state")); errors.Is(err, fs.ErrNotExist) {
+		return warning("see to the signer state first", "not compared: what was signed last is not here")
 	}
 	switch err := o.node().CheckBlocks(); {
 	case errors.Is(err, node.ErrBlocksLost):
