@@ -97,6 +97,9 @@ func (r registry) sayNode(p *program, f *record.Node) {
 		return
 	case f.Removed:
 		p.say("the node is %s now", powerText(now.Power))
+		if now.Power > 0 {
+			p.say("%s", r.afterwards(now))
+		}
 		return
 	}
 	if now.NodeKey != f.NodeKey {
@@ -116,6 +119,31 @@ func (r registry) sayNode(p *program, f *record.Node) {
 	if now.Power != f.Power {
 		p.say("it is %s now", powerText(now.Power))
 	}
+}
+
+// afterwards says how many validators may be down when one has left: those that
+// are up have more than two thirds of the votes.
+func (r registry) afterwards(gone *record.Node) string {
+	var powers []int
+	total := 0
+	for n := range facts[*record.Node](r) {
+		if n.Power > 0 && !n.Removed && n.NodeKey != gone.NodeKey {
+			powers, total = append(powers, int(n.Power)), total+int(n.Power)
+		}
+	}
+	slices.Sort(powers)
+	slices.Reverse(powers)
+	down, lost := 0, 0
+	for _, power := range powers {
+		if lost += power; 3*lost >= total {
+			break
+		}
+		down++
+	}
+	if down == 0 {
+		return fmt.Sprintf("afterwards there will be %s, of which none can be down", counted(len(powers), "validator"))
+	}
+	return fmt.Sprintf("afterwards there will be %s, of which %d can be down", counted(len(powers), "validator"), down)
 }
 
 func (r registry) saySet(p *program, f *record.CustodianSet) {
