@@ -136,6 +136,7 @@ var outside = map[string][]string{
 		"github.com/pelletier/go-toml/v2", // the founding file
 		"google.golang.org/grpc",          // status asks the running node
 		"google.golang.org/protobuf",
+		"google.golang.org/genproto/googleapis/rpc", // reasons of its answers
 	},
 	"cmd/muniment": {
 		"github.com/spf13/cobra",
