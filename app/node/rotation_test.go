@@ -9,6 +9,8 @@ import (
 	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
 	"github.com/cometbft/cometbft/types"
 	"pgregory.net/rapid"
+
+	"github.com/muniment/muniment/app/record"
 )
 
 // rotating are validator keys of which one is present.
@@ -203,5 +205,25 @@ func TestRotatingSignerModel(t *testing.T) {
 	})
 	if signed == 0 || refused == 0 || rotated == 0 {
 		t.Errorf("%d signed, %d refused, %d rotated: not all was tried", signed, refused, rotated)
+	}
+}
+
+// A node goes by the custodian key that it was started with; that it has another one
+// is noticed.
+func TestAnotherCustodianKeyIsNoticed(t *testing.T) {
+	keys := *memberKeys("custodian")
+	keys.Custodian = officeKey("custodian 1")
+	for _, c := range []struct {
+		node Keys
+		fact *record.Node
+		want bool
+	}{
+		{keys, &record.Node{CustodianKey: public(officeKey("custodian 1"))}, false},
+		{keys, &record.Node{CustodianKey: public(officeKey("custodian 2"))}, true},
+		{*memberKeys("no custodian"), &record.Node{}, false},
+	} {
+		if got := (&Node{keys: c.node}).otherCustodian(c.fact); got != c.want {
+			t.Errorf("another one: %v, want %v", got, c.want)
+		}
 	}
 }
