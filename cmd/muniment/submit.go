@@ -76,22 +76,35 @@ func (s *session) handIn(ctx context.Context, raw []byte) (*apiv1.SubmitResponse
 }
 
 // watchBlocks says once that no block comes, when the log has not grown for a while
-// in which it should have: what was handed in waits for a block.
+// in which it should have: what was handed in waits for a block. A node that was
+// started without the others has no tree to tell of.
 func (s *session) watchBlocks(ctx context.Context) {
 	wait := s.program.slow / 2
-	size := func() (uint64, bool) {
-		if sleep(ctx, wait) != nil {
-			return 0, false
-		}
-		tree, err := unary(ctx, s, apiv1.NewAuditorsClient, apiv1.AuditorsClient.Checkpoint, &apiv1.CheckpointRequest{})
-		return tree.GetSize(), err == nil
+	if wait == 0 {
+		return
 	}
-	for before, ok := size(); ok && wait > 0 && !s.stalled; {
-		now, answered := size()
-		if s.stalled = answered && now == before; s.stalled {
+	size := func() (n uint64, none bool, err error) {
+		if err := sleep(ctx, wait); err != nil {
+			return 0, false, err
+		}
+		soon, cancel := context.WithTimeout(ctx, wait)
+		defer cancel()
+		tree, err := unary(soon, s, apiv1.NewAuditorsClient, apiv1.AuditorsClient.Checkpoint, &apiv1.CheckpointRequest{})
+		if none = reasonOf(err) == "DEADLINE" && ctx.Err() == nil; none {
+			err = nil
+		}
+		return tree.GetSize(), none, err
+	}
+	before, none, err := size()
+	for err == nil && !s.stalled {
+		now := before
+		if !none {
+			now, none, err = size()
+		}
+		if s.stalled = err == nil && (none || now == before); s.stalled {
 			s.program.say("no block for %s: too few validators seem to be up. Nothing is lost, and this goes on waiting", s.program.slow)
 		}
-		before, ok = now, answered
+		before = now
 	}
 }
 
