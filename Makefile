@@ -27,8 +27,8 @@ check: ## format, vet, staticcheck, generated code, rules of the tree, race dete
 model: ## every interleaving of holds, dispositions and misfortunes, DEPTH (default 6) moves deep; PLAIN=1: plain moves alone
 	go test -count=1 -timeout 0 -v -run 'TestEveryInterleaving|TestNoStateIsMissed' ./tests/model -depth $(DEPTH) $(if $(PLAIN),-plain)
 
-faults: ## every seeded fault of tests/faults is caught by the check that its header names
-	TESTED=$(TESTED) bash scripts/faults.sh
+faults: ## every seeded fault of tests/faults is caught by the check that its header names; PART=K/N: one in N of them
+	TESTED=$(TESTED) PART=$(PART) bash scripts/faults.sh
 
 chaos: ## four real nodes under load and ROUNDS (default 10) of every kind of fault, as root on Linux; SEED=N repeats a run, RESULTS=FILE keeps the figures
 	go vet -tags chaos ./tests/chaos
