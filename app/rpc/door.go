@@ -7,8 +7,9 @@ import (
 	"github.com/muniment/muniment/app/record"
 )
 
-// door lets so many transactions of each line in at once. Further ones wait: a client that streams sends no more meanwhile, and whoever sends more than
-// the network takes of one office is slowed down, not refused at a cost.
+// door lets so many transactions of each line in at once. Further ones wait: a
+// client that streams sends no more meanwhile, and whoever sends more than the
+// network takes of one office is slowed down, not refused at a cost.
 type door struct {
 	most int
 
