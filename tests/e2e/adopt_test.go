@@ -29,7 +29,7 @@ func TestANodeBeginsWithAPeersBackup(t *testing.T) {
 	w.at[2].operator(t, 7, "stop it first", "member", "adopt", backup)
 	w.end(2)
 	third := w.at[2].home
-	w.at[2].operator(t, 7, "nothing is missing in this home", "member", "adopt", backup)
+	w.at[2].operator(t, 7, "has a ledger, so nothing was adopted: move ledger/ away first, and leave signer/ as it is", "member", "adopt", backup)
 	for _, part := range []string{third.Ledger(), third.WAL(), third.Vault(), third.Rings(), third.Accesses()} {
 		if err := os.RemoveAll(part); err != nil {
 			t.Fatal(err)
