@@ -158,5 +158,8 @@ func ParseEra(value []byte) (Era, error) {
 	} else {
 		r.wrong = true
 	}
-	return e, r.end([]byte(prefixEra))
+	if err := r.end([]byte(prefixEra)); err != nil {
+		return Era{}, err
+	}
+	return e, nil
 }
