@@ -390,29 +390,39 @@ func (c *Custody) sealed(d prepared, titles []vault.CatalogueLeaf) iter.Seq2[[]b
 	}
 }
 
-// readBack reads the deposit as Read would, and hashes what comes out again. Its
-// leaf hashes are those of the commitment, so it is what was committed to.
-func (c *Custody) readBack(d prepared) error {
-	r, ok, err := c.vault.Find(d.record.Office, d.record.Commitment)
+// stored reads what vault and ring have of a record, and wants it to be what was
+// put there.
+func (c *Custody) stored(want vault.Record, leaves [][32]byte, opens secrets) (vault.Record, secrets, error) {
+	r, ok, err := c.vault.Find(want.Office, want.Commitment)
 	if err != nil || !ok {
-		return damaged(errors.Join(err, vault.ErrAbsent))
+		return vault.Record{}, secrets{}, damaged(errors.Join(err, vault.ErrAbsent))
 	}
 	s, ok, err := c.state(r)
 	if err != nil || !ok {
-		return damaged(errors.Join(err, errors.New("no secrets")))
+		return vault.Record{}, secrets{}, damaged(errors.Join(err, errors.New("no secrets")))
 	}
-	leaves, err := c.vault.Leaves(r)
+	there, err := c.vault.Leaves(r)
 	if err != nil {
-		return damaged(err)
+		return vault.Record{}, secrets{}, damaged(err)
 	}
-	if r.Manifest != d.record.Manifest || !slices.Equal(leaves, d.leaves) || !bytes.Equal(s.marshal(), d.secrets.marshal()) {
-		return damaged(errors.New("what was read back is another record"))
+	if r.RID != want.RID || r.Manifest != want.Manifest || !slices.Equal(there, leaves) || !bytes.Equal(s.marshal(), opens.marshal()) {
+		return vault.Record{}, secrets{}, damaged(errors.New("what was read back is another record"))
+	}
+	return r, s, nil
+}
+
+// readBack reads the deposit as Read would, and hashes what comes out again. Its
+// leaf hashes are those of the commitment, so it is what was committed to.
+func (c *Custody) readBack(d prepared) error {
+	r, s, err := c.stored(d.record, d.leaves, d.secrets)
+	if err != nil {
+		return err
 	}
 	o, err := c.open(r, s)
 	if err != nil {
 		return err
 	}
-	return c.eachSegment(o, leaves, func(uint32, commitment.Segment) error { return nil })
+	return c.eachSegment(o, d.leaves, func(uint32, commitment.Segment) error { return nil })
 }
 
 // remove takes a deposit back: first what opens it, then the rest.

@@ -1,7 +1,6 @@
 package custody
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -305,24 +304,13 @@ func busyRing(err error) error {
 
 // readBackParcel reads the record as Read would, and hashes what comes out again.
 func (k *keeping) readBackParcel(d *delivery) error {
-	r, ok, err := k.vault.Find(d.deposit.Record.Office, d.deposit.Record.Commitment)
-	if err != nil || !ok {
-		return damaged(errors.Join(err, vault.ErrAbsent))
-	}
-	s, ok, err := k.state(r)
-	if err != nil || !ok {
-		return damaged(errors.Join(err, errors.New("no secrets")))
-	}
-	leaves, err := k.vault.Leaves(r)
+	r, s, err := k.stored(d.deposit.Record, d.deposit.Leaves, d.secrets)
 	if err != nil {
-		return damaged(err)
-	}
-	if r.RID != d.deposit.Record.RID || !slices.Equal(leaves, d.deposit.Leaves) || !bytes.Equal(s.marshal(), d.secrets.marshal()) {
-		return damaged(errors.New("what was read back is another record"))
+		return err
 	}
 	o, err := k.open(r, s)
 	if err != nil {
 		return err
 	}
-	return k.eachSegment(o, leaves, func(uint32, commitment.Segment) error { return nil })
+	return k.eachSegment(o, d.deposit.Leaves, func(uint32, commitment.Segment) error { return nil })
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/muniment/muniment/app/node"
 	"github.com/muniment/muniment/app/receipt"
 	"github.com/muniment/muniment/app/record"
+	"github.com/muniment/muniment/store/keyring"
 )
 
 func initCommand(o *options) *cobra.Command {
@@ -65,14 +66,7 @@ func (o options) init(c *cobra.Command, file string, device deviceFlags) error {
 	if err := device.check(f.Custody != ""); err != nil {
 		return err
 	}
-	if err := o.checkNew(); err != nil {
-		return err // before anybody is asked for a passphrase
-	}
-	place, model, err := device.open("nothing was made")
-	if err != nil {
-		return err
-	}
-	passphrase, err := o.passphrase(true)
+	place, model, passphrase, err := o.beforeKeys(device)
 	if err != nil {
 		return err
 	}
@@ -94,6 +88,21 @@ func (o options) init(c *cobra.Command, file string, device deviceFlags) error {
 		return withCode(exitUsage, fmt.Errorf("founding file %s: nothing was made: %w", file, err))
 	}
 	return o.founded(c, keys, model)
+}
+
+// beforeKeys refuses a home that is there before anybody is asked for a secret,
+// and opens the token and asks for the passphrase of a new one.
+func (o options) beforeKeys(device deviceFlags) (place *keyring.PKCS11, model string, passphrase []byte, err error) {
+	if err := o.checkNew(); err != nil {
+		return nil, "", nil, err
+	}
+	if place, model, err = device.open("nothing was made"); err != nil {
+		return nil, "", nil, err
+	}
+	if passphrase, err = o.passphrase(true); err != nil {
+		return nil, "", nil, err
+	}
+	return place, model, passphrase, nil
 }
 
 // founded says what was made, what will be claimed of what it erases, and what

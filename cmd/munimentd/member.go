@@ -113,14 +113,7 @@ func (o options) request(c *cobra.Command, at reach, custodian bool, device devi
 	if err := device.check(custodian); err != nil {
 		return err
 	}
-	if err := o.checkNew(); err != nil {
-		return err // before anybody is asked for a passphrase
-	}
-	place, model, err := device.open("nothing was made")
-	if err != nil {
-		return err
-	}
-	passphrase, err := o.passphrase(true)
+	place, model, passphrase, err := o.beforeKeys(device)
 	if err != nil {
 		return err
 	}
