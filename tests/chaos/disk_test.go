@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/muniment/muniment/app/node"
+	"github.com/muniment/muniment/tests/printed"
 )
 
 // smallDisk is how much the last member's disk holds.
@@ -41,7 +42,7 @@ func (n *nemesis) inject(t *testing.T, m *member, what, path string) {
 	}
 	tracer := exec.Command("strace", args...)
 	tracer.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	var log output
+	var log printed.Output
 	tracer.Stderr = &log
 	if err := tracer.Start(); err != nil {
 		t.Fatal(err)

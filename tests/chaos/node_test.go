@@ -3,41 +3,23 @@
 package chaos
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/muniment/muniment/tests/printed"
 )
 
 // A process is a running munimentd.
 type process struct {
 	cmd            *exec.Cmd
-	stdout, stderr output
+	stdout, stderr printed.Output
 	ended          chan struct{} // closed when it has ended and was waited for
-}
-
-// output collects what a process prints.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
 }
 
 // tail cuts a long log down to what was written last.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/muniment/muniment/app/receipt"
 	"github.com/muniment/muniment/app/record"
+	"github.com/muniment/muniment/tests/printed"
 )
 
 // recorderVariable holds the job of a recorder, as JSON.
@@ -110,7 +111,7 @@ type recorder struct {
 	job
 	cmd   *exec.Cmd
 	stdin io.Closer
-	log   output
+	log   printed.Output
 }
 
 // record starts a recorder on the bridge. It ends with the test process at the

@@ -1,40 +1,22 @@
 package crash
 
 import (
-	"bytes"
 	"os"
 	"os/exec"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
+
+	"github.com/muniment/muniment/tests/printed"
 )
 
 // A process is a running munimentd.
 type process struct {
 	cmd    *exec.Cmd
-	stdout output
-	stderr output
+	stdout printed.Output
+	stderr printed.Output
 	ended  chan struct{} // closed when it has ended and was waited for
-}
-
-// output collects what a process prints.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
 }
 
 // start starts the node of a city. It is ended with the test at the latest.

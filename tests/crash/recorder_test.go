@@ -17,6 +17,7 @@ import (
 	"github.com/muniment/muniment/app/node"
 	"github.com/muniment/muniment/app/receipt"
 	"github.com/muniment/muniment/app/record"
+	"github.com/muniment/muniment/tests/printed"
 )
 
 // recorderVariable holds the job of a recorder, as JSON.
@@ -153,7 +154,7 @@ type recorder struct {
 	path  string
 	cmd   *exec.Cmd
 	stdin io.Closer
-	log   output
+	log   printed.Output
 }
 
 // record starts a recorder. It ends with the test process at the latest, since

@@ -8,36 +8,18 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 
 	"github.com/muniment/muniment/app/node"
+	"github.com/muniment/muniment/tests/printed"
 )
 
 // A process is a munimentd that runs a node.
 type process struct {
 	cmd            *exec.Cmd
-	stdout, stderr output
+	stdout, stderr printed.Output
 	ended          chan struct{} // closed when it has ended and was waited for
-}
-
-// output collects what a process prints.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
 }
 
 // startArgs is how the node of a home of the city is started.
