@@ -49,27 +49,22 @@ func TestLogIsCopiedWhileItGrows(t *testing.T) {
 	}
 	defer l.Close()
 	line := Line{Time: 1, Account: "CLERK/00112233445566ff", Action: "read", RID: RID{1}, Purpose: "LEGAL", Outcome: "allowed"}
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	for range 3 {
-		wg.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				if err := l.Append(line); err != nil {
-					t.Error(err)
-					return
-				}
-			}
-		})
-	}
 	before := int64(-1)
 	for i := range 20 {
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() {
+				for range 30 {
+					if err := l.Append(line); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
 		dir := fmt.Sprint("copy", i)
 		head, err := l.Copy(dir)
+		wg.Wait()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -83,8 +78,6 @@ func TestLogIsCopiedWhileItGrows(t *testing.T) {
 			again.Close()
 		}
 	}
-	close(stop)
-	wg.Wait()
 	if _, err := l.Copy("copy0"); err == nil {
 		t.Error("a copy was written over another")
 	}
