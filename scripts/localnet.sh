@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Four nodes of one network on this machine, and how they are doing, until
 # Ctrl-C: localnet.sh [DIR]. DIR (default localnet) keeps network and passphrase;
-# the same DIR again starts the same network.
+# the same DIR again starts the same network. BIN (default bin) has the programs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export PATH=$PWD/bin:$PATH
+export PATH=${BIN:-$PWD/bin}:$PATH
 dir=${1:-localnet}
 net=$dir/net
 secret=$dir/passphrase

@@ -42,3 +42,38 @@ func Free(t testing.TB) string {
 	t.Fatal("no free port")
 	return ""
 }
+
+// FreeRun gives the first of n ports in a row of this machine at which nobody
+// listens, and gives none of them twice.
+func FreeRun(t testing.TB, n int) int {
+	t.Helper()
+	mu.Lock()
+	defer mu.Unlock()
+	start := os.Getpid() * 131 % (last - first - n)
+	for i := range last - first {
+		port := first + (start+7*i)%(last-first-n)
+		if !freeRun(port, n) {
+			continue
+		}
+		for at := range n {
+			taken[port+at] = true
+		}
+		return port
+	}
+	t.Fatalf("no %d free ports in a row", n)
+	return 0
+}
+
+func freeRun(port, n int) bool {
+	for at := range n {
+		if taken[port+at] {
+			return false
+		}
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port+at))
+		if err != nil {
+			return false
+		}
+		defer l.Close()
+	}
+	return true
+}
