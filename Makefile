@@ -34,8 +34,8 @@ chaos: ## four real nodes under load and ROUNDS (default 10) of every kind of fa
 	go vet -tags chaos ./tests/chaos
 	go test -count=1 -tags chaos -timeout 0 -v ./tests/chaos -rounds $(ROUNDS) $(if $(SEED),-seed $(SEED)) $(if $(RESULTS),-results $(abspath $(RESULTS)))
 
-fuzz: ## every fuzz target for FUZZTIME (default 60s) each
-	bash scripts/fuzz.sh $(FUZZTIME)
+fuzz: ## every fuzz target for FUZZTIME (default 60s) each; PART=K/N: one in N of them
+	PART=$(PART) bash scripts/fuzz.sh $(FUZZTIME)
 
 bench: ## every figure beside its baseline, five minutes; -growth and -profile: see scripts/bench
 	go run ./scripts/bench

@@ -46,10 +46,17 @@ go test -count=1 ./app
 step race detector
 # CometBFT's own goroutines are not ours to judge, and under the detector its
 # packages take longer than all of the rest: those that link it are left out.
+# So are the pure ones, where neither code nor tests start a goroutine.
 linked=$(go list -test -f '{{.ImportPath}}{{range .Deps}} {{.}}{{end}}' ./... |
 	awk '$1 ~ /\.test$/ && / github.com\/cometbft\/cometbft\// { sub(/\.test$/, "", $1); print $1 }')
 tested=$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...)
-free=$(comm -23 <(sort <<<"$tested") <(sort <<<"$linked"))
+module=$(go list -m)
+pure=$(sed -n '/^var pure = /,/^}/p' app/purity_test.go | grep -o '"[^"]*"' | tr -d '"' | sed "s|^|$module/|")
+if [ -z "$pure" ] || grep -rlE --include='*.go' '^\s*go |\.Go\(|t\.Parallel' ${pure//$module\//}; then
+	echo "the pure packages are not found, or start goroutines: run them under the race detector"
+	exit 1
+fi
+free=$(comm -23 <(sort <<<"$tested") <(sort <<<"$linked"$'\n'"$pure"))
 go test -race -timeout 10m $free
 
 echo "check: all good"

@@ -2,6 +2,7 @@
 # Runs every fuzz target of the module for the time given (default 60s), as many
 # at once as there are processors. Targets are found by listing, so a new one
 # needs no entry; an input that fails is left in the package's testdata/fuzz.
+# PART=K/N takes one target in N, from the K-th on, as with seeded faults.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export FUZZ_TIME="${1:-60s}"
@@ -21,6 +22,10 @@ while IFS=' ' read -r package dir; do
 		printf '%s %s %s\n' "$binary" "$dir" "$target" >>"$list"
 	done
 done < <(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}} {{.Dir}}{{end}}' ./... | grep .)
+if [ -n "${PART:-}" ]; then
+	awk -v n="${PART#*/}" -v k="${PART%/*}" 'NR % n == k % n' "$list" >"$list.part"
+	mv "$list.part" "$list"
+fi
 
 # one runs a target. Go's fuzzer now and then calls the end of its time a
 # failure, without a failing input: then the target runs again.
