@@ -22,9 +22,18 @@ type draft struct {
 	index   map[anchorKey]record.Index
 }
 
-func newDraft(v View) *draft {
-	head := v.Head()
-	return &draft{View: v, head: head, first: head.Size, values: map[string][]byte{}, index: map[anchorKey]record.Index{}}
+// itemBytes is about what an item of AnchorRecords takes in a transaction:
+// commitment 34, day 4, the two bytes before it.
+const itemBytes = 40
+
+// newDraft begins a block on a view. Room is made for the anchors of batches
+// that fill so many bytes.
+func newDraft(v View, bytes int) *draft {
+	head, room := v.Head(), bytes/itemBytes
+	return &draft{
+		View: v, head: head, first: head.Size, values: map[string][]byte{}, index: make(map[anchorKey]record.Index, room),
+		entries: make([][]byte, 0, room), anchors: make([]Anchor, 0, room),
+	}
 }
 
 func (d *draft) Head() Head { return d.head }

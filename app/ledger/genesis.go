@@ -30,7 +30,7 @@ func Genesis(g GenesisFacts) (Changes, error) {
 	if err != nil {
 		return Changes{}, fmt.Errorf("genesis: %w", err)
 	}
-	d := newDraft(Blank())
+	d := newDraft(Blank(), 0)
 	d.head = Head{Time: g.Time, Network: g.Network, ChainID: g.ChainID, Origin: g.Origin}
 	if err := d.add(record.GenesisEntry{Network: g.Network, ChainID: g.ChainID, Origin: g.Origin, Time: g.Time}); err != nil {
 		return Changes{}, fmt.Errorf("genesis: %w", err)

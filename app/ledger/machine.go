@@ -41,7 +41,11 @@ func (m Machine) Apply(v View, b Block) (Changes, []Result, error) {
 	if b.Time < head.Time {
 		return Changes{}, nil, fmt.Errorf("apply block %d: its time %d is before %d of the last block", b.Height, b.Time, head.Time)
 	}
-	d := newDraft(v)
+	size := 0
+	for _, raw := range b.Txs {
+		size += len(raw)
+	}
+	d := newDraft(v, size)
 	if err := d.recordStep(b); err != nil {
 		return Changes{}, nil, err
 	}

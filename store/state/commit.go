@@ -2,14 +2,14 @@ package state
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/muniment/muniment/app/ledger"
-	"github.com/muniment/muniment/app/record"
-	"github.com/muniment/muniment/app/statetree"
 )
 
 // Commit writes what one block, or several in a row, changed: genesis goes to disk together with block 1. It is not called concurrently.
@@ -46,7 +46,7 @@ func (s *State) commit(changes []ledger.Changes) error {
 			return err
 		}
 	}
-	if err := b.finish(); err != nil {
+	if err := b.write(); err != nil {
 		return err
 	}
 	for _, key := range b.anchors {
@@ -72,9 +72,8 @@ type builder struct {
 	tip     tip
 	edge    edge
 	fresh   bool
-	leaves  []record.Hash
-	anchors [][]byte // keys of the new lines of the record index
-	grown   bool     // some block had entries
+	blocks  []ledger.Changes // those with entries
+	anchors [][]byte         // keys of the new lines of the record index
 
 	overwritten map[string][]byte // by key: what it was before the batch, nil where it was not there
 }
@@ -108,25 +107,54 @@ func (b *builder) add(c ledger.Changes) error {
 	if len(c.Entries) == 0 {
 		return nil
 	}
-	b.grown = true
 	b.tip = tip{head: c.Head, stateRoot: c.StateRoot, frontier: slices.Clone(c.Frontier), anchors: b.tip.anchors + int64(len(c.Anchors))}
-	b.leaves = append(b.leaves, c.LeafHashes...)
-	for i, entry := range c.Entries {
-		at := record.Index(c.FirstIndex + int64(i))
-		if err := b.entry(at, entry); err != nil {
-			return err
-		}
-		if err := b.landmark(at, entry); err != nil {
-			return err
-		}
-	}
-	if err := b.values(c.Values); err != nil {
+	b.blocks = append(b.blocks, c)
+	return nil
+}
+
+// write fills the batch, prefix by prefix in the order of their keys: Pebble sorts a large batch, which takes it no time
+// where it is sorted already, and searches the place of each key of a small one beside the one before.
+func (b *builder) write() error {
+	head := blockValue(b.tip.head.Height, b.tip.head.Time)
+	if err := b.batch.Set([]byte{prefixBlock}, head, nil); err != nil {
 		return err
 	}
-	if err := b.nodes(c.Nodes); err != nil {
+	if err := b.each(b.entries); err != nil {
 		return err
 	}
-	return b.index(c.Anchors)
+	if b.fresh {
+		if err := b.batch.Set([]byte{prefixFormat}, binary.AppendUvarint(nil, format), nil); err != nil {
+			return err
+		}
+	}
+	if len(b.blocks) == 0 {
+		return nil
+	}
+	if _, err := parseTip(head, b.tip.headValue()); err != nil {
+		return err
+	}
+	if err := b.batch.Set([]byte{prefixHead}, b.tip.headValue(), nil); err != nil {
+		return err
+	}
+	if err := b.each(b.landmarks, b.nodes, b.values); err != nil {
+		return err
+	}
+	if err := b.tiles(); err != nil {
+		return err
+	}
+	return b.each(b.index)
+}
+
+// each does the steps one after the other, each for all blocks.
+func (b *builder) each(steps ...func(ledger.Changes) error) error {
+	for _, step := range steps {
+		for _, c := range b.blocks {
+			if err := step(c); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // follows checks that the changes follow the block before, and agree with themselves.
@@ -134,9 +162,9 @@ func (b *builder) follows(c ledger.Changes) error {
 	before := b.tip.head
 	empty := len(c.Entries) == 0
 	switch {
-	case b.fresh && !b.grown && (c.Height != 0 || empty):
+	case b.fresh && len(b.blocks) == 0 && (c.Height != 0 || empty):
 		return fmt.Errorf("height %d before genesis: %w", c.Height, ErrNotNext)
-	case (!b.fresh || b.grown) && c.Height != before.Height+1:
+	case (!b.fresh || len(b.blocks) > 0) && c.Height != before.Height+1:
 		return fmt.Errorf("height %d after %d: %w", c.Height, before.Height, ErrNotNext)
 	case empty && (len(c.Values)+len(c.Nodes)+len(c.Anchors) > 0 || c.AppHash != before.AppHash):
 		return fmt.Errorf("a block without entries changes something: %w", ErrNotNext)
@@ -152,18 +180,23 @@ func (b *builder) follows(c ledger.Changes) error {
 	return nil
 }
 
-func (b *builder) entry(i record.Index, entry []byte) error {
-	op := b.batch.SetDeferred(1+8, len(entry))
-	op.Key[0] = prefixEntry
-	binary.BigEndian.PutUint64(op.Key[1:], uint64(i))
-	copy(op.Value, entry)
-	return op.Finish()
+func (b *builder) entries(c ledger.Changes) error {
+	for i, entry := range c.Entries {
+		op := b.batch.SetDeferred(1+8, len(entry))
+		op.Key[0] = prefixEntry
+		binary.BigEndian.PutUint64(op.Key[1:], uint64(c.FirstIndex+int64(i)))
+		copy(op.Value, entry)
+		if err := op.Finish(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // values sets state values. What they were before is read here, in one go.
-func (b *builder) values(values []ledger.Value) error {
-	keys := make([][]byte, len(values))
-	for i, v := range values {
+func (b *builder) values(c ledger.Changes) error {
+	keys := make([][]byte, len(c.Values))
+	for i, v := range c.Values {
 		keys[i] = stateKey(v.Key)
 	}
 	was := make([][]byte, len(keys))
@@ -173,7 +206,7 @@ func (b *builder) values(values []ledger.Value) error {
 			return err
 		}
 	}
-	for i, v := range values {
+	for i, v := range c.Values {
 		if err := b.overwrite(keys[i], v.Value, was[i]); err != nil {
 			return err
 		}
@@ -181,16 +214,16 @@ func (b *builder) values(values []ledger.Value) error {
 	return nil
 }
 
-// nodes writes the nodes that changed in the order of their keys, which spares Pebble searching.
-func (b *builder) nodes(nodes []statetree.NodeWrite) error {
-	keys := make([][]byte, len(nodes))
-	order := make([]int, len(nodes))
-	for i, n := range nodes {
+// nodes writes the nodes that changed.
+func (b *builder) nodes(c ledger.Changes) error {
+	keys := make([][]byte, len(c.Nodes))
+	order := make([]int, len(c.Nodes))
+	for i, n := range c.Nodes {
 		keys[i], order[i] = nodeKey(n.Path), i
 	}
 	slices.SortFunc(order, func(x, y int) int { return bytes.Compare(keys[x], keys[y]) })
 	for _, i := range order {
-		if err := b.overwrite(keys[i], nodes[i].Node, nodes[i].Was); err != nil {
+		if err := b.overwrite(keys[i], c.Nodes[i].Node, c.Nodes[i].Was); err != nil {
 			return err
 		}
 	}
@@ -208,17 +241,53 @@ func (b *builder) overwrite(key, value, was []byte) error {
 	return b.batch.Set(key, value, nil)
 }
 
-// index writes the lines of the record index in the order of their keys, without looking whether they are there.
-func (b *builder) index(anchors []ledger.Anchor) error {
-	sorted := slices.Clone(anchors)
-	slices.SortFunc(sorted, func(x, y ledger.Anchor) int {
-		if x.Office != y.Office {
-			return bytes.Compare([]byte(x.Office), []byte(y.Office))
+// tiles adds the leaf hashes to the log tree, which must have the frontier that the last block says.
+func (b *builder) tiles() error {
+	leaves := b.blocks[0].LeafHashes
+	if len(b.blocks) > 1 {
+		leaves = nil
+		for _, c := range b.blocks {
+			leaves = append(leaves, c.LeafHashes...)
 		}
-		return bytes.Compare(x.Commitment[:], y.Commitment[:])
+	}
+	var err error
+	b.edge, err = b.edge.append(leaves, func(level int, index int64, tile []byte) error {
+		return b.batch.Set(tileKey(level, index), tile, nil)
 	})
-	keys := make([]byte, 0, len(sorted)*maxAnchorKey)
-	for _, a := range sorted {
+	if err == nil && !slices.Equal(b.edge.frontier(), b.tip.frontier) {
+		err = fmt.Errorf("the leaf hashes give another frontier: %w", ErrNotNext)
+	}
+	return err
+}
+
+// place is where a line of the record index is among those of its block, and what they are sorted by: the first bytes of
+// commitments are nearly always enough.
+type place struct {
+	office string
+	prefix uint64
+	at     int
+}
+
+// index writes the lines of the record index, without looking whether they are there.
+func (b *builder) index(c ledger.Changes) error {
+	places := make([]place, len(c.Anchors))
+	for i := range c.Anchors {
+		a := &c.Anchors[i]
+		places[i] = place{string(a.Office), binary.BigEndian.Uint64(a.Commitment[:8]), i}
+	}
+	slices.SortFunc(places, func(x, y place) int {
+		if x.office != y.office {
+			return strings.Compare(x.office, y.office)
+		}
+		if x.prefix != y.prefix {
+			return cmp.Compare(x.prefix, y.prefix)
+		}
+		return bytes.Compare(c.Anchors[x.at].Commitment[:], c.Anchors[y.at].Commitment[:])
+	})
+	keys := make([]byte, 0, len(places)*maxAnchorKey)
+	b.anchors = slices.Grow(b.anchors, len(places))
+	for _, p := range places {
+		a := &c.Anchors[p.at]
 		start := len(keys)
 		keys = appendAnchorKey(keys, a.Office, a.Commitment)
 		key := keys[start:len(keys):len(keys)]
@@ -229,33 +298,4 @@ func (b *builder) index(anchors []ledger.Anchor) error {
 		b.anchors = append(b.anchors, key)
 	}
 	return nil
-}
-
-// finish adds the tiles and where the ledger stands.
-func (b *builder) finish() error {
-	if b.fresh {
-		if err := b.batch.Set([]byte{prefixFormat}, binary.AppendUvarint(nil, format), nil); err != nil {
-			return err
-		}
-	}
-	if err := b.batch.Set([]byte{prefixBlock}, blockValue(b.tip.head.Height, b.tip.head.Time), nil); err != nil {
-		return err
-	}
-	if !b.grown {
-		return nil
-	}
-	var err error
-	b.edge, err = b.edge.append(b.leaves, func(level int, index int64, tile []byte) error {
-		return b.batch.Set(tileKey(level, index), tile, nil)
-	})
-	if err != nil {
-		return err
-	}
-	if !slices.Equal(b.edge.frontier(), b.tip.frontier) {
-		return fmt.Errorf("the leaf hashes give another frontier: %w", ErrNotNext)
-	}
-	if _, err := parseTip(blockValue(b.tip.head.Height, b.tip.head.Time), b.tip.headValue()); err != nil {
-		return err
-	}
-	return b.batch.Set([]byte{prefixHead}, b.tip.headValue(), nil)
 }

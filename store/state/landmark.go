@@ -8,19 +8,25 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/muniment/muniment/app/ledger"
 	"github.com/muniment/muniment/app/record"
 )
 
 // A landmark is the place of a transaction or block entry. With it a receipt
 // finds what its entry belongs to without reading the entries between.
 
-// landmark notes the place of an entry that others belong to.
-func (b *builder) landmark(i record.Index, entry []byte) error {
-	kind := record.KindOf(entry)
-	if kind != record.KindTx && kind != record.KindBlock {
-		return nil
+// landmarks notes the places of the entries that others belong to.
+func (b *builder) landmarks(c ledger.Changes) error {
+	for i, entry := range c.Entries {
+		kind := record.KindOf(entry)
+		if kind != record.KindTx && kind != record.KindBlock {
+			continue
+		}
+		if err := b.batch.Set(landmarkKey(record.Index(c.FirstIndex+int64(i))), []byte{byte(kind)}, nil); err != nil {
+			return err
+		}
 	}
-	return b.batch.Set(landmarkKey(i), []byte{byte(kind)}, nil)
+	return nil
 }
 
 // BlockEntryAfter gives the block entry that ends the block of entry i: the
