@@ -184,6 +184,7 @@ func (a abuse) commit(ctx context.Context, to abused) (done int64, err error) {
 // or is of no use, at the listener for offices, where an office does it, and at the tiles,
 // where anybody can.
 func TestT29_AbuseOfHTTP2(t *testing.T) {
+	t.Parallel()
 	b := besiege(t)
 	targets := map[string]abused{
 		"gRPC":  {b.address, apiv1.Departments_SubmitStream_FullMethodName, &tls.Config{InsecureSkipVerify: true, Certificates: []tls.Certificate{b.account(t, "DPW")}}},
@@ -252,6 +253,7 @@ func (c counted) Read(p []byte) (int, error) { c.count.Add(1); return c.Reader.R
 // TestT29_Messages: what an office sends that is too large, or says that it is, or does
 // not end, is refused, and what is kept of it is bounded.
 func TestT29_Messages(t *testing.T) {
+	t.Parallel()
 	b := besiege(t)
 	for what, test := range map[string]struct {
 		bytes   int

@@ -27,6 +27,7 @@ var (
 // of four nodes in step, which is drawn in place and tells of a node that died;
 // Ctrl-C ends all of them, and the same folder starts the same network again.
 func TestLocalnet(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	net, secret := filepath.Join(dir, "net"), write(t, filepath.Join(dir, "passphrase"), []byte(passphrase+"\n"))
 	program(t, 0, "", "munimentd", "testnet", net, "--validators", "4", "--base-port", strconv.Itoa(ports.FreeRun(t, 50)), "--passphrase-file", secret)

@@ -101,6 +101,7 @@ var loopback = regexp.MustCompile(`127\.0\.0\.1:\d+`)
 // prints, but for hashes, times and ports. Standard error is not compared: the
 // README shows what a program answers, not its advice.
 func typed(t *testing.T, fence string) {
+	t.Parallel()
 	work := t.TempDir()
 	address := ports.Free(t)
 	taken := map[string]string{} // addresses of the README, and those that stand for them here

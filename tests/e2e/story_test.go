@@ -19,6 +19,7 @@ func TestAcceptanceStory(t *testing.T) {
 
 // play runs a part of the story to its end, and wants it to have said these things.
 func play(t *testing.T, script string, wants ...string) {
+	t.Parallel()
 	t.Helper()
 	cmd := exec.CommandContext(ctx(t), "bash", script)
 	cmd.Dir = "../.."
