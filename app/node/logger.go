@@ -51,20 +51,30 @@ func (l *engineLogger) Info(msg string, keyvals ...any) { l.write(slog.LevelDebu
 // Warn logs what the engine could put right by itself.
 func (l *engineLogger) Warn(msg string, keyvals ...any) { l.write(slog.LevelWarn, msg, keyvals) }
 
-// expected lists how messages begin that the engine calls errors and that
-// belong to a stop, or to the start after a crash.
-var expected = []string{
-	"Stopped accept routine",  // every stop
-	"error on catchup replay", // the last block was not finished: the handshake has replayed it
+// milder lists how messages begin that the engine calls errors, and that are
+// none of this node: they belong to a stop, to the start after a crash, or to a
+// peer that goes away. An error in the log is something to look into.
+var milder = []struct {
+	beginning string
+	level     slog.Level
+}{
+	{"Stopped accept routine", slog.LevelInfo},  // every stop
+	{"Error stopping pool", slog.LevelInfo},     // a stop, or a node that is in step: it had stopped already
+	{"error on catchup replay", slog.LevelInfo}, // the last block was not finished: the handshake has replayed it
+	{"Stopping peer for error", slog.LevelWarn},
+	{"Connection failed @", slog.LevelWarn},
+	{"Failed to write PacketMsg", slog.LevelWarn},
+	{"Failed to send Packet", slog.LevelWarn},
+	{"SendTimeout", slog.LevelWarn}, // a peer that sends blocks too slowly
 }
 
 // Error logs what the engine could not do, and ends the process on a
 // consensus failure.
 func (l *engineLogger) Error(msg string, keyvals ...any) {
 	level := slog.LevelError
-	for _, beginning := range expected {
-		if strings.HasPrefix(msg, beginning) {
-			level = slog.LevelInfo
+	for _, m := range milder {
+		if strings.HasPrefix(msg, m.beginning) {
+			level = m.level
 		}
 	}
 	l.write(level, msg, keyvals)

@@ -41,6 +41,22 @@ func TestConsensusFailureEndsTheProcess(t *testing.T) {
 	}
 }
 
+// TestWhatIsNoErrorOfTheNode: a line at level ERROR is something to look into.
+func TestWhatIsNoErrorOfTheNode(t *testing.T) {
+	for msg, want := range map[string]string{
+		"Stopping peer for error":            "WARN",
+		"Connection failed @ sendRoutine":    "WARN",
+		"Stopped accept routine, as asked":   "INFO",
+		"Error on ApplyBlock":                "ERROR",
+		"Could not stop peer, Stopping peer": "ERROR",
+	} {
+		out, log := capture(func() {})
+		if log.Error(msg, "err", errors.New("EOF")); !strings.Contains(out.String(), "level="+want) {
+			t.Errorf("%q is not at level %s: %s", msg, want, out)
+		}
+	}
+}
+
 // TestNoTransactionReachesTheLog gives the logger a transaction in each way
 // that CometBFT might.
 func TestNoTransactionReachesTheLog(t *testing.T) {

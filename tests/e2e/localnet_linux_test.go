@@ -25,7 +25,8 @@ var (
 
 // TestLocalnet is what somebody sees who runs make localnet in a terminal: a view
 // of four nodes in step, which is drawn in place and tells of a node that died;
-// Ctrl-C ends all of them, and the same folder starts the same network again.
+// Ctrl-C ends all of them, and the same folder starts the same network again. None
+// of that is an error to the nodes.
 func TestLocalnet(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -53,6 +54,12 @@ func TestLocalnet(t *testing.T) {
 		}
 		if left := s.processes(t); len(left) > 0 {
 			t.Errorf("still there: %v", left)
+		}
+	}
+	for i := range 4 {
+		log := fmt.Sprintf("%s/node-%d.log", net, i+1)
+		if text := read(t, log); len(text) == 0 || bytes.Contains(text, []byte("ERROR")) {
+			t.Errorf("%s speaks of errors, or says nothing: %d bytes\n%s", filepath.Base(log), len(text), text)
 		}
 	}
 	if heights[1] < heights[0] {
