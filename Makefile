@@ -37,7 +37,7 @@ chaos: ## four real nodes under load and ROUNDS (default 10) of every kind of fa
 fuzz: ## every fuzz target for FUZZTIME (default 60s) each; PART=K/N: one in N of them
 	PART=$(PART) bash scripts/fuzz.sh $(FUZZTIME)
 
-bench: ## every figure beside its baseline, five minutes; -growth and -profile: see scripts/bench
+bench: ## every figure beside its baseline, seven minutes; -growth and -profile: see scripts/bench
 	go run ./scripts/bench
 
 soak: ## long crash runs and random histories, an hour; by hand before a release

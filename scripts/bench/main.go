@@ -65,7 +65,7 @@ var rows = []row{
 	{name: "redacted copy", run: runCopies},
 	{name: "redacted copy of a custodian", run: runFiled},
 	{name: "retention", run: runRetention},
-	{name: "four validators", run: runFour, long: "5 minutes"},
+	{name: "four validators", run: runFour},
 	{name: "flood of an office", run: runFlood, long: "10 minutes"},
 	{name: "limits of the machine", run: runLimits},
 }
