@@ -259,15 +259,19 @@ func TestWeigh(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name, want string
+		slow       bool
 		f          fault
 	}{
-		{"one down", "", fault{from: 19 * time.Second, to: 30 * time.Second, over: 32 * time.Second}},
-		{"two down", "", fault{from: 19 * time.Second, to: 30 * time.Second, over: 32 * time.Second, stops: true}},
-		{"without a quorum", "without a quorum", fault{from: 15 * time.Second, to: 30 * time.Second, over: 32 * time.Second, stops: true}},
-		{"never again", "no transaction was answered", fault{from: 15 * time.Second, to: 30 * time.Second, over: 100 * time.Second}},
-		{"never after a quorum", "no transaction was answered", fault{from: 120 * time.Second, to: 130 * time.Second, over: 140 * time.Second, stops: true}},
+		{"one down", "", true, fault{from: 19 * time.Second, to: 30 * time.Second, over: 32 * time.Second}},
+		{"two down", "", false, fault{from: 19 * time.Second, to: 30 * time.Second, over: 32 * time.Second, stops: true}},
+		{"without a quorum", "without a quorum", false, fault{from: 15 * time.Second, to: 30 * time.Second, over: 32 * time.Second, stops: true}},
+		{"never again", "no transaction was answered", true, fault{from: 15 * time.Second, to: 30 * time.Second, over: 100 * time.Second}},
+		{"never after a quorum", "no transaction was answered", true, fault{from: 120 * time.Second, to: 130 * time.Second, over: 140 * time.Second, stops: true}},
 	} {
-		_, got := weigh(history, []fault{c.f})
+		figures, got := weigh(history, []fault{c.f})
+		if slow := figures[""].slow; len(slow) > 0 != c.slow {
+			t.Errorf("%s: longer than its goal: %v", c.name, slow)
+		}
 		if c.want == "" && len(got) > 0 || c.want != "" && (len(got) == 0 || !strings.Contains(got[0].what, c.want)) {
 			t.Errorf("%s: got %v, want %q", c.name, got, c.want)
 		}

@@ -16,12 +16,6 @@ import (
 
 var resultsFile = flag.String("results", "", "file for the figures of the run, in Markdown")
 
-// goals of the figures, on a machine that has nothing else to do.
-const (
-	goalStop     = 10 * time.Second
-	goalRecovery = 15 * time.Second
-)
-
 // invariants are what audit holds a history against.
 var invariants = []string{
 	"I-01", "I-02", "I-03", "I-04", "I-05", "I-06", "I-07", "I-08", "I-09", "I-10", "I-11", "I-12", "I-13", "I-14", "I-15",
@@ -57,8 +51,7 @@ func (r *results) add(history []*attempt, figures map[string]figure, all []viola
 		}
 	}
 	for kind, f := range figures {
-		known := r.figures[kind]
-		r.figures[kind] = figure{known.times + f.times, f.stops, max(known.worst, f.worst)}
+		r.figures[kind] = r.figures[kind].and(f)
 	}
 	r.violations = append(r.violations, all...)
 	r.judged += judged
@@ -105,8 +98,10 @@ func (r *results) table(code int, took time.Duration) string {
 			}
 		}
 	}
-	for _, f := range r.figures {
-		faults += f.times
+	var slow []string
+	for _, kind := range slices.Sorted(maps.Keys(r.figures)) {
+		faults += r.figures[kind].times
+		slow = append(slow, r.figures[kind].slow...)
 	}
 	stop, stopBy := r.worst(false)
 	recovery, recoveryBy := r.worst(true)
@@ -125,6 +120,7 @@ func (r *results) table(code int, took time.Duration) string {
 	row("faults", "%d of %d kinds", faults, len(r.figures))
 	row("longest stop with one of four down", "%.1f s (%s), goal %.0f s", stop.Seconds(), stopBy, goalStop.Seconds())
 	row("longest recovery after a quorum is back", "%.1f s (%s), goal %.0f s", recovery.Seconds(), recoveryBy, goalRecovery.Seconds())
+	row("faults that took longer than their goal", "%d", len(slow))
 	row("crash points at one of four", "%d passages of %d points", passages, len(r.points))
 	row("records judged by Porcupine", "%d", r.judged)
 	row("receipts verified again in the end", "%d", r.receipts)
@@ -139,6 +135,9 @@ func (r *results) table(code int, took time.Duration) string {
 			stop, recovery = recovery, stop
 		}
 		fmt.Fprintf(&b, "| %s | %d | %s | %s |\n", kind, f.times, stop, recovery)
+	}
+	if len(slow) > 0 {
+		fmt.Fprintf(&b, "\nLonger than their goal: %s.\n", strings.Join(slow, "; "))
 	}
 	return b.String()
 }
