@@ -76,9 +76,10 @@ func engineConfig(o engineOptions) *config.Config {
 	if o.heartbeat > 0 {
 		c.Consensus.CreateEmptyBlocksInterval = o.heartbeat
 	}
-	c.Consensus.TimeoutPropose, c.Consensus.TimeoutProposeDelta = 1500*time.Millisecond, 500*time.Millisecond
-	c.Consensus.TimeoutPrevote, c.Consensus.TimeoutPrevoteDelta = 500*time.Millisecond, 500*time.Millisecond
-	c.Consensus.TimeoutPrecommit, c.Consensus.TimeoutPrecommitDelta = 500*time.Millisecond, 500*time.Millisecond
+	// A round that fails takes 2.5 s, each further one 0.6 s more: with one of four away three may fail in a row.
+	c.Consensus.TimeoutPropose, c.Consensus.TimeoutProposeDelta = 1500*time.Millisecond, 200*time.Millisecond
+	c.Consensus.TimeoutPrevote, c.Consensus.TimeoutPrevoteDelta = 500*time.Millisecond, 200*time.Millisecond
+	c.Consensus.TimeoutPrecommit, c.Consensus.TimeoutPrecommitDelta = 500*time.Millisecond, 200*time.Millisecond
 	c.Consensus.PeerGossipSleepDuration = 2 * time.Millisecond
 	c.Consensus.DoubleSignCheckHeight = 0 // on an idle chain it would refuse every restart
 	c.Consensus.SkipTimeoutCommit = true
