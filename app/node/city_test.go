@@ -1,7 +1,6 @@
 package node
 
 import (
-	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -11,7 +10,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,6 +19,7 @@ import (
 	"github.com/muniment/muniment/app/ledger"
 	"github.com/muniment/muniment/app/receipt"
 	"github.com/muniment/muniment/app/record"
+	"github.com/muniment/muniment/tests/printed"
 )
 
 // deadline bounds what a test waits for; nothing is expected to take so long.
@@ -78,24 +77,6 @@ func testConfig() Config {
 	return c
 }
 
-// testLog collects what a node logs, and shows it where the test fails.
-type testLog struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *testLog) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *testLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // open opens a node, and stops it at the end of the test where the test does not.
 func open(t testing.TB, home Home, c Config, heartbeat time.Duration) *Node {
 	t.Helper()
@@ -105,7 +86,7 @@ func open(t testing.TB, home Home, c Config, heartbeat time.Duration) *Node {
 // openWith does so with options of the test's own.
 func openWith(t testing.TB, home Home, c Config, o Options) *Node {
 	t.Helper()
-	log := new(testLog)
+	log := new(printed.Output)
 	o.Passphrase, o.Log = passphrase, slog.New(slog.NewTextHandler(io.Writer(log), nil))
 	o.Fatal = func(err error) { t.Errorf("fatal: %v", err) }
 	n, err := New(home, c, o)

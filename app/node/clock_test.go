@@ -11,6 +11,7 @@ import (
 
 	"github.com/muniment/muniment/app/ledger"
 	"github.com/muniment/muniment/app/record"
+	"github.com/muniment/muniment/tests/printed"
 )
 
 // liar signs votes with a time that a clock of its own makes up.
@@ -26,9 +27,9 @@ func (l liar) SignVote(chainID string, v *cmtproto.Vote) error {
 }
 
 // openLiar opens a node whose validator lies about the time.
-func openLiar(t *testing.T, home Home, c Config, heartbeat time.Duration, clock func(int64, time.Time) time.Time) (*Node, *testLog) {
+func openLiar(t *testing.T, home Home, c Config, heartbeat time.Duration, clock func(int64, time.Time) time.Time) (*Node, *printed.Output) {
 	t.Helper()
-	log := new(testLog)
+	log := new(printed.Output)
 	n, err := New(home, c, Options{
 		Passphrase: passphrase, Heartbeat: heartbeat, Log: slog.New(slog.NewTextHandler(log, nil)),
 		Fatal:   func(err error) { t.Errorf("fatal: %v", err) },

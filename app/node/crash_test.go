@@ -15,6 +15,7 @@ import (
 
 	"github.com/muniment/muniment/app/ledger"
 	"github.com/muniment/muniment/app/record"
+	"github.com/muniment/muniment/tests/printed"
 )
 
 // childHome names the home that a child process of the crash tests runs.
@@ -86,7 +87,7 @@ func runChild(t *testing.T, home Home, run string, failIndex, killAfter int) (ac
 	t.Helper()
 	cmd := exec.CommandContext(waiting(t), os.Args[0], run)
 	cmd.Env = append(os.Environ(), childHome+"="+string(home), fmt.Sprintf("FAIL_TEST_INDEX=%d", failIndex))
-	stderr := new(testLog)
+	stderr := new(printed.Output)
 	cmd.Stderr = stderr
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/muniment/muniment/app/ledger"
 	"github.com/muniment/muniment/app/receipt"
 	"github.com/muniment/muniment/app/record"
+	"github.com/muniment/muniment/tests/printed"
 )
 
 // enact has a fact proposed and approved, again where the quorum that is to stay
@@ -161,10 +162,10 @@ func TestANodeThatIsReplacedSaysSo(t *testing.T) {
 	if err := c.nodes[0].Start(); err != nil {
 		t.Fatal(err)
 	}
-	start := func() *testLog {
+	start := func() *printed.Output {
 		t.Helper()
 		c.open(1)
-		log := new(testLog)
+		log := new(printed.Output)
 		c.nodes[1].log = slog.New(slog.NewTextHandler(log, nil))
 		if err := c.nodes[1].Start(); err != nil {
 			t.Fatal(err)

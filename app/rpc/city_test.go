@@ -1,7 +1,6 @@
 package rpc
 
 import (
-	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -34,6 +33,7 @@ import (
 	"github.com/muniment/muniment/store/keyring"
 	"github.com/muniment/muniment/store/state"
 	"github.com/muniment/muniment/store/vault"
+	"github.com/muniment/muniment/tests/printed"
 )
 
 const (
@@ -214,26 +214,8 @@ type city struct {
 	socket  string // of the operators
 	custody *custody.Custody
 	clock   atomic.Int64 // Unix nanoseconds
-	log     safeBuffer
+	log     printed.Output
 	nonces  atomic.Int64
-}
-
-// safeBuffer is what the server's log is written to.
-type safeBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *safeBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *safeBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }
 
 // newCity starts a city; change, where not nil, may alter its limits first.

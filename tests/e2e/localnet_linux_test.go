@@ -3,19 +3,20 @@ package e2e
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/muniment/muniment/tests/ports"
+	"github.com/muniment/muniment/tests/printed"
 )
 
 var (
@@ -92,9 +93,7 @@ func (s *terminal) asOffice(t *testing.T, dir string) {
 type terminal struct {
 	shell *exec.Cmd
 	side  *os.File // where a person would sit
-
-	mu   sync.Mutex
-	text bytes.Buffer
+	text  printed.Output
 }
 
 func openTerminal(t *testing.T, name string, args ...string) *terminal {
@@ -131,18 +130,7 @@ func openTerminal(t *testing.T, name string, args ...string) *terminal {
 			t.Logf("the screen:\n%s", s.screen())
 		}
 	})
-	go func() {
-		piece := make([]byte, 4096)
-		for {
-			n, err := side.Read(piece)
-			s.mu.Lock()
-			s.text.Write(piece[:n])
-			s.mu.Unlock()
-			if err != nil {
-				return
-			}
-		}
-	}()
+	go func() { _, _ = io.Copy(&s.text, side) }() // until the last process has let go of the terminal
 	return s
 }
 
@@ -154,11 +142,7 @@ func (s *terminal) press(t *testing.T, key byte) {
 }
 
 // screen is all that was written, and view what the last drawing of the nodes has.
-func (s *terminal) screen() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.String()
-}
+func (s *terminal) screen() string { return s.text.String() }
 
 func (s *terminal) view() string {
 	screen := s.screen()
