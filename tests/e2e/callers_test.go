@@ -31,14 +31,14 @@ import (
 // figure adds up a node's metric, over all its labels or those that contain a text.
 func figure(t testing.TB, monitor, name, label string) (sum float64) {
 	t.Helper()
-	resp, err := http.Get("http://" + monitor + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
+	text, err := scrape(monitor)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for wait := ctx(t); err != nil; text, err = scrape(monitor) {
+		if wait.Err() != nil {
+			t.Fatal(err)
+		}
+		<-tick.C
 	}
 	for line := range strings.Lines(string(text)) {
 		if !strings.HasPrefix(line, name+"{") && !strings.HasPrefix(line, name+" ") || !strings.Contains(line, label) {
@@ -51,6 +51,17 @@ func figure(t testing.TB, monitor, name, label string) (sum float64) {
 		sum += value
 	}
 	return sum
+}
+
+// scrape asks the monitor once. Where many others come from this host in that moment,
+// it may be cut off.
+func scrape(monitor string) ([]byte, error) {
+	resp, err := http.Get("http://" + monitor + "/metrics")
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	return io.ReadAll(resp.Body)
 }
 
 // handled is the number of calls that got to a handler of the custodian.
