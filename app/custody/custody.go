@@ -67,6 +67,7 @@ type Custody struct {
 	mu       sync.Mutex
 	underway map[deposited]bool      // deposits and parcels that have not been answered
 	pending  map[deposited]vault.RID // deposits that wait for their anchor
+	followed record.Index            // how far the log has been followed
 	leaving  map[record.Code]bool    // sets that this custodian is about to leave
 	news     chan struct{}           // closed at the next anchor
 	sweeping sync.Mutex              // held by CatchUp, and by Erase while it changes something

@@ -56,6 +56,7 @@ func (c *Custody) catchUp(ctx context.Context) error {
 		return fmt.Errorf("follow the log: %w", err)
 	}
 	size := record.Index(view.Head().Size)
+	c.hasFollowed(position)
 	if position > size {
 		return fmt.Errorf("follow the log: the vault has followed it to entry %d, the ledger has %d: %w", position, size, ErrLedgerOld)
 	}
@@ -95,7 +96,23 @@ func (c *Custody) follow(ctx context.Context, view ledger.View, position, end re
 	for i, a := range noted {
 		c.anchored(marked[i].Office, marked[i].Commitment, a.Index)
 	}
+	c.hasFollowed(end)
 	return nil
+}
+
+func (c *Custody) hasFollowed(end record.Index) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.followed = end
+}
+
+// Noted tells whether every anchor in the committed log of a deposit that is kept
+// here has been noted, and told by [Custody.Anchored].
+func (c *Custody) Noted() bool {
+	size := record.Index(c.config.View().Head().Size)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.pending) == 0 || c.followed >= size
 }
 
 // waiting tells whether any deposit waits for its anchor. While none does, entries

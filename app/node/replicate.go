@@ -73,7 +73,8 @@ type colleague struct {
 type copies struct {
 	all      [32]byte // of what was compared
 	wants    uint64
-	answered time.Time // zero: never
+	answered time.Time     // zero: never
+	again    time.Duration // not zero: when to ask again, for what was anchored meanwhile
 }
 
 func (s *Service) newCopying() *copying {
@@ -224,6 +225,9 @@ func (c *copying) serve(ctx context.Context, p *colleague) {
 		}
 		if err := c.round(ctx, p); err == nil {
 			rest = copyRetry
+			if again := c.again(p); again > 0 {
+				time.AfterFunc(again, func() { token(p.wake) })
+			}
 			continue
 		} else if ctx.Err() != nil {
 			return
@@ -328,8 +332,21 @@ func (c *copying) answered(p *colleague, set record.Code, a rpc.Compared) {
 	if _, shares := p.sets[set]; !shares {
 		return
 	}
-	p.sets[set] = copies{a.All, a.Wants, p.since}
+	p.sets[set] = copies{a.All, a.Wants, p.since, a.Again}
 	c.wanted.WithLabelValues(string(set), shortID(p.id)).Set(float64(a.Wants))
+}
+
+// again tells when a colleague is to be asked again, though nothing may happen until
+// then: zero, not because of what was anchored meanwhile.
+func (c *copying) again(p *colleague) (soonest time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range p.sets {
+		if s.again > 0 && (soonest == 0 || s.again < soonest) {
+			soonest = s.again
+		}
+	}
+	return soonest
 }
 
 // send takes records to a colleague, several at once. What it refuses of one record
@@ -482,14 +499,16 @@ func (c *copying) handOver(ctx context.Context, set record.Code) error {
 }
 
 // status tells how far the records of each set are. A custodian has everything if it
-// wanted nothing when what is here now was compared.
+// wanted nothing when what is here now was compared: nothing is here that was anchored
+// and is not in the inventory yet.
 func (c *copying) status(ctx context.Context) []*apiv1.CopiesOfSet {
 	shared, err := c.shared(c.s.node.View())
 	if err != nil {
 		return nil
 	}
 	bySet := map[record.Code]*apiv1.CopiesOfSet{}
-	now := map[record.Code][32]byte{}
+	noted := c.s.custody.Noted() // before the inventories are read
+	now, current := map[record.Code][32]byte{}, map[record.Code]bool{}
 	for _, id := range slices.SortedFunc(maps.Keys(shared), func(a, b record.KeyID) int { return slices.Compare(a[:], b[:]) }) {
 		for _, set := range shared[id] {
 			s := bySet[set]
@@ -497,11 +516,12 @@ func (c *copying) status(ctx context.Context) []*apiv1.CopiesOfSet {
 				s = &apiv1.CopiesOfSet{Set: string(set), Custodians: 1}
 				bySet[set] = s
 				var err error
-				if now[set], s.Records, err = c.s.server.Inventory(ctx, set); err == nil {
+				if now[set], s.Records, current[set], err = c.s.server.Inventory(ctx, set); err == nil {
 					s.Complete = 1
 				}
 			}
 			at := c.at(id, set, now[set])
+			at.Behind = at.Behind || at.Known && !(noted && current[set])
 			if s.Custodians++; at.Known && at.Wants == 0 && !at.Behind {
 				s.Complete++
 			}

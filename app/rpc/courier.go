@@ -96,6 +96,9 @@ type Compared struct {
 	All   [32]byte      // of what this node has: [Server.Inventory]
 	Wants uint64        // of them
 	First []custody.Ref // the first ones that it wants
+	// Again is zero, or how long what was compared is kept: something was anchored here
+	// since it was read, and the peer was not asked about that.
+	Again time.Duration
 }
 
 // Compare asks the peer which records of a set it wants, and lists at most so many
@@ -118,12 +121,14 @@ func (c *Courier) Compare(ctx context.Context, set record.Code, leaving bool, mo
 		return Compared{}, err
 	}
 	if !r.Equal {
-		if err := q.parts(own); err != nil {
+		if err := q.parts(own.inventory); err != nil {
 			return Compared{}, err
 		}
 		if err := q.records(c.server.options.Custody.Held(ctx, set)); err != nil {
 			return Compared{}, err
 		}
+	} else if own.isOld() {
+		q.done.Again = own.kept()
 	}
 	if err := stream.CloseSend(); err != nil {
 		return Compared{}, answered(err)

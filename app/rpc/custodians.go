@@ -104,7 +104,7 @@ func (c *custodians) Compare(stream grpc.BidiStreamingServer[apiv1.CompareReques
 	if err := stream.Send(&apiv1.CompareResponse{Equal: [32]byte(first.All) == own.all}); err != nil {
 		return err
 	}
-	x := &comparison{server: c.server, peer: peer, set: set, own: own, leaving: first.Leaving}
+	x := &comparison{server: c.server, peer: peer, set: set, own: own.inventory, leaving: first.Leaving}
 	x.next, x.stop = iter.Pull2(c.server.options.Custody.Held(ctx, set))
 	defer x.stop()
 	for {

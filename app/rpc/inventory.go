@@ -102,19 +102,34 @@ type inventories struct {
 }
 
 type lastInventory struct {
-	inventory *inventory
-	read      time.Time // when reading it began
-	took      time.Duration
+	*inventory
+	read time.Time // when reading it began
+	took time.Duration
+	news <-chan struct{} // closed at the first anchor since then
 }
 
-func (i *inventories) of(ctx context.Context, set record.Code, anew bool) (*inventory, error) {
+// kept is how long it is kept.
+func (l *lastInventory) kept() time.Duration { return 10 * l.took }
+
+// isOld tells whether a record that is kept here was anchored since it was read.
+func (l *lastInventory) isOld() bool {
+	select {
+	case <-l.news:
+		return true
+	default:
+		return false
+	}
+}
+
+func (i *inventories) of(ctx context.Context, set record.Code, anew bool) (*lastInventory, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	now := i.now()
-	if k := i.sets[set]; k != nil && !anew && !now.Before(k.read) && now.Sub(k.read) < 10*k.took {
-		return k.inventory, nil
+	if k := i.sets[set]; k != nil && !anew && !now.Before(k.read) && now.Sub(k.read) < k.kept() {
+		return k, nil
 	}
 	delete(i.sets, set)
+	news := i.custody.Anchored()
 	inventory, err := newInventory(i.custody.Held(ctx, set))
 	if err != nil {
 		return nil, err
@@ -122,16 +137,16 @@ func (i *inventories) of(ctx context.Context, set record.Code, anew bool) (*inve
 	if i.sets == nil {
 		i.sets = map[record.Code]*lastInventory{}
 	}
-	i.sets[set] = &lastInventory{inventory, now, i.now().Sub(now)}
-	return inventory, nil
+	i.sets[set] = &lastInventory{inventory, now, i.now().Sub(now), news}
+	return i.sets[set], nil
 }
 
 // Inventory sums up what this node has of a set, a moment ago at most: a hash of all,
-// and the number of records.
-func (s *Server) Inventory(ctx context.Context, set record.Code) (all [32]byte, records uint64, err error) {
+// and the number of records. It is current if nothing was anchored since then.
+func (s *Server) Inventory(ctx context.Context, set record.Code) (all [32]byte, records uint64, current bool, err error) {
 	i, err := s.inventories.of(ctx, set, false)
 	if err != nil {
-		return [32]byte{}, 0, err
+		return [32]byte{}, 0, false, err
 	}
-	return i.all, i.records, nil
+	return i.all, i.records, !i.isOld(), nil
 }
