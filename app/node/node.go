@@ -122,7 +122,7 @@ func New(home Home, config Config, o Options) (*Node, error) {
 		}
 	}
 	n.health.committed = n.now()
-	if err := home.CheckRestored(); err != nil {
+	if err := errors.Join(home.CheckRestored(), home.disk().full(config)); err != nil {
 		return nil, err
 	}
 	facts, err := n.readFiles(o.Passphrase)

@@ -23,11 +23,41 @@ type sample struct {
 	now       time.Time
 	committed time.Time // when the last block was written, by this machine's clock; the start before the first
 	blockTime time.Time // of the last block; zero where it says nothing
-	freeBytes uint64
-	diskBytes uint64
+	disk      disk
 	syncing   bool
 	rules     string   // that the network is going to apply and this program does not know; empty: none
 	alarms    []string // raised elsewhere, standing
+}
+
+// disk is how much there is of the home's disk. Zero: that is unknown.
+type disk struct {
+	free uint64 // bytes
+	size uint64
+}
+
+// disk asks the system.
+func (h Home) disk() disk {
+	var s syscall.Statfs_t
+	if err := syscall.Statfs(string(h), &s); err != nil {
+		return disk{}
+	}
+	return disk{s.Bavail * uint64(s.Bsize), s.Blocks * uint64(s.Bsize)}
+}
+
+// percent is how much of it is free.
+func (d disk) percent() float64 {
+	if d.size == 0 {
+		return 100
+	}
+	return 100 * float64(d.free) / float64(d.size)
+}
+
+// full is ErrDiskFull where too little is free for a node to run.
+func (d disk) full(c Config) error {
+	if free := d.percent(); free < float64(c.Watch.StopBelowPercent) {
+		return fmt.Errorf("%.1f %% free: %w", free, ErrDiskFull)
+	}
+	return nil
 }
 
 // findings is what follows from a sample.
@@ -39,16 +69,10 @@ type findings struct {
 
 // examine judges a sample by the configuration.
 func examine(s sample, c Config) findings {
-	f := findings{unhealthy: append([]string{}, s.alarms...)}
-	if s.diskBytes > 0 {
-		free := 100 * float64(s.freeBytes) / float64(s.diskBytes)
-		if free < float64(c.Watch.RefuseBelowPercent) {
-			f.refuse = true
-			f.unhealthy = append(f.unhealthy, fmt.Sprintf("%.1f %% of the disk is free", free))
-		}
-		if free < float64(c.Watch.StopBelowPercent) {
-			f.stop = fmt.Errorf("%.1f %% free: %w", free, ErrDiskFull)
-		}
+	f := findings{unhealthy: append([]string{}, s.alarms...), stop: s.disk.full(c)}
+	if free := s.disk.percent(); free < float64(c.Watch.RefuseBelowPercent) {
+		f.refuse = true
+		f.unhealthy = append(f.unhealthy, fmt.Sprintf("%.1f %% of the disk is free", free))
 	}
 	if s.rules != "" {
 		f.unhealthy = append(f.unhealthy, s.rules)
@@ -124,12 +148,8 @@ func (n *Node) watch(ctx context.Context) {
 
 // look takes a sample and keeps what follows from it.
 func (n *Node) look() findings {
-	s := sample{now: n.now(), syncing: n.engine.ConsensusReactor().WaitSync(), rules: unknownRules(n.app.View())}
+	s := sample{now: n.now(), disk: n.home.disk(), syncing: n.engine.ConsensusReactor().WaitSync(), rules: unknownRules(n.app.View())}
 	head := n.app.View().Head()
-	var disk syscall.Statfs_t
-	if err := syscall.Statfs(string(n.home), &disk); err == nil {
-		s.freeBytes, s.diskBytes = disk.Bavail*uint64(disk.Bsize), disk.Blocks*uint64(disk.Bsize)
-	}
 	n.health.mu.Lock()
 	defer n.health.mu.Unlock()
 	s.committed, s.alarms = n.health.committed, n.health.alarms
@@ -137,7 +157,7 @@ func (n *Node) look() findings {
 		s.blockTime = time.Unix(0, head.Time)
 	}
 	before := len(n.health.last.unhealthy)
-	n.health.last, n.health.freeBytes = examine(s, n.config), s.freeBytes
+	n.health.last, n.health.freeBytes = examine(s, n.config), s.disk.free
 	if now := n.health.last.unhealthy; len(now) > 0 && len(now) != before {
 		n.log.Warn("node is unhealthy", "reasons", now)
 	}

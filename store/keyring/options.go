@@ -1,9 +1,11 @@
 package keyring
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -41,6 +43,7 @@ func (o Options) pebbleOptions() *pebble.Options {
 		FS:                  eraseFS{o.fs()},
 		Cleaner:             pebble.ArchiveCleaner{}, // see eraseFS
 		Logger:              logger{o},
+		EventListener:       &pebble.EventListener{BackgroundError: logger{o}.background},
 		FormatMajorVersion:  pebble.FormatNewest,
 		MemTableSize:        4 << 20,
 		CacheSize:           1 << 20,
@@ -90,6 +93,14 @@ type logger struct{ o Options }
 
 func (logger) Infof(string, ...any)  {}
 func (logger) Errorf(string, ...any) {}
+
+// background takes what went wrong with a flush or a compaction, which Pebble tries
+// again for ever. Where it is the system that refuses, it cannot go on.
+func (l logger) background(err error) {
+	if _, ok := errors.AsType[syscall.Errno](err); ok {
+		l.o.fatal(fmt.Errorf("keyring: %w", err))
+	}
+}
 
 func (l logger) Fatalf(format string, args ...any) {
 	l.o.fatal(fmt.Errorf("keyring: "+format, args...))

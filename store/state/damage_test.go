@@ -16,7 +16,7 @@ func damagedOptions(fs vfs.FS) *pebble.Options {
 	opts.ReadOnly = true
 	opts.DisableTableStats = true // no reads in the background
 	opts.DisableAutomaticCompactions = true
-	opts.EventListener = &pebble.EventListener{DataCorruption: func(pebble.DataCorruptionInfo) {}}
+	opts.EventListener.DataCorruption = func(pebble.DataCorruptionInfo) {}
 	return opts
 }
 
@@ -155,8 +155,8 @@ func TestDamageEndsTheProcess(t *testing.T) {
 		toggle(t, fs, path, info.Size()/2)
 	}
 	opts := damagedOptions(fs)
-	opts.EventListener = nil         // as in NewOptions
-	s := &State{db: openDB(t, opts)} // never closed: this process is to end
+	opts.EventListener.DataCorruption = nil // as in NewOptions
+	s := &State{db: openDB(t, opts)}        // never closed: this process is to end
 	defer func() {
 		if got := recover(); got != (exited{1}) {
 			t.Errorf("the process ended with %v, want exit code 1", got)

@@ -1,9 +1,11 @@
 package state
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -45,6 +47,7 @@ func NewOptions(o Options) *pebble.Options {
 		// The first log of a new store lacks the marks all the same, so Open begins a second one.
 		FormatMajorVersion: pebble.FormatNewest,
 		Logger:             logger{o.Log, o.Exit},
+		EventListener:      &pebble.EventListener{BackgroundError: logger{o.Log, o.Exit}.background},
 		MemTableSize:       memTableBytes,
 	}
 	for i := range opts.Levels {
@@ -62,6 +65,15 @@ type logger struct {
 func (l logger) Infof(format string, args ...any) { l.log.Debug(fmt.Sprintf(format, args...)) }
 
 func (l logger) Errorf(format string, args ...any) { l.log.Error(fmt.Sprintf(format, args...)) }
+
+// background takes what went wrong with a flush or a compaction. Pebble tries both again for ever; where it is the
+// system that refuses, on a full disk for example, it cannot go on.
+func (l logger) background(err error) {
+	if _, ok := errors.AsType[syscall.Errno](err); ok {
+		l.Fatalf("%v", err)
+	}
+	l.Errorf("background error: %v", err)
+}
 
 func (l logger) Fatalf(format string, args ...any) {
 	message := fmt.Sprintf(format, args...)

@@ -1,9 +1,11 @@
 package vault
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -50,6 +52,7 @@ func (o Options) pebbleOptions() *pebble.Options {
 	options := &pebble.Options{
 		FS:                          o.fs(),
 		Logger:                      logger{o},
+		EventListener:               &pebble.EventListener{BackgroundError: logger{o}.background},
 		FormatMajorVersion:          pebble.FormatNewest,
 		MemTableSize:                32 << 20,
 		MemTableStopWritesThreshold: 4,
@@ -65,6 +68,14 @@ type logger struct{ o Options }
 
 func (logger) Infof(string, ...any)  {}
 func (logger) Errorf(string, ...any) {}
+
+// background takes what went wrong with a flush or a compaction, which Pebble tries
+// again for ever. Where it is the system that refuses, it cannot go on.
+func (l logger) background(err error) {
+	if _, ok := errors.AsType[syscall.Errno](err); ok {
+		l.o.fatal(fmt.Errorf("vault: %w", err))
+	}
+}
 
 func (l logger) Fatalf(format string, args ...any) {
 	l.o.fatal(fmt.Errorf("vault: "+format, args...))

@@ -18,7 +18,7 @@ import (
 )
 
 // smallDisk is how much the last member's disk holds.
-const smallDisk = 512 << 20
+const smallDisk = 1 << 30
 
 // smallHome makes a folder on a small disk of its own, in memory.
 func smallHome(t *testing.T, dir string) node.Home {

@@ -276,8 +276,8 @@ func logSize(t *testing.T, c *city) string {
 }
 
 // TestDiskNearlyFull runs the node on a small disk: below the reserve it stops
-// cleanly and says so; with room again it goes on. The disk is a tmpfs in a
-// mount namespace of its own, which ends with the shell.
+// cleanly and says so, and on a full one it does not start; with room again it goes
+// on. The disk is a tmpfs in a mount namespace of its own, which ends with the shell.
 func TestDiskNearlyFull(t *testing.T) {
 	needs(t, "unshare")
 	flags := "-m"
@@ -301,22 +301,33 @@ disk=$1 home=$2 munimentd=$3
 shift 3
 mount -t tmpfs -o size=128m none "$disk"
 cp -a "$home" "$disk/home"
-head -c 200000000 /dev/zero >"$disk/filler" 2>/dev/null || true
-truncate -s -3000000 "$disk/filler"
+serving() {
+	for i in $(seq 300); do
+		grep -q '^serving' "$1" && break
+		sleep 0.1
+	done
+}
+"$munimentd" "$@" >"$disk.first" 2>"$disk.log" &
+serving "$disk.first"
+free=$(df -B1 --output=avail "$disk" | tail -n 1)
+head -c $((free - 3000000)) /dev/zero >"$disk/filler"
+code=0
+wait $! || code=$?
+echo "nearly full: exit code $code"
+tail -n 1 "$disk.log"
+head -c 200000000 /dev/zero >>"$disk/filler" 2>/dev/null || true
 code=0
 timeout 60 "$munimentd" "$@" >"$disk.first" 2>"$disk.log" || code=$?
 echo "full: exit code $code"
-tail -n 1 "$disk.log"
+cat "$disk.log"
+truncate -s -3000000 "$disk/filler"
 code=0
 "$munimentd" doctor --home "$disk/home" >"$disk.doctor" 2>&1 || code=$?
 echo "doctor: exit code $code"
 grep 'bad      disk' "$disk.doctor"
 rm "$disk/filler"
 "$munimentd" "$@" >"$disk.second" 2>"$disk.log" &
-for i in $(seq 300); do
-	grep -q '^serving' "$disk.second" && break
-	sleep 0.1
-done
+serving "$disk.second"
 cat "$disk.second"
 kill -TERM $!
 code=0
@@ -326,7 +337,7 @@ echo "room again: exit code $code"
 	cmd := exec.CommandContext(ctx(t), "unshare", append([]string{flags, "sh", "-c", script, "sh", disk, string(c.home), filepath.Join(programs, "munimentd")}, small.startArgs(t)...)...)
 	out, err := cmd.CombinedOutput()
 	for _, want := range []string{
-		"full: exit code 7\n", "% free: disk is nearly full: make room and start again: nothing that was acknowledged is lost\n",
+		"nearly full: exit code 7\nmunimentd: 2.", "full: exit code 7\nmunimentd: 0.0 % free: disk is nearly full: make room and start again: nothing that was acknowledged is lost\n",
 		"doctor: exit code 7\n", " MiB free, 2.", "serving: gRPC ", "room again: exit code 0\n",
 	} {
 		if !strings.Contains(string(out), want) {
