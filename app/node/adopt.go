@@ -140,7 +140,7 @@ func (a *Adopted) ledger(home Home, peer, staging string, genesis Genesis, facts
 		return fmt.Errorf("open the ledger of the backup: %w", err)
 	}
 	defer func() { err = errors.Join(err, from.Close()) }()
-	to, err := pebble.Open(filepath.Join(staging, "ledger"), state.NewOptions(state.Options{Exit: func(int) {}}))
+	to, err := pebble.Open(filepath.Join(staging, "ledger"), state.NewOptions(state.Options{}))
 	if err != nil {
 		return fmt.Errorf("make a ledger: %w", err)
 	}
