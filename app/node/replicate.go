@@ -336,8 +336,8 @@ func (c *copying) answered(p *colleague, set record.Code, a rpc.Compared) {
 	c.wanted.WithLabelValues(string(set), shortID(p.id)).Set(float64(a.Wants))
 }
 
-// again tells when a colleague is to be asked again, though nothing may happen until
-// then: zero, not because of what was anchored meanwhile.
+// again tells how soon a colleague is to be asked again for what was anchored while it
+// was asked; zero: nothing was.
 func (c *copying) again(p *colleague) (soonest time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

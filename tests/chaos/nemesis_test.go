@@ -59,6 +59,7 @@ func (n *nemesis) run(t *testing.T, times int) {
 			n.rest(t, 500*time.Millisecond, 1500*time.Millisecond)
 		}
 	}
+	n.goesOn(t) // else nobody is there to be answered after the last one
 }
 
 func (n *nemesis) bring(t *testing.T, m misfortune) {
@@ -76,6 +77,9 @@ func (n *nemesis) bring(t *testing.T, m misfortune) {
 	}
 	t.Logf("%6.1f s  %v", f.from.Seconds(), f)
 	m.strike(n, t, struck, func() { f.to = time.Since(n.began) })
+	if m.stops {
+		n.goesOn(t) // those that stand still are at one height, too
+	}
 	n.together(t) // what comes next strikes a whole network: one fault at a time is what the figures are about
 	f.over = time.Since(n.began)
 	n.faults = append(n.faults, f)

@@ -4,6 +4,7 @@ package chaos
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -43,6 +44,23 @@ func (c *city) together(t *testing.T) time.Duration {
 			most = max(most, s.Height)
 		}
 		return most-least <= 1
+	})
+}
+
+// goesOn waits until all nodes have two blocks more than any has now. There is load.
+func (c *city) goesOn(t *testing.T) {
+	t.Helper()
+	var height uint64
+	for _, m := range c.nodes {
+		if s, err := m.status(t); err == nil {
+			height = max(height, s.Height)
+		}
+	}
+	eventually(t, "the network goes on", func() bool {
+		return !slices.ContainsFunc(c.nodes, func(m *member) bool {
+			s, err := m.status(t)
+			return err != nil || s.Height < height+2
+		})
 	})
 }
 
