@@ -122,7 +122,8 @@ func New(home Home, config Config, o Options) (*Node, error) {
 		}
 	}
 	n.health.committed = n.now()
-	if err := errors.Join(home.CheckRestored(), home.disk().full(config)); err != nil {
+	disk, _ := home.Disk() // unknown is not full
+	if err := errors.Join(home.CheckRestored(), disk.full(config)); err != nil {
 		return nil, err
 	}
 	facts, err := n.readFiles(o.Passphrase)

@@ -73,8 +73,7 @@ type colleague struct {
 type copies struct {
 	all      [32]byte // of what was compared
 	wants    uint64
-	answered time.Time     // zero: never
-	again    time.Duration // not zero: when to ask again, for what was anchored meanwhile
+	answered time.Time // zero: never
 }
 
 func (s *Service) newCopying() *copying {
@@ -225,9 +224,6 @@ func (c *copying) serve(ctx context.Context, p *colleague) {
 		}
 		if err := c.round(ctx, p); err == nil {
 			rest = copyRetry
-			if again := c.again(p); again > 0 {
-				time.AfterFunc(again, func() { token(p.wake) })
-			}
 			continue
 		} else if ctx.Err() != nil {
 			return
@@ -324,7 +320,8 @@ func (c *copying) bring(ctx context.Context, p *colleague, set record.Code, leav
 	}
 }
 
-// answered notes what a colleague has answered.
+// answered notes what a colleague has answered, and sees to it that it is asked again
+// for what was anchored meanwhile.
 func (c *copying) answered(p *colleague, set record.Code, a rpc.Compared) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -332,21 +329,11 @@ func (c *copying) answered(p *colleague, set record.Code, a rpc.Compared) {
 	if _, shares := p.sets[set]; !shares {
 		return
 	}
-	p.sets[set] = copies{a.All, a.Wants, p.since, a.Again}
-	c.wanted.WithLabelValues(string(set), shortID(p.id)).Set(float64(a.Wants))
-}
-
-// again tells how soon a colleague is to be asked again for what was anchored while it
-// was asked; zero: nothing was.
-func (c *copying) again(p *colleague) (soonest time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, s := range p.sets {
-		if s.again > 0 && (soonest == 0 || s.again < soonest) {
-			soonest = s.again
-		}
+	p.sets[set] = copies{a.All, a.Wants, p.since}
+	if a.Again > 0 {
+		time.AfterFunc(a.Again, func() { token(p.wake) })
 	}
-	return soonest
+	c.wanted.WithLabelValues(string(set), shortID(p.id)).Set(float64(a.Wants))
 }
 
 // send takes records to a colleague, several at once. What it refuses of one record

@@ -23,38 +23,38 @@ type sample struct {
 	now       time.Time
 	committed time.Time // when the last block was written, by this machine's clock; the start before the first
 	blockTime time.Time // of the last block; zero where it says nothing
-	disk      disk
+	disk      Disk
 	syncing   bool
 	rules     string   // that the network is going to apply and this program does not know; empty: none
 	alarms    []string // raised elsewhere, standing
 }
 
-// disk is how much there is of the home's disk. Zero: that is unknown.
-type disk struct {
-	free uint64 // bytes
-	size uint64
+// Disk is how much there is of a home's disk. Zero: that is unknown.
+type Disk struct {
+	Free uint64 // bytes that a process may take
+	Size uint64 // bytes
 }
 
-// disk asks the system.
-func (h Home) disk() disk {
+// Disk asks the system.
+func (h Home) Disk() (Disk, error) {
 	var s syscall.Statfs_t
 	if err := syscall.Statfs(string(h), &s); err != nil {
-		return disk{}
+		return Disk{}, err
 	}
-	return disk{s.Bavail * uint64(s.Bsize), s.Blocks * uint64(s.Bsize)}
+	return Disk{s.Bavail * uint64(s.Bsize), s.Blocks * uint64(s.Bsize)}, nil
 }
 
-// percent is how much of it is free.
-func (d disk) percent() float64 {
-	if d.size == 0 {
+// Percent is how much of it is free.
+func (d Disk) Percent() float64 {
+	if d.Size == 0 {
 		return 100
 	}
-	return 100 * float64(d.free) / float64(d.size)
+	return 100 * float64(d.Free) / float64(d.Size)
 }
 
 // full is ErrDiskFull where too little is free for a node to run.
-func (d disk) full(c Config) error {
-	if free := d.percent(); free < float64(c.Watch.StopBelowPercent) {
+func (d Disk) full(c Config) error {
+	if free := d.Percent(); free < float64(c.Watch.StopBelowPercent) {
 		return fmt.Errorf("%.1f %% free: %w", free, ErrDiskFull)
 	}
 	return nil
@@ -70,7 +70,7 @@ type findings struct {
 // examine judges a sample by the configuration.
 func examine(s sample, c Config) findings {
 	f := findings{unhealthy: append([]string{}, s.alarms...), stop: s.disk.full(c)}
-	if free := s.disk.percent(); free < float64(c.Watch.RefuseBelowPercent) {
+	if free := s.disk.Percent(); free < float64(c.Watch.RefuseBelowPercent) {
 		f.refuse = true
 		f.unhealthy = append(f.unhealthy, fmt.Sprintf("%.1f %% of the disk is free", free))
 	}
@@ -148,8 +148,9 @@ func (n *Node) watch(ctx context.Context) {
 
 // look takes a sample and keeps what follows from it.
 func (n *Node) look() findings {
-	s := sample{now: n.now(), disk: n.home.disk(), syncing: n.engine.ConsensusReactor().WaitSync(), rules: unknownRules(n.app.View())}
+	s := sample{now: n.now(), syncing: n.engine.ConsensusReactor().WaitSync(), rules: unknownRules(n.app.View())}
 	head := n.app.View().Head()
+	s.disk, _ = n.home.Disk() // unknown is not full
 	n.health.mu.Lock()
 	defer n.health.mu.Unlock()
 	s.committed, s.alarms = n.health.committed, n.health.alarms
@@ -157,7 +158,7 @@ func (n *Node) look() findings {
 		s.blockTime = time.Unix(0, head.Time)
 	}
 	before := len(n.health.last.unhealthy)
-	n.health.last, n.health.freeBytes = examine(s, n.config), s.disk.free
+	n.health.last, n.health.freeBytes = examine(s, n.config), s.disk.Free
 	if now := n.health.last.unhealthy; len(now) > 0 && len(now) != before {
 		n.log.Warn("node is unhealthy", "reasons", now)
 	}

@@ -9,7 +9,7 @@ import (
 
 func TestExamine(t *testing.T) {
 	now := time.Date(2031, 1, 1, 12, 0, 0, 0, time.UTC)
-	well := sample{now: now, committed: now.Add(-5 * time.Second), blockTime: now.Add(-6 * time.Second), disk: disk{50, 100}}
+	well := sample{now: now, committed: now.Add(-5 * time.Second), blockTime: now.Add(-6 * time.Second), disk: Disk{50, 100}}
 	for _, c := range []struct {
 		name   string
 		change func(*sample)
@@ -18,11 +18,11 @@ func TestExamine(t *testing.T) {
 		stop   bool
 	}{
 		{"all is well", func(*sample) {}, "", false, false},
-		{"exactly the limit", func(s *sample) { s.disk.free = 10 }, "", false, false},
-		{"disk fills up", func(s *sample) { s.disk.free = 9 }, "9.0 % of the disk", true, false},
-		{"disk at the second limit", func(s *sample) { s.disk.free = 3 }, "3.0 % of the disk", true, false},
-		{"disk nearly full", func(s *sample) { s.disk.free = 2 }, "2.0 % of the disk", true, true},
-		{"disk unknown", func(s *sample) { s.disk = disk{} }, "", false, false},
+		{"exactly the limit", func(s *sample) { s.disk.Free = 10 }, "", false, false},
+		{"disk fills up", func(s *sample) { s.disk.Free = 9 }, "9.0 % of the disk", true, false},
+		{"disk at the second limit", func(s *sample) { s.disk.Free = 3 }, "3.0 % of the disk", true, false},
+		{"disk nearly full", func(s *sample) { s.disk.Free = 2 }, "2.0 % of the disk", true, true},
+		{"disk unknown", func(s *sample) { s.disk = Disk{} }, "", false, false},
 		{"silence", func(s *sample) { s.now = now.Add(3 * time.Minute) }, "no block for 3m5s", false, false},
 		{"silence is no wrong clock", func(s *sample) { s.now = now.Add(time.Minute) }, "", false, false},
 		{"clock is late", func(s *sample) { s.blockTime = s.committed.Add(61 * time.Second) }, "clock is -1m1s", false, false},

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -254,21 +253,20 @@ func (o options) checkErasures(s *apiv1.StatusResponse) finding {
 }
 
 func (o options) checkDisk() finding {
-	var disk syscall.Statfs_t
-	if err := syscall.Statfs(o.home, &disk); err != nil {
+	disk, err := o.node().Disk()
+	if err != nil {
 		return bad("", "cannot look: %v", err)
 	}
 	config, err := node.LoadConfig(o.node(), os.Environ(), nil)
 	if err != nil {
 		config = node.DefaultConfig() // the finding about the configuration says what is wrong
 	}
-	free := disk.Bavail * uint64(disk.Bsize)
-	percent := 100 * float64(disk.Bavail) / float64(max(disk.Blocks, 1))
+	free, percent := disk.Free>>20, disk.Percent()
 	if percent < float64(config.Watch.RefuseBelowPercent) {
 		fix := fmt.Sprintf("make room: below %d %% the node admits governance alone, below %d %% it stops", config.Watch.RefuseBelowPercent, config.Watch.StopBelowPercent)
-		return bad(fix, "%d MiB free, %.1f %%", free>>20, percent)
+		return bad(fix, "%d MiB free, %.1f %%", free, percent)
 	}
-	return ok("%d MiB free, %.1f %%", free>>20, percent)
+	return ok("%d MiB free, %.1f %%", free, percent)
 }
 
 func checkSwap() finding {

@@ -31,15 +31,12 @@ import (
 // figure adds up a node's metric, over all its labels or those that contain a text.
 func figure(t testing.TB, monitor, name, label string) (sum float64) {
 	t.Helper()
-	text, err := scrape(monitor)
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for wait := ctx(t); err != nil; text, err = scrape(monitor) {
-		if wait.Err() != nil {
-			t.Fatal(err)
-		}
-		<-tick.C
-	}
+	var text []byte
+	until(t, "the monitor answers", func() bool {
+		var err error
+		text, err = scrape(monitor)
+		return err == nil
+	})
 	for line := range strings.Lines(string(text)) {
 		if !strings.HasPrefix(line, name+"{") && !strings.HasPrefix(line, name+" ") || !strings.Contains(line, label) {
 			continue
